@@ -1,0 +1,52 @@
+/*
+ * account.h - API keys and what they may spend.
+ *
+ * The store keeps only a key's SHA-256 (R77); memory keeps the same, in shards.
+ * A request copies the facts it needs when it is authenticated and pins
+ * nothing; a change is visible to the next request.  Scopes (a key's limit,
+ * the credit balance) live as long as the process: a hold points to them.
+ */
+#ifndef ACCOUNT_ACCOUNT_H
+#define ACCOUNT_ACCOUNT_H
+
+#include <jansson.h>
+#include "base/crypto.h"
+#include "base/err.h"
+#include "ledger/scope.h"
+#include "store/store.h"
+
+struct key_facts {			/* a copy: no pointer into the table but scope */
+	char hash[SHA256_HEX + 1];
+	char name[128], label[32], creator[64], workspace[64];
+	bool management, disabled, deleted;
+	int64_t created_ms, updated_ms, expires_ms;	/* Unix; 0: never */
+	int64_t limit_nusd;		/* -1: none */
+	enum window { WINDOW_TOTAL, WINDOW_DAILY, WINDOW_WEEKLY, WINDOW_MONTHLY } reset;
+	struct scope *scope;		/* never NULL */
+};
+
+struct accounts;
+/* Reads all keys from the store.  management_key: the configured one, "" or NULL: none. */
+struct accounts *accounts_new(struct store *store, const char *management_key, bool credits, struct err *err);
+void accounts_free(struct accounts *a);
+
+/* Checks syntax, then looks up by hash, in constant work.  MG_EDENIED with the wire's
+ * words in err ("User not found.", "API key is disabled"), and no store access. */
+int accounts_find(struct accounts *a, struct mg_str key, struct key_facts *out, struct err *err);
+int accounts_get(struct accounts *a, const char *hash, struct key_facts *out);	/* MG_EINVAL: none */
+
+/* Changes are in the store before they return; background thread or CLI only: they wait for the disk.
+ * plain: the key itself, shown once, 80 bytes. */
+int accounts_create(struct accounts *a, struct key_facts *in_out, char plain[static 80], struct err *err);
+int accounts_update(struct accounts *a, const struct key_facts *k, struct err *err);	/* by k->hash */
+int accounts_delete(struct accounts *a, const char *hash, struct err *err);
+/* Newest first. */
+size_t accounts_list(struct accounts *a, size_t offset, size_t max, bool deleted, struct key_facts *out);
+size_t accounts_count(struct accounts *a);
+
+struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought */
+/* Spent by this key, nUSD: in all, and in the UTC day, week, month of wall_ms. */
+struct key_usage { int64_t total, daily, weekly, monthly; };
+void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out);
+
+#endif

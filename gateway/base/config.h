@@ -1,0 +1,31 @@
+/*
+ * config.h - the configuration: one Lua file (or the same tree in JSON), read
+ * in an empty environment, checked against one table, given back as a tree.
+ *
+ * The tree is jansson's: objects, arrays, strings, integers, booleans, with
+ * defaults filled in, durations as integers in ms, sizes in bytes, and prices
+ * as decimal strings exactly as written (a Lua number is printed shortest, so
+ * 0.15 stays "0.15").  A secret is a string; config_show() masks it.
+ *
+ * Errors read "config.lua:41: providers.groq.api_key: environment variable
+ * GROQ_API_KEY is not set" with a second line "hint: ...".
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <jansson.h>
+#include "base/err.h"
+
+struct config { json_t *tree; char path[512]; };	/* path: where it was found; "" for the built-in default */
+
+/* path NULL: looked up ($MOONGATE_CONFIG, ./config.lua, XDG, /etc/moongate);
+ * none found: the built-in default (sim on loopback).  config_release() it. */
+int config_load(struct config *c, const char *path, struct err *err);
+void config_release(struct config *c);
+
+/* The tree with secrets as "••••3f2a".  A new reference. */
+json_t *config_show(const struct config *c);
+/* JSON Schema 2020-12, generated from the same table.  A new reference. */
+json_t *config_schema(void);
+
+#endif

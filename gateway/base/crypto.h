@@ -1,0 +1,22 @@
+/*
+ * crypto.h - hashes, random bytes and the names that are made of them.
+ */
+#ifndef BASE_CRYPTO_H
+#define BASE_CRYPTO_H
+
+#include "base/err.h"
+
+enum { SHA256_HEX = 64 };
+
+void sha256(const void *at, size_t len, unsigned char out[static 32]);
+void sha256_hex(const void *at, size_t len, char out[static SHA256_HEX + 1]);
+void random_bytes(void *out, size_t len);		/* aborts when the system has none */
+void random_name(char *out, size_t len);		/* len of [A-Za-z0-9] and a NUL */
+bool same_bytes(const void *a, const void *b, size_t len);	/* in constant time */
+void wipe(void *at, size_t len);
+uint64_t hash64(const void *at, size_t len, uint64_t seed);	/* for tables and draws, not for secrets */
+
+/* "gen-<unix seconds>-<20 alphanumerics>"; sorts by a counter within a second (R53). */
+void id_generation(char out[static 40]);
+
+#endif

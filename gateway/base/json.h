@@ -1,0 +1,58 @@
+/*
+ * json.h - JSON on the path of a request: one validating pass, views into the
+ * raw bytes, a writer, a splice.  Off that path jansson does the work.
+ *
+ * A parsed text is a flat array of nodes (kind, offset, length, next) in a
+ * pool; the bytes themselves are borrowed and must stay as long as the views.
+ * Numbers keep their text.  Refused, with the byte position: duplicate members,
+ * depth above 64, more than 200 000 values, bad UTF-8, lone surrogates, a BOM,
+ * trailing bytes, NaN, numbers beyond a double's exponent, \u0000 in a member's name.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/pool.h"
+
+enum { JSON_DEPTH = 64, JSON_VALUES = 200000 };
+
+/* MG_EINVAL: not acceptable JSON, "line 1, byte 17: duplicate member 'model'"; MG_ENOMEM. */
+int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct err *err);
+
+/* Views: absent in, absent out. */
+enum mg_kind json_kind(struct mg_view v);
+struct mg_view json_get(struct mg_view v, const char *member);
+struct mg_view json_at(struct mg_view v, size_t i);	/* i-th item or member, O(i) */
+struct mg_view json_next(struct mg_view v);		/* next sibling */
+size_t json_len(struct mg_view v);			/* items or members; 0 for others */
+struct mg_str json_name(struct mg_view v);		/* of a member, unescaped at the parse */
+struct mg_str json_raw(struct mg_view v);		/* the bytes as they came */
+struct mg_str json_text(struct pool *p, struct mg_view v);	/* a string unescaped, a number as written; else absent */
+bool json_is(struct mg_view v, const char *word);	/* a string equal to word */
+bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, below 2^63; else false and *n stays */
+
+/* The writer.  Names are NULL at the top and inside arrays.  Errors (no room,
+ * brackets that do not match) stick; json_written() tells. */
+struct mg_writer { struct buf *out; struct buf own; unsigned depth; bool bad; char closers[JSON_DEPTH]; bool first[JSON_DEPTH]; };
+void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
+struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */
+void json_open(struct mg_writer *w, const char *name, char bracket);	/* '{' or '[' */
+void json_close(struct mg_writer *w);
+void json_put(struct mg_writer *w, const char *name, struct mg_str text);	/* escaped; absent: nothing */
+void json_put_text(struct mg_writer *w, const char *name, const char *text);	/* NULL: writes null */
+void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json);	/* absent: nothing */
+void json_put_int(struct mg_writer *w, const char *name, int64_t n);
+void json_put_bool(struct mg_writer *w, const char *name, bool b);
+void json_put_null(struct mg_writer *w, const char *name);
+struct mg_str json_written(struct mg_writer *w);	/* the whole text; absent when it failed or is not closed */
+/* Appends text as a JSON string with quotes; bad UTF-8 becomes U+FFFD. */
+void json_quote(struct buf *out, struct mg_str text);
+
+/* Copies an object with some members replaced (value present), removed (value
+ * absent) or, where they are not there yet and a value is given, added at the
+ * end; every other byte as it came. */
+struct json_edit { const char *name; struct mg_str value; };
+void json_splice(struct mg_view object, const struct json_edit *edits, size_t n, struct buf *out);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * log.h - one line a fact: an event of the table below, and named fields.
+ *
+ * Written as JSON, or as key=value for a terminal; ts, level and msg are added.
+ * A prompt, an answer or a key is never logged, at any level; what looks like a
+ * credential is redacted at the sink all the same (R85).  A failure is logged
+ * once, by whoever handles it; whoever passes it up stays silent.  Never
+ * blocks: a pipe that is full drops the line and counts it.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/err.h"
+
+#define LOG_EVENTS(X) \
+	X(START, "start", "the gateway starts") \
+	X(READY, "ready", "requests are answered") \
+	X(STOP, "stop", "the gateway stops") \
+	X(CONFIG_LOADED, "config_loaded", "a configuration took effect") \
+	X(CONFIG_REFUSED, "config_refused", "the old configuration stays") \
+	X(PLUGIN_LOADED, "plugin_loaded", "a plugin was loaded") \
+	X(PLUGIN_REFUSED, "plugin_refused", "a plugin was not loaded") \
+	X(BUNDLE_LOADED, "bundle_loaded", "a policy bundle took effect") \
+	X(POLICY_ERROR, "policy_error", "a policy hook failed") \
+	X(POLICY_LOG, "policy_log", "a policy says") \
+	X(GENERATION, "generation", "a request was answered") \
+	X(UPSTREAM_RETRY, "upstream_retry", "another attempt follows") \
+	X(UPSTREAM_FAILED, "upstream_failed", "an attempt failed") \
+	X(STORE_ERROR, "store_error", "the store refused a group") \
+	X(LEDGER_RECOVERED, "ledger_recovered", "the journal was replayed") \
+	X(AUDIT, "audit", "a management change") \
+	X(INTERNAL, "internal", "something that should not happen")
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+#define X(id, name, about) EV_##id,
+enum log_event { LOG_EVENTS(X) LOG_EVENT_COUNT };
+#undef X
+
+struct log_field { const char *key, *text; int64_t number; };	/* text, unless NULL */
+#define LOG_S(k, s)	{ (k), (s) ? (s) : "", 0 }
+#define LOG_N(k, n)	{ (k), NULL, (int64_t)(n) }
+
+extern enum log_level log_max;
+
+/* fd: borrowed; json: else key=value. */
+void log_open(int fd, bool json, enum log_level max);
+uint64_t log_dropped(void);
+void log_write(enum log_level lvl, enum log_event ev, const char *request_id, const struct log_field *fields);
+/* Credentials in text (sk-..., Bearer ..., AIza..., AKIA..., key=..., JWTs) become ***; in place. */
+void log_redact(char *text);
+
+/* The fields are not evaluated when the log is quieter than lvl. */
+#define log_at(lvl, ev, request_id, ...) \
+	((lvl) <= log_max ? log_write(lvl, ev, request_id, \
+		(const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0 } }) : (void)0)
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * catalog.h - models, endpoints, providers and prices, as configured: built
+ * once, never changed, part of the snapshot that a request pins.
+ */
+#ifndef CATALOG_CATALOG_H
+#define CATALOG_CATALOG_H
+
+#include <jansson.h>
+#include "base/config.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "plugin/registry.h"
+
+/* pUSD per unit; complete: a rate that inherits is filled in at load. */
+enum rate { RATE_PROMPT, RATE_COMPLETION, RATE_CACHE_READ, RATE_CACHE_WRITE, RATE_CACHE_WRITE_1H, RATE_REASONING,
+	RATE_IMAGE_TOKENS, RATE_AUDIO_IN, RATE_AUDIO_CACHE, RATE_AUDIO_OUT, RATE_IMAGE, RATE_SEARCH, RATE_REQUEST,
+	RATE_CHARACTER, RATE_SECOND, RATE_COUNT };
+extern const char *const rate_names[RATE_COUNT];	/* "prompt", ...: the names policies use */
+struct rates { int64_t pusd[RATE_COUNT]; };
+/* Instead of the base rates for requests of at least min_prompt_tokens, or between two UTC minutes of the day. */
+struct rate_override { uint64_t min_prompt_tokens; int utc_start, utc_end; /* minutes; -1: none */ struct rates rates; };
+
+struct data_policy { bool known, trains, retains, zdr; int retention_days; /* -1: unknown */ char region[32]; };
+
+struct live;	/* live.h: health and latency of an endpoint, counted while it works */
+
+struct provider {
+	char *slug, *name;		/* "openai", "OpenAI" */
+	char *base_url, *dialect;
+	const struct mg_plugin *plugin;
+	char *secret;			/* NULL: none; wiped when the catalogue ends */
+	bool plain_http;		/* base_url is http:// */
+	char *host;			/* of base_url; the only one that full URLs may name */
+	unsigned max_in_flight;		/* 0: no limit */
+	struct data_policy data;
+	char *privacy_url, *terms_url, *status_url, *headquarters;	/* NULL: unknown */
+	json_t *row;			/* quirks, options, headers: what plugins see through endpoint() */
+	uint64_t connect_ms, first_output_ms, idle_ms, total_ms;
+};
+
+struct endpoint {
+	char *id;			/* stable: "<model>@<tag>" */
+	struct model *model;
+	struct provider *provider;
+	char *upstream_model;		/* what the provider calls it */
+	char *tag;			/* full slug: "google-vertex/us-east5"; provider's slug where there is no region */
+	char *tier, *region, *quantization;	/* "default", "", "unknown" where not said */
+	uint64_t context_length, max_output;	/* tokens; 0: unknown */
+	json_t *params;			/* array of supported parameter names; NULL: not known, all are passed on */
+	bool free, private, distillable, priced;	/* priced: a price was given (R49) */
+	struct rates rates;
+	struct rate_override *overrides; size_t n_overrides;
+	struct live *live;		/* kept over reloads, by id */
+	struct mg_view row;		/* parsed JSON that plugins see: {"model","provider","quirks","options"} */
+	size_t index;			/* in catalog.endpoints */
+};
+
+struct model {
+	char *slug, *canonical, *name, *description;	/* "acme/large"; canonical: slug where not said */
+	int64_t created;		/* Unix seconds */
+	uint64_t context_length, max_output;
+	json_t *row;			/* modalities, tokenizer, supported parameters ...: for /models */
+	struct endpoint **endpoints; size_t n_endpoints;
+};
+
+struct catalog {
+	struct model *models; size_t n_models;
+	struct provider *providers; size_t n_providers;
+	struct endpoint *endpoints; size_t n_endpoints;
+	struct pool *pool;		/* parsed rows */
+	void *index;			/* slug, canonical or alias -> model */
+	uint64_t version;		/* 1, 2, ... of this process */
+};
+
+/* Builds the whole of it or says file, member and hint.  previous: live health is taken over; may be NULL. */
+struct catalog *catalog_new(const struct config *conf, const struct registry *plugins, const struct catalog *previous, struct err *err);
+void catalog_free(struct catalog *c);
+/* slug without variants; a canonical slug or an alias finds the model, too; NULL. */
+struct model *catalog_model(const struct catalog *c, struct mg_str slug);
+struct provider *catalog_provider(const struct catalog *c, struct mg_str slug);
+
+/* List price of usage at an endpoint. at_ms: Unix time of the reservation. prompt and completion: parts of the sum, may be NULL. */
+struct priced { int64_t nusd, prompt_nusd, completion_nusd; };
+int endpoint_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct priced *out, struct err *err);
+
+#endif

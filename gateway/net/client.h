@@ -1,0 +1,61 @@
+/*
+ * client.h - HTTP to upstreams: sharded libcurl multis on a worker's loop.
+ *
+ * One exchange is one request to one upstream.  Events, on the loop's thread:
+ *
+ *	head(x, status)		the status line and headers are there
+ *	data(x, at, len)	body bytes, decoded from their transfer coding; false: pause me
+ *				(the same bytes come again after exchange_resume())
+ *	end(x, how)		always, once, last, unless exchange_cancel() came first
+ *
+ * exchange_cancel() closes the upstream's connection at once and calls nothing.
+ * x is free after end() returns or exchange_cancel() does.  Every easy handle
+ * is set up by one function (R25-R30): no redirects, no cookies, no environment.
+ */
+#ifndef NET_CLIENT_H
+#define NET_CLIENT_H
+
+#include "base/pool.h"
+#include "net/loop.h"
+
+struct client;
+struct exchange;
+
+struct exchange_result {
+	enum { EXCHANGE_DONE, EXCHANGE_CONNECT, EXCHANGE_TIMEOUT, EXCHANGE_CUT, EXCHANGE_TOO_LARGE, EXCHANGE_REFUSED, EXCHANGE_BROKEN } how;
+	enum { PHASE_CONNECT, PHASE_HEADERS, PHASE_BODY } phase;	/* how far it came */
+	char why[120];		/* curl's words, no URL */
+	uint64_t connect_us, total_us;
+};
+
+struct exchange_events {
+	void (*head)(void *owner, struct exchange *x, int status);
+	bool (*data)(void *owner, struct exchange *x, const char *at, size_t len);
+	void (*end)(void *owner, struct exchange *x, const struct exchange_result *result);
+};
+
+struct exchange_conf {
+	const char *method, *url;	/* copied */
+	const struct mg_str *headers;	/* "name: value" each; copied */
+	size_t n_headers;
+	const struct mg_str *body;	/* pieces, borrowed until the end; NULL: none */
+	size_t pieces;
+	uint64_t connect_ms, headers_ms, idle_ms, total_ms;	/* headers_ms: to the first byte; 0: none */
+	size_t max_bytes;		/* of the decoded answer */
+	bool stream;			/* a stream: own shard, small buffer */
+	bool plain_http;		/* http:// allowed for this upstream */
+	const char *ca_file;		/* NULL: the system's */
+};
+
+struct client *client_new(struct loop *loop, unsigned shards, unsigned max_connections, struct err *err);
+void client_free(struct client *c);	/* cancels what runs */
+
+/* NULL: err says why, no event comes. */
+struct exchange *exchange_start(struct client *c, const struct exchange_conf *conf,
+	const struct exchange_events *events, void *owner, struct err *err);
+void exchange_cancel(struct exchange *x);
+void exchange_resume(struct exchange *x);
+/* A header of the answer, while the exchange lives; absent. */
+struct mg_str exchange_header(struct exchange *x, const char *name);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * call.h - the host's side of one attempt: what a plugin sees behind
+ * struct mg_call, and the checks on what it does (R70).
+ *
+ *	call_init() -> call_request() -> [exchange] -> call_head() -> call_frame() ...
+ *		-> call_finish(), or call_failure() when the status is not 2xx
+ *
+ * Everything is in the attempt's pool.  Used by the relay and by the SDK's rig.
+ */
+#ifndef PLUGIN_CALL_H
+#define PLUGIN_CALL_H
+
+#include "base/json.h"
+#include "base/pool.h"
+
+enum { CALL_HEADERS = 32 };
+
+struct call {
+	struct mg_call mg;		/* first: the plugin holds a pointer to it */
+	struct pool *pool;		/* borrowed */
+	const struct mg_plugin *plugin;
+	const struct mg_operation *op;
+	struct mg_view request, endpoint;
+	const char *secret;		/* the credential; NULL: none.  Never shown to the plugin */
+	bool streamed, inside;		/* inside: a callback is running */
+	/* what the plugin asked for */
+	struct mg_str headers[CALL_HEADERS];	/* "name: value", the secret's included */
+	size_t n_headers;
+	struct mg_str url_query;	/* "key=..." of MG_QUERY, to append */
+	struct err err;			/* why the last callback failed */
+	struct mg_http follow; uint32_t follow_ms; bool follows;
+	/* the answer */
+	int status;
+	struct mg_str (*answer)(void *arg, const char *header);
+	int (*emit)(void *arg, const struct mg_event *e);	/* the host's consumer; < 0 stops the callback */
+	void *arg;			/* of answer and emit */
+	bool finished;			/* a FINISH or ERROR event was emitted */
+};
+
+/* MG_EINVAL: the plugin has no such operation; MG_ENOMEM. */
+int call_init(struct call *c, struct pool *pool, const struct mg_plugin *plugin, enum mg_op op, bool streamed,
+	struct mg_view request, struct mg_view endpoint, const char *secret);
+int call_request(struct call *c, struct mg_http *out);
+/* One whole frame of a 2xx answer; MG_EPROTO and friends: c->err says why. */
+int call_frame(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
+int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
+int call_finish(struct call *c);
+/* Not 2xx, or a frame that failed.  Always fills out: a plugin's refusal or nonsense gives MG_E_UPSTREAM by status. */
+void call_failure(struct call *c, enum mg_framing framing, struct mg_str body, struct mg_failure *out);
+
+const char *error_kind_name(enum mg_error kind);	/* "rate_limited": err.kind of policies */
+
+#endif

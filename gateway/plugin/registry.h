@@ -1,0 +1,30 @@
+/*
+ * registry.h - the plugins that are loaded, by dialect.
+ *
+ * What is loaded stays mapped, with its descriptor open, for the life of the
+ * process (R67, R69).  A reload may add newer copies: a look-up finds the
+ * newest, requests keep the pointer they began with.
+ */
+#ifndef PLUGIN_REGISTRY_H
+#define PLUGIN_REGISTRY_H
+
+#include "base/err.h"
+
+struct plugin { const struct mg_plugin *self; char path[512]; int fd; };
+
+/* Checks (owner, mode, parents, symlinks), loads, checks the ABI; err says what to do. */
+int plugin_open(struct plugin *p, const char *path, struct err *err);
+
+struct registry;
+struct registry *registry_new(void);
+/* Every *.so of dir and of its sub-folders providers/ and stores/; a file that was
+ * loaded before, unchanged, is passed over.  The first refusal stops it. */
+int registry_load(struct registry *r, const char *dir, struct err *err);
+const struct mg_plugin *registry_find(const struct registry *r, const char *name);
+size_t registry_count(const struct registry *r);
+const struct plugin *registry_at(const struct registry *r, size_t i);
+void registry_free(struct registry *r);		/* the table only */
+
+const struct mg_operation *plugin_operation(const struct mg_plugin *p, enum mg_op op);	/* NULL: it cannot */
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * policy.h - Lua policies: facts in, decisions out.
+ *
+ * A bundle is the immutable text of its files, shared; a state is one lua_State
+ * of one bundle on one worker.  Each request makes one decision, in its pool,
+ * which the hooks fill and which remembers what each of them said: it is what
+ * `policy explain` and the router metadata print.  A hook that raises, loops or
+ * answers nonsense has the outcome of the table in policies' documentation: filters
+ * closed, ranking skipped, list price; nothing here fails a request by itself.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <jansson.h>
+#include "base/err.h"
+#include "base/pool.h"
+#include "base/money.h"
+#include "catalog/live.h"
+#include "catalog/snapshot.h"
+
+/* ---- the request, as policies see it (req); strings are borrowed from its pool */
+struct words { const struct mg_str *at; size_t n; };
+struct number { bool set; double n; };
+struct prefs {				/* the `provider` object */
+	struct words order, only, ignore, quantizations, guards;
+	bool allow_fallbacks, require_parameters, deny_data_collection, zdr, distillable;
+	struct mg_str sort_by, partition, service_tier;		/* "", "price" ...; "model", "none"; "default" ... */
+	struct number max_prompt, max_completion, max_request, max_image;	/* USD per million tokens; USD */
+	struct number latency_s[4], throughput_tps[4];		/* p50 p75 p90 p99 */
+};
+struct features { uint64_t prompt_tokens, max_tokens, messages, turns, images, audio_s, files, tools, code_blocks, user_chars;
+	bool json_schema; struct mg_str reasoning, lang; };
+struct facts {
+	struct mg_str id, api, model, variant, session, data_class, policy;
+	struct words models;		/* in order, as sent, variants removed */
+	struct words params;		/* names of the members in use that an endpoint may or may not support */
+	struct words labels;		/* name, value, name, value ... */
+	int64_t now_ms; uint64_t seed;
+	bool stream;
+	struct prefs prefs;
+	struct { struct mg_str id, org, workspace, user, plan; int64_t credits_bought_nusd; } key;
+	struct features feat;
+};
+
+/* ---- what the hooks decide */
+struct candidate {
+	const struct endpoint *endpoint;
+	struct live_facts live;
+	const char *dropped;		/* why, or NULL: it is in the order */
+	const char *by;			/* "or_eligibility.lua:41" */
+	unsigned rank;			/* 1 is first; 0: not ranked */
+};
+struct denial { int status; unsigned retry_after_s; char code[64], message[200], by[96]; };
+struct keep { enum { KEEP_NONE, KEEP_METADATA, KEEP_HASHED, KEEP_FULL } store; uint64_t ttl_s; bool cache; };
+struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
+	uint64_t hedge_after_ms; unsigned hedge_extra; struct mg_str sticky_key; uint64_t sticky_ttl_s; int64_t max_charge_nusd; };	/* 0: not said */
+struct attempt_error { const struct endpoint *endpoint; enum mg_error kind; int status; bool retryable; unsigned n, tries_here;
+	const char *phase; uint32_t retry_after_ms; uint64_t bytes_sent, elapsed_ms, deadline_ms; };
+struct action { enum { ACT_NEXT, ACT_RETRY, ACT_MODEL, ACT_STOP } what; enum { SKIP_NOTHING, SKIP_MODEL, SKIP_PROVIDER } skip;
+	uint64_t after_ms; struct mg_str model; };
+struct bill_line { const char *code; uint64_t qty; int64_t rate_pusd; money_sum pusd; enum { SIDE_COST, SIDE_CHARGE } side; };
+struct bill { struct bill_line lines[48]; size_t n; int64_t cost_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating; };
+struct outcome { int status; const char *kind; const struct endpoint *endpoint; unsigned attempts;
+	uint64_t ttft_ms, latency_ms; const struct mg_usage *usage; const struct bill *bill; bool hedged, sticky_hit; };
+
+struct decision {
+	struct pool *pool;
+	struct facts facts;		/* filled by the caller before the first hook; resolve changes models and prefs */
+	struct candidate *candidates; size_t n;	/* every one that was looked at, in catalogue order, per model in turn */
+	struct candidate **order; size_t n_order;	/* survivors, best first */
+	struct plan plan;
+	struct keep keep;
+	bool policy_error;		/* errors alone emptied the list */
+	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
+	uint64_t lua_us; long fuel;
+};
+void decision_init(struct decision *d, struct pool *pool);
+
+/* ---- bundles and states */
+struct bundle;
+/* dir: the operator's, or NULL for the base alone; base_dir: where the shipped
+ * bundles lie (a folder that has openrouter/).  Reads everything, compiles, runs
+ * each setup().  err: "or_ranking.lua:12: ...". */
+int bundle_open(const char *dir, const char *base_dir, struct bundle **out, struct err *err);
+struct bundle *bundle_ref(struct bundle *b);
+void bundle_unref(struct bundle *b);
+const char *bundle_hash(const struct bundle *b);	/* 64 hex digits */
+
+struct policy_state;
+struct policy_state *policy_state_new(struct bundle *b, struct err *err);
+void policy_state_free(struct policy_state *s);
+size_t policy_state_heap(const struct policy_state *s);	/* bytes */
+
+/* ---- the hooks, in the order of a request's life */
+bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no);	/* false: no says why */
+void policy_retain(struct policy_state *s, struct decision *d);
+bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *no);
+/* Expands facts.models from the catalogue, filters, ranks: fills candidates and order.  False: nothing
+ * is left; no holds the answer (404 with reasons by count, 503 policy_error, 400 unknown model). */
+bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no);
+void policy_plan(struct policy_state *s, struct decision *d);
+/* members of the canonical request to set (JSON text) or drop at this attempt; false: skip the endpoint. */
+struct shape { struct { struct mg_str name, value; } edits[16]; size_t n; };	/* value absent: drop */
+bool policy_shape(struct policy_state *s, struct decision *d, const struct endpoint *e, struct shape *out);
+/* rest: what could follow.  ACT_MODEL: the caller routes again. */
+void policy_on_error(struct policy_state *s, struct decision *d, const struct attempt_error *e,
+	struct candidate *const *rest, size_t n, struct action *out);
+/* estimated: before the call.  Always fills bill; -1 only when the endpoint has no price (R49). */
+int policy_price(struct policy_state *s, struct decision *d, const struct endpoint *e, const struct mg_usage *u, bool estimated, struct bill *bill);
+void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
+
+/* ---- explaining */
+/* The whole record, for `policy explain` and the store. A new reference. */
+json_t *decision_json(const struct decision *d, const struct bundle *b);
+/* The text of `moongate policy explain`, from such a record. */
+void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
+
+/* ---- tools, for the CLI: TAP or messages through say(); the number of problems, or a negative mg_rc */
+int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+/* Whatever a policy shares over requests and workers (limits, counters, sticky): one a process. */
+void policy_shared_init(void);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * store.h - the store thread: what must last goes through here.
+ *
+ * Workers never wait.  They append to their journal (journal.h), which is
+ * durable against kill -9 at once, and the store thread carries journal
+ * entries into the store in groups of 256 or 2 ms, then cuts the journal.
+ * Everything else is a job: a function that runs on the store thread.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/err.h"
+#include "moongate_store.h"
+
+struct store;
+struct journal;
+
+/* Opens (lock file, quick check), replays the journals of dir, starts the thread.
+ * data_dir is made with mode 0700.  replayed: entries carried over; may be NULL. */
+struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, bool power, size_t *replayed, struct err *err);
+void store_close(struct store *s);	/* commits what is queued, then ends the thread */
+
+/* Runs fn on the store thread, in its own transaction; from any thread; waits for it.
+ * Never from a worker: use store_post there. */
+int store_run(struct store *s, int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err), void *arg, struct err *err);
+/* The same without waiting: done(arg, rc) is called on the store thread. */
+int store_post(struct store *s, int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err), void *arg,
+	void (*done)(void *arg, int rc, const struct err *err));
+
+bool store_healthy(const struct store *s);	/* false: groups cannot be committed (R58) */
+size_t store_queue_length(const struct store *s);
+uint64_t store_commit_us(const struct store *s);	/* of the last group */
+
+/* Intents that no generation resolved (after the replay): for the recovery of holds (R44). */
+int store_open_intents(struct store *s, bool (*fn)(void *arg, const struct mg_store_intent *i), void *arg, struct err *err);
+
+/* One worker's journal: a file that only this worker writes. */
+struct journal *store_journal(struct store *s, unsigned worker, struct err *err);
+/* In the file when it returns: one write().  MG_ENOMEM: the journal is full or failing; refuse the request (R58, R59). */
+int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
+int journal_settle(struct journal *j, const struct mg_store_generation *g, struct err *err);
+/* Best effort, not durable at once: decision records. */
+void journal_note(struct journal *j, const struct mg_store_decision *d);
+size_t journal_bytes(const struct journal *j);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * moongate_store.h - what a store plugin does: keep rows, in groups.
+ *
+ * One thread of the gateway calls a store: the store thread (and the CLI, when
+ * no gateway runs).  A call may wait for the disk.  Amounts are nanodollars,
+ * times are Unix milliseconds.  Strings are NUL-terminated, borrowed for the call.
+ * Errors: MG_OK, or a negative mg_rc with words in why (256 bytes).
+ */
+#ifndef MOONGATE_STORE_H
+#define MOONGATE_STORE_H
+
+#include "moongate.h"
+
+enum mg_store_row { MG_ROW_KEY, MG_ROW_INTENT, MG_ROW_GENERATION, MG_ROW_CREDIT, MG_ROW_DECISION };
+
+/* A key; found by hash. json: the other members, as the gateway wrote them. */
+struct mg_store_key { size_t size; const char *hash; const char *json; int64_t created_ms; bool deleted; };
+
+/* A hold that was taken before an attempt; its generation's row resolves it. */
+struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *key_hash, *endpoint; int64_t hold_nusd, at_ms; };
+
+/* What one attempt came to.  attempt_id is unique: the second time is no error and changes nothing (R43).
+ * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
+ * loss_nusd is the cost of attempts that did not win (R47).  json: the generation record. */
+struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
+	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json; };
+
+/* Bought credit (or taken back: negative); external_id is unique (R51). */
+struct mg_store_credit { size_t size; const char *external_id; int64_t nusd, at_ms; };
+
+/* A decision record: what policy explain replays. */
+struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json; };
+
+struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
+
+/* One finding of the audit: a line for a person. */
+typedef void mg_store_finding(void *arg, const char *text);
+
+struct mg_store_host { size_t size; void (*secure_wipe)(void *at, size_t len); };
+
+struct mg_store { size_t size;
+	/* path: where; the handle is the store's.  MG_EDENIED: somebody else has it open (R103). */
+	int (*open)(const char *path, bool read_only, void **handle, char why[256]);
+	void (*close)(void *handle);
+	int (*begin)(void *handle, char why[256]);
+	int (*commit)(void *handle, char why[256]);		/* durable when it returns */
+	void (*rollback)(void *handle);
+	int (*put)(void *handle, enum mg_store_row kind, const void *row, char why[256]);
+	/* Each row of a kind, keys newest first, generations by time; fn returns false to stop.
+	 * where: generation_id, hash, or NULL for all; since_ms: 0 for all. */
+	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
+		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);
+	/* Charges of a key (NULL: of all) in total and since three moments. */
+	int (*sums)(void *handle, const char *key_hash, const int64_t since_ms[3], struct mg_store_sums *out, char why[256]);
+	/* Debits equal credits, each delivered generation settled once, money is integers, the file is whole (R60, R100).
+	 * Returns the number of findings, or a negative mg_rc. */
+	int (*audit)(void *handle, mg_store_finding *say, void *arg, char why[256]);
+	int (*backup)(void *handle, const char *path, char why[256]);
+};
+
+#endif
