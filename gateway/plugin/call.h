@@ -22,7 +22,8 @@ struct call {
 	const struct mg_operation *op;
 	struct mg_view request, endpoint;
 	const char *secret;		/* the credential; NULL: none.  Never shown to the plugin */
-	bool streamed, inside;		/* inside: a callback is running */
+	bool streamed;
+	unsigned inside;		/* which callback is running; 0: none */
 	/* what the plugin asked for */
 	struct mg_str headers[CALL_HEADERS];	/* "name: value", the secret's included */
 	size_t n_headers;
@@ -35,11 +36,14 @@ struct call {
 	int (*emit)(void *arg, const struct mg_event *e);	/* the host's consumer; < 0 stops the callback */
 	void *arg;			/* of answer and emit */
 	bool finished;			/* a FINISH or ERROR event was emitted */
+	bool failed;			/* it was an ERROR: what comes behind it is dropped */
+	struct mg_writer no_writer;	/* what writer() gives when there is no memory: takes nothing */
 };
 
 /* MG_EINVAL: the plugin has no such operation; MG_ENOMEM. */
 int call_init(struct call *c, struct pool *pool, const struct mg_plugin *plugin, enum mg_op op, bool streamed,
 	struct mg_view request, struct mg_view endpoint, const char *secret);
+/* The upstream request.  A body without a Content-Type header is given application/json. */
 int call_request(struct call *c, struct mg_http *out);
 /* One whole frame of a 2xx answer; MG_EPROTO and friends: c->err says why. */
 int call_frame(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
