@@ -73,6 +73,9 @@ struct decision {
 	bool policy_error;		/* errors alone emptied the list */
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	uint64_t lua_us; long fuel;
+	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
+	bool alias, resolved;		/* a model was named by an alias; a policy chose the models */
+	uint64_t stamp;			/* of this decision, for the states' caches; decision_init() */
 };
 void decision_init(struct decision *d, struct pool *pool);
 
@@ -118,6 +121,8 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 /* ---- tools, for the CLI: TAP or messages through say(); the number of problems, or a negative mg_rc */
 int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+/* moongate.d.lua, line by line: generated from the tables that build the objects. */
+void policy_types(void (*say)(void *arg, const char *line), void *arg);
 /* Whatever a policy shares over requests and workers (limits, counters, sticky): one a process. */
 void policy_shared_init(void);
 

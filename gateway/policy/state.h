@@ -1,0 +1,136 @@
+/*
+ * state.h - one lua_State of one bundle on one worker: what the sources of
+ * this module share, and nobody else.
+ */
+#ifndef POLICY_STATE_H
+#define POLICY_STATE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include "policy/policy.h"
+
+enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_PLAN, HOOK_SHAPE, HOOK_ON_ERROR,
+	HOOK_PRICE, HOOK_OBSERVE, HOOK_COUNT, HOOK_NONE = HOOK_COUNT };
+extern const char *const hook_names[HOOK_COUNT];
+enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
+extern const char *const scope_names[IN_COUNT];
+enum { ENTRIES_MAX = 64, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
+
+/* A file of a bundle; the text is never changed. */
+struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
+struct bundle {
+	struct source *files; size_t n_files;
+	char hash[65];
+	int refs;
+};
+const struct source *bundle_file(const struct bundle *b, const char *name);	/* without ".lua" */
+int bundle_read(const char *dir, const char *base_dir, struct bundle **out, struct err *err);	/* files only: nothing runs */
+
+/* One line of bundle.lua's lists: a policy with its parameters. */
+struct entry {
+	char name[NAME_BYTES], scope_id[NAME_BYTES];
+	enum scope_kind scope;
+	bool shadow, open;		/* open: a failing admit lets pass */
+	int my;				/* registry: what setup gave, read-only */
+	int decl;			/* registry: the policy's own table */
+	int fn[HOOK_COUNT];		/* registry, or LUA_NOREF */
+	char at[HOOK_COUNT][NAME_BYTES + 16];	/* "or_eligibility.lua:41" */
+	signed char order[HOOK_COUNT];	/* -1 first, 1 last */
+	bool active;			/* for the request at hand */
+};
+
+/* Every full userdata of a state is one of these: a read-only sight of a table. */
+enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_REQ };
+struct proxy { enum sight kind; const struct endpoint *endpoint; unsigned mark; uint64_t route; };
+
+struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts; bool fresh; };
+
+struct shared;
+
+struct policy_state {
+	lua_State *L;
+	struct bundle *bundle;
+	size_t heap, heap_max, spent, spent_max;	/* bytes live; handed out in this call */
+	bool metered, starved;		/* starved: out of memory; cleaned before the next request */
+	long fuel, fuel_max, request_fuel;
+	uint64_t wall_ms;
+
+	struct entry *entries; size_t n_entries;
+	unsigned char chain[HOOK_COUNT][ENTRIES_MAX]; size_t n_chain[HOOK_COUNT];
+	char request_allow[16][NAME_BYTES]; size_t n_request_allow;
+
+	struct decision *d;		/* the decision whose hook runs */
+	uint64_t stamp;			/* whose facts req holds */
+	enum hook hook;
+	const struct entry *entry;
+	int64_t now_ms;
+	int env, test_env, req, req_raw[8], pairs, traceback;	/* registry */
+	struct cached *cache; size_t n_cache;
+	uint16_t *slot; size_t n_slot;	/* endpoint index -> cache + 1 */
+	uint64_t version, ticks, routes;
+	const struct catalog *catalog;
+
+	bool testing;
+	int scratch;			/* registry: what t.state() gives */
+	struct shared *shared;
+	char *loading[16]; size_t n_loading;
+	char error[400];		/* of the last call that failed */
+};
+
+/* ---- sandbox.c */
+struct policy_state *state_of(lua_State *L);
+int sandbox_open(struct policy_state *s);
+/* Calls what lies under n_args arguments: 0, or -1 with s->error, nothing left on the stack. */
+int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, size_t bytes);
+void burn(lua_State *L, size_t n);
+/* Replaces the table on top by its read-only sight. */
+struct proxy *proxy_push(lua_State *L, enum sight kind);
+void freeze(lua_State *L);		/* the same, with every table inside */
+struct proxy *proxy_at(lua_State *L, int i);	/* NULL: something else */
+bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
+/* Compiles text (never bytecode) in the environment env and leaves the function; else -1 and s->error. */
+int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env);
+void library_open(lua_State *L, int names);	/* base, math, table, string, set, glob, slug, hash, time, act */
+void ranking_open(lua_State *L, int names);
+void billing_open(lua_State *L, int names);
+void shared_open(lua_State *L, int names);
+void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
+const char *kind_name(lua_State *L, int i);	/* what type() says */
+
+/* ---- objects.c */
+void objects_open(struct policy_state *s);
+void req_push(struct policy_state *s, struct decision *d);
+void endpoint_push(struct policy_state *s, const struct endpoint *e, const struct live_facts *live);
+void endpoints_reset(struct policy_state *s, const struct catalog *c);
+void usage_push(lua_State *L, const struct mg_usage *u, bool estimated);
+extern const char *const error_kinds[];	/* by enum mg_error */
+enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
+
+/* ---- bundle.c */
+int chain_build(struct policy_state *s, struct err *err);
+/* Loads a policy with the parameters at index with (0: none) and leaves decl and my; -1 and s->error. */
+int policy_load(struct policy_state *s, const char *name, int with);
+void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
+const char *answer_for(struct policy_state *s, const char *reason, struct denial *no);
+
+/* ---- hooks.c */
+/* Reads the bill at index i of the stack; -1: nonsense. */
+int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);
+int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
+extern const long hook_fuel[HOOK_COUNT];
+
+/* ---- shared.c */
+struct shared *shared_new(void);
+void shared_free(struct shared *sh);
+struct shared *shared_process(void);
+void sticky_put(struct shared *sh, const char *key, size_t len, const char *value, uint64_t ttl_s);
+
+/* ---- resolving.c: what resolve, plan, shape and retain answer, read from the stack */
+int prefs_tighten(lua_State *L, int i, struct decision *d);
+int words_read(lua_State *L, int i, struct pool *p, struct words *out);
+int plan_read(lua_State *L, int i, struct decision *d);
+int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
+int keep_read(lua_State *L, int i, struct keep *out);
+int denial_read(lua_State *L, int i, struct denial *out);
+
+#endif
