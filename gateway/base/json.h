@@ -34,7 +34,7 @@ bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, be
 
 /* The writer.  Names are NULL at the top and inside arrays.  Errors (no room,
  * brackets that do not match) stick; json_written() tells. */
-struct mg_writer { struct buf *out; struct buf own; unsigned depth; bool bad; char closers[JSON_DEPTH]; bool first[JSON_DEPTH]; };
+struct mg_writer { struct buf *out; struct buf own; size_t start; unsigned depth; bool bad, done; char closers[JSON_DEPTH]; bool first[JSON_DEPTH]; };
 void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
 struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */
 void json_open(struct mg_writer *w, const char *name, char bracket);	/* '{' or '[' */

@@ -18,6 +18,9 @@ struct pool *pool_new(size_t budget);
 /* Zeroed, aligned for anything.  NULL when the budget or the system is out. */
 void *pool_alloc(struct pool *p, size_t len);
 
+/* What is left of the budget: the ceiling for a buffer that belongs to the same request. */
+size_t pool_left(const struct pool *p);
+
 /* A copy with a NUL behind it; absent in or no memory: absent out. */
 struct mg_str pool_dup(struct pool *p, struct mg_str s);
 

@@ -1,0 +1,107 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+
+void buf_init(struct buf *b, size_t max_bytes)
+{
+	*b = (struct buf){ .max = max_bytes };
+}
+
+void buf_release(struct buf *b)
+{
+	free(b->at);
+	*b = (struct buf){ .failed = true };
+}
+
+void buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->failed = false;
+}
+
+/* Room for more bytes behind len, or a failed buffer. */
+static bool room(struct buf *b, size_t more)
+{
+	size_t size = b->size ? b->size : 256;
+	char *at;
+
+	if (b->failed)
+		return false;
+	if (more <= b->size - b->len)
+		return true;
+	if (more > b->max - b->len) {
+		b->failed = true;
+		return false;
+	}
+	while (size < b->len + more)
+		size = size > b->max / 2 ? b->max : size * 2;
+	if (size > b->max)
+		size = b->max;
+	at = realloc(b->at, size);
+	if (!at) {
+		b->failed = true;
+		return false;
+	}
+	b->at = at;
+	b->size = size;
+	return true;
+}
+
+void buf_put(struct buf *b, const void *at, size_t len)
+{
+	if (!len || !room(b, len))
+		return;
+	memcpy(b->at + b->len, at, len);
+	b->len += len;
+}
+
+void buf_str(struct buf *b, struct mg_str s)
+{
+	if (s.at)
+		buf_put(b, s.at, s.len);
+}
+
+void buf_text(struct buf *b, const char *text)
+{
+	buf_put(b, text, strlen(text));
+}
+
+void buf_print(struct buf *b, const char *fmt, ...)
+{
+	char small[256], *large;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(small, sizeof(small), fmt, ap);
+	va_end(ap);
+	if (len < 0) {
+		b->failed = true;
+		return;
+	}
+	if ((size_t)len < sizeof(small)) {
+		buf_put(b, small, (size_t)len);
+		return;
+	}
+	large = malloc((size_t)len + 1);	/* not in place: its NUL could be one byte too many */
+	if (!large) {
+		b->failed = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(large, (size_t)len + 1, fmt, ap);
+	va_end(ap);
+	buf_put(b, large, (size_t)len);
+	free(large);
+}
+
+void buf_cut(struct buf *b, size_t n)
+{
+	if (n >= b->len) {
+		b->len = 0;
+		return;
+	}
+	if (n)
+		memmove(b->at, b->at + n, b->len - n);
+	b->len -= n;
+}

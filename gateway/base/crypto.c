@@ -1,0 +1,120 @@
+#include "base/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdatomic.h>
+#include <sys/random.h>
+#include <errno.h>
+#include <time.h>
+
+void sha256(const void *at, size_t len, unsigned char out[static 32])
+{
+	if (!EVP_Digest(len ? at : "", len, out, NULL, EVP_sha256(), NULL))
+		abort();	/* libcrypto without SHA-256: no answer would be right */
+}
+
+void sha256_hex(const void *at, size_t len, char out[static SHA256_HEX + 1])
+{
+	static const char digit[] = "0123456789abcdef";
+	unsigned char sum[32];
+
+	sha256(at, len, sum);
+	for (size_t i = 0; i < sizeof(sum); i++) {
+		out[2 * i] = digit[sum[i] >> 4];
+		out[2 * i + 1] = digit[sum[i] & 15];
+	}
+	out[SHA256_HEX] = '\0';
+}
+
+void random_bytes(void *out, size_t len)
+{
+	unsigned char *at = out;
+
+	while (len) {
+		ssize_t n = getrandom(at, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			abort();
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+void random_name(char *out, size_t len)
+{
+	static const char letter[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	unsigned char some[64];
+	size_t n = 0, i = sizeof(some);
+
+	while (n < len) {
+		if (i == sizeof(some)) {
+			random_bytes(some, sizeof(some));
+			i = 0;
+		}
+		if (some[i] < 62 * 4)	/* the rest would favour the first letters */
+			out[n++] = letter[some[i] % 62];
+		i++;
+	}
+	out[n] = '\0';
+	wipe(some, sizeof(some));
+}
+
+bool same_bytes(const void *a, const void *b, size_t len)
+{
+	return !len || CRYPTO_memcmp(a, b, len) == 0;
+}
+
+void wipe(void *at, size_t len)
+{
+	if (len)
+		OPENSSL_cleanse(at, len);
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 m = (unsigned __int128)a * b;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+/* Eight bytes a round, folded through a 128-bit product. */
+uint64_t hash64(const void *at, size_t len, uint64_t seed)
+{
+	const unsigned char *p = at;
+	uint64_t h = seed ^ 0x9e3779b97f4a7c15u, word;
+	size_t left = len;
+
+	for (; left >= 8; left -= 8, p += 8) {
+		memcpy(&word, p, 8);
+		h = mix(h ^ word, 0xbf58476d1ce4e5b9u);
+	}
+	word = 0;
+	if (left)
+		memcpy(&word, p, left);
+	h = mix(h ^ word, 0x94d049bb133111ebu);
+	return mix(h ^ len, 0xd6e8feb86659fd93u);
+}
+
+/* 20 letters: six of a counter that starts at random, 14 of chance.  An id is
+ * no secret, but it must not be guessed from its neighbour either. */
+void id_generation(char out[static 40])
+{
+	static const char letter[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static _Atomic uint64_t last;	/* second << 32 | number within it */
+	uint64_t old = atomic_load(&last), new, n;
+	char count[7], chance[15];
+
+	do {	/* a wall clock that steps back goes on in the second it was in */
+		uint64_t now = (uint64_t)time(NULL) << 32;
+
+		new = now > old ? now : old + 1;
+	} while (!atomic_compare_exchange_weak(&last, &old, new));
+	n = new & UINT32_MAX;
+	for (int i = 5; i >= 0; i--, n /= 62)
+		count[i] = letter[n % 62];
+	count[6] = '\0';
+	random_name(chance, 14);
+	snprintf(out, 40, "gen-%llu-%s%s", (unsigned long long)(new >> 32), count, chance);
+}

@@ -1,0 +1,174 @@
+#include "base/json.h"
+#include "base/utf8.h"
+
+static void escape(struct buf *out, unsigned char c)
+{
+	static const char digit[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', digit[c >> 4], digit[c & 15] };
+
+	switch (c) {
+	case '"': case '\\': text[1] = (char)c; break;
+	case '\b': text[1] = 'b'; break;
+	case '\f': text[1] = 'f'; break;
+	case '\n': text[1] = 'n'; break;
+	case '\r': text[1] = 'r'; break;
+	case '\t': text[1] = 't'; break;
+	default:
+		buf_put(out, text, 6);
+		return;
+	}
+	buf_put(out, text, 2);
+}
+
+void json_quote(struct buf *out, struct mg_str text)
+{
+	const unsigned char *at = (const unsigned char *)text.at, *end, *run;
+
+	buf_put(out, "\"", 1);
+	for (run = at, end = at ? at + text.len : at; at < end; run = at) {
+		size_t n = 1;
+
+		for (;;) {	/* as far as it can be copied */
+			at += utf8_plain(at, (size_t)(end - at));
+			n = at < end && *at >= 0x80 ? utf8_char(at, (size_t)(end - at)) : 0;
+			if (!n)
+				break;
+			at += n;
+		}
+		buf_put(out, run, (size_t)(at - run));
+		if (at == end)
+			break;
+		if (*at < 0x80)
+			escape(out, *at);
+		else
+			buf_put(out, "\xef\xbf\xbd", 3);
+		at++;
+	}
+	buf_put(out, "\"", 1);
+}
+
+void json_writer_init(struct mg_writer *w, struct buf *out)
+{
+	*w = (struct mg_writer){ .out = out, .start = out->len };
+}
+
+static void release_own(void *arg)
+{
+	struct mg_writer *w = arg;
+
+	buf_release(&w->own);
+}
+
+struct mg_writer *json_writer(struct pool *p)
+{
+	struct mg_writer *w = pool_alloc(p, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	json_writer_init(w, &w->own);
+	buf_init(&w->own, pool_left(p));
+	return pool_defer(p, release_own, w) ? NULL : w;
+}
+
+/* The comma and the name before a value; false when no value may stand here. */
+static bool begin(struct mg_writer *w, const char *name)
+{
+	bool object = w->depth && w->closers[w->depth - 1] == '}';
+
+	if (w->bad || (w->depth ? object != !!name : w->done || name)) {
+		w->bad = true;
+		return false;
+	}
+	if (w->depth && !w->first[w->depth - 1])
+		buf_put(w->out, ",", 1);
+	if (w->depth)
+		w->first[w->depth - 1] = false;
+	else
+		w->done = true;
+	if (name) {
+		json_quote(w->out, (struct mg_str){ name, strlen(name) });
+		buf_put(w->out, ":", 1);
+	}
+	return true;
+}
+
+void json_open(struct mg_writer *w, const char *name, char bracket)
+{
+	if (w->depth == JSON_DEPTH || (bracket != '{' && bracket != '[')) {
+		w->bad = true;
+		return;
+	}
+	if (!begin(w, name))
+		return;
+	buf_put(w->out, &bracket, 1);
+	w->closers[w->depth] = bracket == '{' ? '}' : ']';
+	w->first[w->depth++] = true;
+}
+
+void json_close(struct mg_writer *w)
+{
+	if (w->bad || !w->depth) {
+		w->bad = true;
+		return;
+	}
+	buf_put(w->out, &w->closers[--w->depth], 1);
+}
+
+void json_put(struct mg_writer *w, const char *name, struct mg_str text)
+{
+	if (text.at && begin(w, name))
+		json_quote(w->out, text);
+}
+
+void json_put_text(struct mg_writer *w, const char *name, const char *text)
+{
+	if (text)
+		json_put(w, name, (struct mg_str){ text, strlen(text) });
+	else
+		json_put_null(w, name);
+}
+
+void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json)
+{
+	if (!json.at)
+		return;
+	if (!json.len)
+		w->bad = true;	/* nothing is no value */
+	else if (begin(w, name))
+		buf_put(w->out, json.at, json.len);
+}
+
+void json_put_int(struct mg_writer *w, const char *name, int64_t n)
+{
+	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+	char text[24];
+	size_t at = sizeof(text);
+
+	if (!begin(w, name))
+		return;
+	do
+		text[--at] = (char)('0' + left % 10);
+	while (left /= 10);
+	if (n < 0)
+		text[--at] = '-';
+	buf_put(w->out, text + at, sizeof(text) - at);
+}
+
+void json_put_bool(struct mg_writer *w, const char *name, bool b)
+{
+	if (begin(w, name))
+		buf_put(w->out, b ? "true" : "false", b ? 4 : 5);
+}
+
+void json_put_null(struct mg_writer *w, const char *name)
+{
+	if (begin(w, name))
+		buf_put(w->out, "null", 4);
+}
+
+struct mg_str json_written(struct mg_writer *w)
+{
+	if (w->bad || w->depth || !w->done || w->out->failed)
+		return (struct mg_str){ NULL, 0 };
+	return (struct mg_str){ w->out->at + w->start, w->out->len - w->start };
+}

@@ -1,0 +1,134 @@
+#include "base/pool.h"
+
+#include <stdarg.h>
+
+#ifdef SANITIZED	/* one malloc an object, so that ASan sees every overrun */
+enum { CHUNK = 0, ALIGN = 1 };
+#else
+enum { CHUNK = 4 * 1024, ALIGN = _Alignof(max_align_t) };
+#endif
+enum { CHUNK_MAX = 64 * 1024 };
+
+struct chunk { struct chunk *next; size_t used, size; max_align_t mem[]; };
+struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
+struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk; };
+
+struct pool *pool_new(size_t budget)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (p) {
+		p->left = budget;
+		p->chunk = CHUNK;
+	}
+	return p;
+}
+
+/* Puts a chunk with at least need bytes in front.  What is as large as a chunk
+ * goes behind it, so that the rest of the one in use is not lost. */
+static struct chunk *grow(struct pool *p, size_t need)
+{
+	struct chunk *front = p->chunks, *c;
+	size_t size = need > p->chunk ? need : p->chunk;
+
+	if (size > SIZE_MAX - sizeof(*c))
+		return NULL;
+	c = calloc(1, sizeof(*c) + size);
+	if (!c)
+		return NULL;
+	c->size = size;
+	if (front && need >= p->chunk) {
+		c->next = front->next;
+		front->next = c;
+		return c;
+	}
+	c->next = front;
+	p->chunks = c;
+	if (p->chunk && p->chunk < CHUNK_MAX)
+		p->chunk *= 2;
+	return c;
+}
+
+void *pool_alloc(struct pool *p, size_t len)
+{
+	struct chunk *c = p->chunks;
+	size_t need = (len + ALIGN - 1) / ALIGN * ALIGN;
+
+	if (!need)
+		need = ALIGN;
+	if (need < len || need > p->left)
+		return NULL;
+	if (!c || c->size - c->used < need) {
+		c = grow(p, need);
+		if (!c)
+			return NULL;
+	}
+	p->left -= need;
+	c->used += need;
+	return (char *)c->mem + c->used - need;
+}
+
+size_t pool_left(const struct pool *p)
+{
+	return p->left;
+}
+
+struct mg_str pool_dup(struct pool *p, struct mg_str s)
+{
+	char *copy = s.at && s.len < SIZE_MAX ? pool_alloc(p, s.len + 1) : NULL;
+
+	if (!copy)
+		return (struct mg_str){ NULL, 0 };
+	memcpy(copy, s.at, s.len);
+	return (struct mg_str){ copy, s.len };
+}
+
+struct mg_str pool_print(struct pool *p, const char *fmt, ...)
+{
+	va_list ap, again;
+	char *text = NULL;
+	int len;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, ap);
+	if (len >= 0)
+		text = pool_alloc(p, (size_t)len + 1);
+	if (text)
+		vsnprintf(text, (size_t)len + 1, fmt, again);
+	va_end(again);
+	va_end(ap);
+	return (struct mg_str){ text, text ? (size_t)len : 0 };
+}
+
+int pool_defer(struct pool *p, void (*fn)(void *arg), void *arg)
+{
+	struct defer *d = pool_alloc(p, sizeof(*d));
+
+	if (!d) {
+		fn(arg);
+		return MG_ENOMEM;
+	}
+	*d = (struct defer){ p->defers, fn, arg };
+	p->defers = d;
+	return MG_OK;
+}
+
+void pool_free(struct pool *p)
+{
+	struct chunk *c, *next;
+
+	if (!p)
+		return;
+	while (p->defers) {	/* fn may defer more: take it off first */
+		struct defer *d = p->defers;
+
+		p->defers = d->next;
+		d->fn(d->arg);
+	}
+	for (c = p->chunks; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	free(p);
+}

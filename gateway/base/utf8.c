@@ -1,0 +1,88 @@
+#include "base/utf8.h"
+
+#include <stdbool.h>
+
+enum { BLOCK = 64 };
+
+static inline bool tail(unsigned char c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+size_t utf8_char(const unsigned char *at, size_t len)
+{
+	unsigned char c = len ? at[0] : 0xff;
+
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2 || len < 2 || !tail(at[1]))	/* c0, c1: longer than needed */
+		return 0;
+	if (c < 0xe0)
+		return 2;
+	if (len < 3 || !tail(at[2]))
+		return 0;
+	if (c < 0xf0) {
+		if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f))
+			return 0;	/* longer than needed; a surrogate */
+		return 3;
+	}
+	if (c > 0xf4 || len < 4 || !tail(at[3]))
+		return 0;
+	if ((c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return 4;
+}
+
+static inline unsigned char special(unsigned char c)
+{
+	return ((signed char)c < 0x20) | (c == '"') | (c == '\\');	/* signed: 0x80 and above too */
+}
+
+/* No branch inside, so that the compiler makes a few vector instructions of it. */
+__attribute__((optimize("O3")))
+static bool plain_block(const unsigned char *at)
+{
+	unsigned char any = 0;
+
+	for (int i = 0; i < BLOCK; i++)
+		any |= special(at[i]);
+	return !any;
+}
+
+size_t utf8_plain(const unsigned char *at, size_t len)
+{
+	size_t i = 0;
+
+	for (; i < len && i < 16; i++)	/* most strings are short */
+		if (special(at[i]))
+			return i;
+	while (len - i >= BLOCK && plain_block(at + i))
+		i += BLOCK;
+	while (i < len && !special(at[i]))
+		i++;
+	return i;
+}
+
+size_t utf8_put(char out[static 4], unsigned c)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
