@@ -4,7 +4,11 @@
  * One thread of the gateway calls a store: the store thread (and the CLI, when
  * no gateway runs).  A call may wait for the disk.  Amounts are nanodollars,
  * times are Unix milliseconds.  Strings are NUL-terminated, borrowed for the call.
- * Errors: MG_OK, or a negative mg_rc with words in why (256 bytes).
+ * Errors: MG_OK, or a negative mg_rc with words in why (256 bytes):
+ *	MG_EINVAL	this row, path or schema is refused, and would be again; put changed nothing
+ *	MG_ENOMEM	not now (disk full, busy, read-only): roll back, try again later
+ *	MG_EPROTO	broken (a sync failed, a damaged page): write no more until a restart (R99, R100)
+ *	MG_EDENIED	somebody else has it open
  */
 #ifndef MOONGATE_STORE_H
 #define MOONGATE_STORE_H
@@ -21,7 +25,8 @@ struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *k
 
 /* What one attempt came to.  attempt_id is unique: the second time is no error and changes nothing (R43).
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
- * loss_nusd is the cost of attempts that did not win (R47).  json: the generation record. */
+ * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
+ * reserved, so that it counts in that window (R52).  json: the generation record. */
 struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
 	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json; };
 
@@ -36,8 +41,6 @@ struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
 /* One finding of the audit: a line for a person. */
 typedef void mg_store_finding(void *arg, const char *text);
 
-struct mg_store_host { size_t size; void (*secure_wipe)(void *at, size_t len); };
-
 struct mg_store { size_t size;
 	/* path: where; the handle is the store's.  MG_EDENIED: somebody else has it open (R103). */
 	int (*open)(const char *path, bool read_only, void **handle, char why[256]);
@@ -46,16 +49,21 @@ struct mg_store { size_t size;
 	int (*commit)(void *handle, char why[256]);		/* durable when it returns */
 	void (*rollback)(void *handle);
 	int (*put)(void *handle, enum mg_store_row kind, const void *row, char why[256]);
-	/* Each row of a kind, keys newest first, generations by time; fn returns false to stop.
-	 * where: generation_id, hash, or NULL for all; since_ms: 0 for all. */
+	/* Each row of a kind, keys newest first, the others by time; fn returns false to stop.
+	 * Of the intents those that no generation has resolved.  where: generation_id, hash,
+	 * external_id, or NULL for all; since_ms: 0 for all; limit: 0 for all. */
 	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
 		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);
-	/* Charges of a key (NULL: of all) in total and since three moments. */
+	/* Charges of a key (NULL: of all) in total and since three moments, each a UTC midnight. */
 	int (*sums)(void *handle, const char *key_hash, const int64_t since_ms[3], struct mg_store_sums *out, char why[256]);
 	/* Debits equal credits, each delivered generation settled once, money is integers, the file is whole (R60, R100).
 	 * Returns the number of findings, or a negative mg_rc. */
 	int (*audit)(void *handle, mg_store_finding *say, void *arg, char why[256]);
+	/* A whole copy, while others read and write; path must not exist yet. */
 	int (*backup)(void *handle, const char *path, char why[256]);
+	/* sums() of every key that was ever charged, in one pass. */
+	int (*sums_each)(void *handle, const int64_t since_ms[3],
+		void (*fn)(void *arg, const char *key_hash, const struct mg_store_sums *s), void *arg, char why[256]);
 };
 
 #endif

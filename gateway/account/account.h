@@ -21,7 +21,7 @@ struct key_facts {			/* a copy: no pointer into the table but scope */
 	bool management, disabled, deleted;
 	int64_t created_ms, updated_ms, expires_ms;	/* Unix; 0: never */
 	int64_t limit_nusd;		/* -1: none */
-	enum window { WINDOW_TOTAL, WINDOW_DAILY, WINDOW_WEEKLY, WINDOW_MONTHLY } reset;
+	enum window reset;
 	struct scope *scope;		/* never NULL */
 };
 

@@ -1,9 +1,14 @@
 /*
  * scope.h - one limit on spending, exact at any concurrency.
  *
- * posted + held never passes limit: a hold is one compare-and-swap (R40).  A
- * window (day, week, month in UTC) is part of the scope: it turns when the
- * first hold of a new window comes, and a hold settles in its own (R52).
+ * posted + held never passes limit: a hold is checked and taken in one step
+ * over all its scopes, under their locks (R40).  So no half of a hold is ever
+ * seen, and nobody is refused because of one that is then given back (R42).
+ *
+ * A scope counts in all, and by UTC day, week (from Monday) and month.  A
+ * window turns when the first hold of a new one comes; a hold counts in the
+ * windows of its own time to the end (R52), also while the clock jumps by a
+ * window and back (R53).
  */
 #ifndef LEDGER_SCOPE_H
 #define LEDGER_SCOPE_H
@@ -12,18 +17,25 @@
 #include "moongate.h"
 
 enum { SCOPE_NO_LIMIT = -1 };
+enum window { WINDOW_TOTAL, WINDOW_DAILY, WINDOW_WEEKLY, WINDOW_MONTHLY, WINDOWS };
+
+/* Windows are numbered; the number and the first moment of the one that holds wall_ms. */
+int64_t window_id(enum window w, int64_t wall_ms);
+int64_t window_start(enum window w, int64_t wall_ms);
+int64_t window_end(enum window w, int64_t wall_ms);	/* first moment of the next; 0: never */
 
 struct scope;
-struct scope *scope_new(const char *kind, const char *id);	/* "key", its hash; "balance", "" */
+struct scope *scope_new(const char *kind, const char *id);	/* "key", its hash; "balance", ""; NULL: no memory */
 void scope_free(struct scope *s);
 const char *scope_kind(const struct scope *s);
 const char *scope_id(const struct scope *s);
 void scope_limit(struct scope *s, int64_t limit_nusd, int window);	/* enum window; takes effect for later holds */
 void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, int64_t monthly, int64_t wall_ms);	/* at start */
-struct scope_facts { int64_t limit, posted, held, total, daily, weekly, monthly; };	/* nUSD; posted: in the limit's window */
+/* nUSD; limit and posted: of the limit's window; held: all that is open. */
+struct scope_facts { int64_t limit, posted, held, total, daily, weekly, monthly; enum window window; };
 void scope_read(const struct scope *s, int64_t wall_ms, struct scope_facts *out);
 
-/* All or nothing over n scopes, in the given (fixed) order (R42).  MG_EDENIED: which says who refused. */
+/* All or nothing over n scopes (R42).  MG_EDENIED: which says who refused. */
 struct hold { struct scope *scopes[4]; int64_t window[4]; size_t n; int64_t nusd; int64_t wall_ms; bool open; };
 int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nusd, int64_t wall_ms, struct scope **which);
 int hold_raise(struct hold *h, int64_t nusd, struct scope **which);	/* to at least nusd; refused: unchanged */

@@ -15,13 +15,16 @@
 struct store;
 struct journal;
 
-/* Opens (lock file, quick check), replays the journals of dir, starts the thread.
- * data_dir is made with mode 0700.  replayed: entries carried over; may be NULL. */
+/* Opens (lock file, quick check), replays the journals of data_dir, starts the thread.
+ * data_dir is made with mode 0700; the plugin gets "<data_dir>/moongate.db".
+ * power: an entry is on the disk, not only in the file, when the journal says so.
+ * replayed: entries carried over; may be NULL. */
 struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, bool power, size_t *replayed, struct err *err);
 void store_close(struct store *s);	/* commits what is queued, then ends the thread */
 
-/* Runs fn on the store thread, in its own transaction; from any thread; waits for it.
- * Never from a worker: use store_post there. */
+/* Runs fn on the store thread, in its own transaction, behind all that the journals
+ * hold by then; rolled back when fn returns less than 0.  From any thread but the
+ * store's; waits for it.  Never from a worker: use store_post there. */
 int store_run(struct store *s, int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err), void *arg, struct err *err);
 /* The same without waiting: done(arg, rc) is called on the store thread. */
 int store_post(struct store *s, int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err), void *arg,
@@ -36,7 +39,9 @@ int store_open_intents(struct store *s, bool (*fn)(void *arg, const struct mg_st
 
 /* One worker's journal: a file that only this worker writes. */
 struct journal *store_journal(struct store *s, unsigned worker, struct err *err);
-/* In the file when it returns: one write().  MG_ENOMEM: the journal is full or failing; refuse the request (R58, R59). */
+/* In the file when it returns: one write().  MG_ENOMEM: the journal is full or failing; refuse the request (R58, R59).
+ * A settlement still finds room where intents are refused; one that cannot be written
+ * is kept in memory and tried again, and only a crash before that leaves its intent open. */
 int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct err *err);
 /* Best effort, not durable at once: decision records. */

@@ -1,0 +1,58 @@
+/*
+ * generation.h - the record of one generation, as it is kept and as GET /generation tells it.
+ *
+ * It holds no content.  Amounts are nanodollars, durations milliseconds.  What
+ * is unknown is NULL, or UNKNOWN for a number, and is null on the wire.
+ */
+#ifndef LEDGER_GENERATION_H
+#define LEDGER_GENERATION_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define UNKNOWN INT64_MIN
+
+/* Where the usage that was billed came from (R44). */
+enum usage_source { USAGE_NONE, USAGE_REPORTED, USAGE_COUNTED, USAGE_ESTIMATED };
+const char *usage_source_name(enum usage_source u);
+
+/* One attempt, in the order they were made. */
+struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok; };
+
+struct generation {
+	/* identity */
+	const char *id, *upstream_id, *request_id, *session_id, *api_type;	/* api_type: "completions", "embeddings", ... */
+	int64_t created_ms;
+	/* routing */
+	const char *model, *provider_name, *router, *preset_id, *service_tier, *workspace_id, *data_region;
+	bool is_byok;
+	/* outcome */
+	bool streamed, cancelled;
+	const char *finish_reason, *native_finish_reason;
+	enum usage_source usage_source;
+	/* counts */
+	int64_t tokens_prompt, tokens_completion;
+	int64_t native_prompt, native_completion, native_reasoning, native_cached, native_images;
+	int64_t media_prompt, audio_prompt, media_completion, search_results, fetches;
+	const char *web_search_engine;
+	/* money: usage is what the key was charged, upstream what the upstream took for a key of the caller's own */
+	int64_t usage_nusd, upstream_nusd, cache_discount_nusd;	/* the last two: UNKNOWN for null */
+	/* timing */
+	int64_t latency, generation_time, moderation_latency;
+	const struct attempt_record *attempts;
+	size_t n_attempts;
+	const char *response_cache_source_id;
+	/* client */
+	int64_t app_id;
+	const char *origin, *http_referer, *user_agent, *external_user;
+};
+
+/* All unknown; created_ms and the rest 0. */
+void generation_init(struct generation *g);
+
+/* The text that the store keeps: {"data":{...},"moongate":{...}}.  MG_ENOMEM. */
+int generation_write(const struct generation *g, struct buf *out, struct err *err);
+/* {"data":{...}} of GET /generation, from what the store kept.  MG_EPROTO: that is no such text. */
+int generation_answer(struct mg_str stored, struct buf *out, struct err *err);
+
+#endif

@@ -1,0 +1,316 @@
+#include "ledger/scope.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CELLS = 2 };	/* the newest window and the one before: a hold may straddle, a clock may step */
+#define DAY_MS INT64_C(86400000)
+#define NEVER INT64_MIN
+
+struct cell { int64_t id, posted, held; };
+struct scope {
+	pthread_mutex_t lock;
+	int64_t limit;
+	enum window window;		/* of the limit */
+	struct cell cells[WINDOWS][CELLS];
+	const char *kind;
+	char *id;
+};
+
+/* ---- windows */
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* Months since year 0 and days since 1970, both ways, in the calendar whose years
+ * begin in March (so that the leap day is the last).  gmtime_r() would take a lock. */
+static int64_t month_of(int64_t day)
+{
+	int64_t z = day + 719468, era = floor_div(z, 146097), of_era = z - era * 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+
+	return (era * 400 + year) * 12 + (5 * of_year + 2) / 153 + 2;
+}
+
+static int64_t first_day(int64_t month)
+{
+	int64_t m = month - 2, y = floor_div(m, 12), era = floor_div(y, 400), year = y - era * 400;
+
+	return era * 146097 + year * 365 + year / 4 - year / 100 + (153 * (m - y * 12) + 2) / 5 - 719468;
+}
+
+int64_t window_id(enum window w, int64_t wall_ms)
+{
+	switch (w) {
+	case WINDOW_DAILY:
+		return floor_div(wall_ms, DAY_MS);
+	case WINDOW_WEEKLY:
+		return floor_div(floor_div(wall_ms, DAY_MS) + 3, 7);	/* 1970-01-01 was a Thursday */
+	case WINDOW_MONTHLY:
+		return month_of(floor_div(wall_ms, DAY_MS));
+	default:
+		return 0;
+	}
+}
+
+static int64_t start_of(enum window w, int64_t id)
+{
+	switch (w) {
+	case WINDOW_DAILY: return id * DAY_MS;
+	case WINDOW_WEEKLY: return (id * 7 - 3) * DAY_MS;
+	case WINDOW_MONTHLY: return first_day(id) * DAY_MS;
+	default: return 0;
+	}
+}
+
+int64_t window_start(enum window w, int64_t wall_ms)
+{
+	return start_of(w, window_id(w, wall_ms));
+}
+
+int64_t window_end(enum window w, int64_t wall_ms)
+{
+	return w == WINDOW_TOTAL ? 0 : start_of(w, window_id(w, wall_ms) + 1);
+}
+
+/* ---- a scope */
+
+struct scope *scope_new(const char *kind, const char *id)
+{
+	struct scope *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->kind = kind;
+	s->id = strdup(id);
+	if (!s->id) {
+		free(s);
+		return NULL;
+	}
+	s->limit = SCOPE_NO_LIMIT;
+	pthread_mutex_init(&s->lock, NULL);
+	for (int w = 0; w < WINDOWS; w++)
+		for (int c = 0; c < CELLS; c++)
+			s->cells[w][c].id = NEVER;
+	return s;
+}
+
+void scope_free(struct scope *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_destroy(&s->lock);
+	free(s->id);
+	free(s);
+}
+
+const char *scope_kind(const struct scope *s)
+{
+	return s->kind;
+}
+
+const char *scope_id(const struct scope *s)
+{
+	return s->id;
+}
+
+static void lock(const struct scope *s)
+{
+	pthread_mutex_lock((pthread_mutex_t *)&s->lock);
+}
+
+static void unlock(const struct scope *s)
+{
+	pthread_mutex_unlock((pthread_mutex_t *)&s->lock);
+}
+
+void scope_limit(struct scope *s, int64_t limit_nusd, int window)
+{
+	assert(window >= 0 && window < WINDOWS);
+	lock(s);
+	s->limit = limit_nusd < 0 ? SCOPE_NO_LIMIT : limit_nusd;
+	s->window = (enum window)window;
+	unlock(s);
+}
+
+static const struct cell *find(const struct scope *s, enum window w, int64_t id)
+{
+	for (int c = 0; c < CELLS; c++)
+		if (s->cells[w][c].id == id)
+			return &s->cells[w][c];
+	return NULL;
+}
+
+/* The cell of a window, made by forgetting the older one. */
+static struct cell *turn(struct scope *s, enum window w, int64_t id)
+{
+	struct cell *c = (struct cell *)find(s, w, id), *two = s->cells[w];
+
+	if (c)
+		return c;
+	c = two[0].id <= two[1].id ? &two[0] : &two[1];
+	*c = (struct cell){ .id = id };
+	return c;
+}
+
+/* A clock behind both windows that we know would find an empty one, and spend
+ * again what was spent: such a hold counts in the older of the two. */
+static int64_t not_before(const struct scope *s, int64_t wall_ms)
+{
+	for (enum window w = WINDOW_DAILY; w < WINDOWS; w++) {
+		const struct cell *two = s->cells[w];
+		int64_t older = two[0].id < two[1].id ? two[0].id : two[1].id;
+
+		if (older != NEVER && window_id(w, wall_ms) < older)
+			wall_ms = start_of(w, older);
+	}
+	return wall_ms;
+}
+
+void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, int64_t monthly, int64_t wall_ms)
+{
+	const int64_t posted[WINDOWS] = { total, daily, weekly, monthly };
+
+	lock(s);
+	for (enum window w = 0; w < WINDOWS; w++)
+		turn(s, w, window_id(w, wall_ms))->posted = posted[w];
+	unlock(s);
+}
+
+static int64_t posted_in(const struct scope *s, enum window w, int64_t wall_ms)
+{
+	const struct cell *c = find(s, w, window_id(w, wall_ms));
+
+	return c ? c->posted : 0;
+}
+
+void scope_read(const struct scope *s, int64_t wall_ms, struct scope_facts *out)
+{
+	const struct cell *all;
+
+	lock(s);
+	wall_ms = not_before(s, wall_ms);
+	all = find(s, WINDOW_TOTAL, 0);
+	*out = (struct scope_facts){ .limit = s->limit, .window = s->window, .posted = posted_in(s, s->window, wall_ms),
+		.held = all ? all->held : 0, .total = all ? all->posted : 0, .daily = posted_in(s, WINDOW_DAILY, wall_ms),
+		.weekly = posted_in(s, WINDOW_WEEKLY, wall_ms), .monthly = posted_in(s, WINDOW_MONTHLY, wall_ms) };
+	unlock(s);
+}
+
+/* ---- holds: the scopes are locked by address, so that no two wait for each other */
+
+static void lock_all(const struct hold *h)
+{
+	const struct scope *sorted[4];
+
+	for (size_t i = 0; i < h->n; i++) {
+		size_t at = i;
+
+		for (; at > 0 && (uintptr_t)sorted[at - 1] > (uintptr_t)h->scopes[i]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = h->scopes[i];
+	}
+	for (size_t i = 0; i < h->n; i++)
+		lock(sorted[i]);
+}
+
+static void unlock_all(const struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		unlock(h->scopes[i]);
+}
+
+/* May more be held?  Also nothing more: who is above the limit gets nothing, free or not (R51). */
+static bool fits(const struct scope *s, int64_t wall_ms, int64_t more)
+{
+	const struct cell *c = find(s, s->window, window_id(s->window, wall_ms));
+	int64_t sum;
+
+	if (s->limit == SCOPE_NO_LIMIT)
+		return true;
+	return !__builtin_add_overflow(c ? c->posted + c->held : 0, more, &sum) && sum <= s->limit;
+}
+
+static int refused(const struct hold *h, int64_t more, struct scope **which)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (!fits(h->scopes[i], h->window[i], more)) {
+			if (which)
+				*which = h->scopes[i];
+			return MG_EDENIED;
+		}
+	return MG_OK;
+}
+
+static void hold_more(const struct hold *h, int64_t more)
+{
+	for (size_t i = 0; i < h->n; i++)
+		for (enum window w = 0; w < WINDOWS; w++)
+			turn(h->scopes[i], w, window_id(w, h->window[i]))->held += more;
+}
+
+int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nusd, int64_t wall_ms, struct scope **which)
+{
+	int rc;
+
+	assert(n <= 4 && nusd >= 0);
+	*h = (struct hold){ .n = n, .nusd = nusd, .wall_ms = wall_ms };
+	memcpy(h->scopes, scopes, n * sizeof(*scopes));
+	lock_all(h);
+	for (size_t i = 0; i < n; i++)
+		h->window[i] = not_before(scopes[i], wall_ms);
+	rc = refused(h, nusd, which);
+	if (!rc)
+		hold_more(h, nusd);
+	unlock_all(h);
+	h->open = !rc;
+	return rc;
+}
+
+/* A window that is gone has no limit any more; what is left of it is not touched. */
+static void change(const struct hold *h, int64_t held, int64_t posted)
+{
+	for (size_t i = 0; i < h->n; i++)
+		for (enum window w = 0; w < WINDOWS; w++) {
+			struct cell *c = (struct cell *)find(h->scopes[i], w, window_id(w, h->window[i]));
+
+			if (c) {
+				c->held += held;
+				c->posted += posted;
+			}
+		}
+}
+
+int hold_raise(struct hold *h, int64_t nusd, struct scope **which)
+{
+	int rc;
+
+	assert(h->open);
+	if (nusd <= h->nusd)
+		return MG_OK;
+	lock_all(h);
+	rc = refused(h, nusd - h->nusd, which);
+	if (!rc)
+		change(h, nusd - h->nusd, 0);
+	unlock_all(h);
+	if (!rc)
+		h->nusd = nusd;
+	return rc;
+}
+
+bool hold_settle(struct hold *h, int64_t charge_nusd)
+{
+	assert(charge_nusd >= 0);
+	if (!h->open)
+		return false;
+	h->open = false;
+	lock_all(h);
+	change(h, -h->nusd, charge_nusd);
+	unlock_all(h);
+	return true;
+}

@@ -1,0 +1,94 @@
+/*
+ * parts.h - what store.c, carry.c and journal.c share; nobody else reads it.
+ *
+ * A journal is two segments, files that take turns.  Its worker appends to the
+ * active one and publishes `written`; the store thread reads up to there and,
+ * once the group is committed, moves `carried`.  Past SEGMENT bytes the worker
+ * closes the one and goes on in the other, if that is free; the store thread
+ * cuts a closed segment when all of it is carried.  So neither waits for the
+ * other, and what is cut is never what was just appended.
+ */
+#ifndef STORE_PARTS_H
+#define STORE_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/buf.h"
+#include "store/store.h"
+
+enum { GROUP_ROWS = 256, GATHER_MS = 2, JOURNALS = 256,
+	SEGMENT = 1 << 20,		/* where the segments change turns */
+	SEGMENT_FULL = 32 << 20,	/* intents are refused past this ... */
+	SEGMENT_LAST = 40 << 20,	/* ... and settlements past this */
+	NOTES_MAX = 4 << 20, UNWRITTEN_MAX = 8 << 20 };
+
+enum turn { FREE, ACTIVE, CLOSED };
+struct segment {
+	int fd;
+	_Atomic(int) turn;
+	_Atomic(size_t) written;	/* whole records up to here; only the worker moves it on */
+	size_t carried, reading;	/* the store thread's: committed, and in this group */
+};
+
+struct note { struct note *next; size_t bytes; struct mg_store_decision row; };
+
+struct journal {
+	struct store *store;
+	unsigned worker;
+	struct segment segments[2];
+	unsigned active;		/* the worker's */
+	struct buf line, unwritten;	/* the worker's */
+	size_t unwritten_rows;
+	pthread_mutex_t lock;		/* of the notes */
+	struct note *notes, **last_note;
+	size_t note_bytes;
+};
+
+struct job {
+	struct job *next;
+	int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err);
+	void (*done)(void *arg, int rc, const struct err *err);
+	void *arg;
+};
+
+/* AWAKE: it will look again before it sleeps.  GATHERING: 2 ms, or until a group is full. */
+enum sleep { AWAKE, ASLEEP, GATHERING };
+
+struct store {
+	const struct mg_store *ops;
+	struct mg_store reading;	/* the same without put: for a broken store */
+	void *handle;
+	char dir[4096];
+	bool power;
+	pthread_t thread;
+	int wake;			/* eventfd */
+	_Atomic(int) sleep;
+	_Atomic(size_t) pending;	/* rows published and not committed */
+	atomic_bool healthy, broken;
+	_Atomic(uint64_t) commit_us;
+	_Atomic(struct journal *) journals[JOURNALS];
+	pthread_mutex_t lock;		/* of the jobs */
+	struct job *jobs, **last_job;
+	size_t n_jobs;
+	bool stop;
+	uint64_t retry_at, retry_ms;	/* the store thread's */
+	struct buf bytes;		/* the store thread's: what it reads from a segment */
+};
+
+/* store.c: from any thread, after rows were counted as pending and then published. */
+void store_rows_pushed(struct store *s);
+
+/* carry.c, on the store thread.  One group; MG_OK also when nothing was there. */
+int carry_group(struct store *s, size_t *rows, struct err *err);
+/* The files that an earlier process left, before the thread runs. */
+int carry_left(struct store *s, size_t *rows, struct err *err);
+/* After a failed group: what waits in the files must survive a power cut too (R58). */
+int carry_sync(struct store *s);
+
+/* journal.c */
+void journal_free(struct journal *j, bool cut);
+struct note *journal_take_notes(struct journal *j);
+void journal_give_back(struct journal *j, struct note *notes);
+void notes_free(struct note *n);
+
+#endif
