@@ -1,0 +1,625 @@
+/*
+ * openai_answer.h - the answer half of openai.c: messages and deltas into
+ * canonical events.  A whole answer is read as one large delta.
+ */
+#ifndef OPENAI_ANSWER_H
+#define OPENAI_ANSWER_H
+
+#include "moongate_chat.h"
+
+enum { CHOICES_MAX = 128, TOOLS_MAX = 1024, WORD_MAX = 48 };
+
+struct word { char at[WORD_MAX]; size_t len; };
+struct choice { struct choice *next; uint32_t index, n_tools; struct word finish, native; };
+struct tool { struct tool *next; struct choice *of; uint64_t upstream; uint32_t index; bool args; struct mg_str id; };
+struct chat {			/* the state of one answer */
+	struct choice *choices;
+	struct tool *tools, *last;
+	uint32_t n_choices, n_tools;
+	bool started, ended, cited, metering, whole;
+	struct mg_str id;
+	enum { THINK_OVER, THINK_MAYBE, THINK_IN } think;
+	struct mg_str held;	/* what may be the begin of a tag */
+};
+
+static int usage(struct mg_call *c, struct mg_view u);
+static int error_inside(struct mg_call *c, const struct mg_frame *f);
+
+static struct mg_str copied(struct mg_call *c, struct mg_str a, struct mg_str b)
+{
+	char *at = c->host->alloc(c, a.len + b.len + 1);
+
+	if (at && a.len)
+		memcpy(at, a.at, a.len);
+	if (at && b.len)
+		memcpy(at + a.len, b.at, b.len);
+	return (struct mg_str){ at, at ? a.len + b.len : 0 };
+}
+
+/* A delta of text, unless there is nothing in it. */
+static int say(struct mg_call *c, const struct choice *ch, enum mg_event_kind kind, struct mg_str text)
+{
+	if (!text.len)
+		return MG_OK;
+	return c->host->emit(c, MG_EVENT(kind, .choice = ch->index, .data = text,
+		.name = kind == MG_EV_REASONING ? MG_STR("unknown") : (struct mg_str){ NULL, 0 }));
+}
+
+/* ------------------------------------------- <think> at the begin of content */
+
+/* How many bytes at the end of s may begin word. */
+static size_t begun(struct mg_str s, const char *word)
+{
+	size_t n = strlen(word) - 1;
+
+	for (n = n < s.len ? n : s.len; n; n--)
+		if (!memcmp(s.at + s.len - n, word, n))
+			break;
+	return n;
+}
+
+static struct mg_str behind(struct mg_str s, size_t n)
+{
+	for (s.at += n, s.len -= n; s.len && (*s.at == '\n' || *s.at == ' ' || *s.at == '\r'); s.at++)
+		s.len--;
+	return s;
+}
+
+static int think(struct mg_call *c, const struct choice *ch, struct mg_str text)
+{
+	static const char open[] = "<think>", close[] = "</think>";
+	struct chat *st = c->state;
+	const char *end;
+	size_t keep;
+	int rc;
+
+	if (st->held.len)
+		text = copied(c, st->held, text);
+	st->held = (struct mg_str){ NULL, 0 };
+	if (st->think == THINK_MAYBE) {
+		struct mg_str rest = behind(text, 0);
+
+		if (rest.len < sizeof(open) - 1 && !memcmp(rest.at, open, rest.len)) {
+			st->held = copied(c, text, st->held);
+			return MG_OK;
+		}
+		st->think = rest.len && !memcmp(rest.at, open, sizeof(open) - 1) ? THINK_IN : THINK_OVER;
+		if (st->think == THINK_IN)
+			text = behind(rest, sizeof(open) - 1);
+	}
+	if (st->think == THINK_OVER)
+		return say(c, ch, MG_EV_TEXT, text);
+	end = text.len ? memmem(text.at, text.len, close, sizeof(close) - 1) : NULL;
+	if (!end) {
+		keep = begun(text, close);
+		st->held = copied(c, (struct mg_str){ text.at + text.len - keep, keep }, st->held);
+		return say(c, ch, MG_EV_REASONING, (struct mg_str){ text.at, text.len - keep });
+	}
+	st->think = THINK_OVER;
+	rc = say(c, ch, MG_EV_REASONING, (struct mg_str){ text.at, (size_t)(end - text.at) });
+	return rc ? rc : say(c, ch, MG_EV_TEXT, behind(text, (size_t)(end - text.at) + sizeof(close) - 1));
+}
+
+/* The answer ended inside what looked like a tag. */
+static int think_end(struct mg_call *c)
+{
+	struct chat *st = c->state;
+
+	return say(c, st->choices, st->think == THINK_IN ? MG_EV_REASONING : MG_EV_TEXT, st->held);
+}
+
+/* ------------------------------------------------------------- the parts */
+
+/* One of reasoning_details: its text as data, the rest of it as extra. */
+static int detail(struct mg_call *c, const struct choice *ch, struct mg_view item)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str text = h->text(c, h->get(item, "text"));
+	struct mg_writer *w = h->writer(c);
+	uint64_t index = 0;
+
+	if (!text.at)
+		text = h->text(c, h->get(item, "summary"));
+	h->count(h->get(item, "index"), &index);
+	h->open(w, NULL, '{');
+	if (!h->get(item, "type").doc)
+		h->put(w, "type", MG_STR("reasoning.text"));
+	for (struct mg_view m = h->at(item, 0); h->kind(m); m = h->next(m))
+		if (h->kind(m) != MG_NULL && !mg_is(h->name(m), "text") && !mg_is(h->name(m), "summary") &&
+		    !mg_is(h->name(m), "format"))
+			h->put_raw(w, terminated(c, h->name(m)), h->raw(m));
+	h->close(w);
+	return h->emit(c, MG_EVENT(MG_EV_REASONING, .choice = ch->index, .index = (uint32_t)index, .data = text,
+		.name = h->text(c, h->get(item, "format")), .extra = h->written(w)));
+}
+
+static int reasoning(struct mg_call *c, const struct choice *ch, struct mg_view d)
+{
+	static const char *const usual[] = { "reasoning", "reasoning_content", "reasoning_text" };
+	const struct mg_host *h = c->host;
+	struct mg_view list = mg_quirk(c, "reasoning_in"), v = h->at(h->get(d, "reasoning_details"), 0);
+	struct mg_str text = { NULL, 0 };
+	int rc = MG_OK;
+
+	if (h->kind(v) == MG_OBJECT) {
+		for (; h->kind(v) && !rc; v = h->next(v))
+			rc = detail(c, ch, v);
+		return rc;
+	}
+	if (h->kind(list) == MG_ARRAY)		/* the first that says something: some servers send two */
+		for (v = h->at(list, 0); h->kind(v) && !text.len; v = h->next(v))
+			text = h->text(c, h->get(d, terminated(c, h->text(c, v))));
+	for (size_t i = 0; h->kind(list) != MG_ARRAY && i < 3 && !text.len; i++)
+		text = h->text(c, h->get(d, usual[i]));
+	return say(c, ch, MG_EV_REASONING, text);
+}
+
+static int image(struct mg_call *c, const struct choice *ch, uint32_t index, struct mg_view url)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str at = h->text(c, url), type = { NULL, 0 };
+	struct mg_writer *w = h->writer(c);
+	const char *end = at.len > 5 ? memchr(at.at, ';', at.len) : NULL;
+
+	if (!at.at)
+		return MG_OK;
+	if (end && !memcmp(at.at, "data:", 5))
+		type = (struct mg_str){ at.at + 5, (size_t)(end - at.at) - 5 };
+	if (type.at)
+		return h->emit(c, MG_EVENT(MG_EV_IMAGE, .choice = ch->index, .index = index, .name = type, .data = h->blob(c, url)));
+	h->open(w, NULL, '{');
+	h->put(w, "url", at);
+	h->close(w);
+	return h->emit(c, MG_EVENT(MG_EV_IMAGE, .choice = ch->index, .index = index, .extra = h->written(w)));
+}
+
+/* Content is text, or chunks of it (Mistral), thinking among them. */
+static int content(struct mg_call *c, const struct choice *ch, struct mg_view v)
+{
+	const struct mg_host *h = c->host;
+	const struct chat *st = c->state;
+	int rc = MG_OK;
+
+	if (h->kind(v) == MG_STRING)
+		return st->think == THINK_OVER ? say(c, ch, MG_EV_TEXT, h->text(c, v)) : think(c, ch, h->text(c, v));
+	if (h->kind(v) != MG_ARRAY)
+		return MG_OK;
+	for (v = h->at(v, 0); h->kind(v) && !rc; v = h->next(v)) {
+		struct mg_view url = h->get(v, "image_url"), t = h->at(h->get(v, "thinking"), 0);
+
+		rc = say(c, ch, MG_EV_TEXT, h->text(c, h->get(v, "text")));
+		for (; h->kind(t) && !rc; t = h->next(t))
+			rc = say(c, ch, MG_EV_REASONING, h->text(c, h->get(t, "text")));
+		if (url.doc && !rc)
+			rc = image(c, ch, 0, h->kind(url) == MG_OBJECT ? h->get(url, "url") : url);
+	}
+	return rc;
+}
+
+static int audio(struct mg_call *c, const struct choice *ch, struct mg_view v)
+{
+	const struct mg_host *h = c->host;
+	struct mg_writer *w = h->writer(c);
+
+	if (h->kind(v) != MG_OBJECT)
+		return MG_OK;
+	h->open(w, NULL, '{');
+	h->put_raw(w, "id", h->raw(h->get(v, "id")));
+	h->put_raw(w, "transcript", h->raw(h->get(v, "transcript")));
+	h->put_raw(w, "expires_at", h->raw(h->get(v, "expires_at")));
+	h->close(w);
+	return h->emit(c, MG_EVENT(MG_EV_AUDIO, .choice = ch->index, .data = h->blob(c, h->get(v, "data")), .extra = h->written(w)));
+}
+
+/* ------------------------------------------------------------ tool calls */
+
+static bool same(struct mg_str a, struct mg_str b)
+{
+	return a.len == b.len && a.len && !memcmp(a.at, b.at, a.len);
+}
+
+/* The call that a piece belongs to; NULL: it begins a new one.  Keyed by index;
+ * by id, or as the last one, where there is none. */
+static struct tool *tool_known(const struct chat *st, const struct choice *ch, bool has_index, uint64_t index,
+	struct mg_str id, bool named)
+{
+	struct tool *found = NULL;
+
+	if (st->whole)
+		return NULL;
+	for (struct tool *t = st->tools; t; t = t->next)
+		if (t->of == ch && (has_index ? t->upstream == index : id.len ? same(t->id, id) : true))
+			found = t;
+	if (found && named && id.len && !same(found->id, id))
+		return NULL;		/* all calls at index 0, told apart by id */
+	if (found && !has_index && !id.len && named)
+		return NULL;
+	return found;
+}
+
+/* An id for a call that came without: of the answer's id and the call's place. */
+static struct mg_str tool_made_id(struct mg_call *c, uint32_t index)
+{
+	const struct chat *st = c->state;
+	struct mg_str tail = st->id;
+	char text[64];
+	int n;
+
+	if (tail.len > 24)
+		tail = (struct mg_str){ tail.at + tail.len - 24, 24 };
+	n = snprintf(text, sizeof(text), "call_%.*s_%u", (int)tail.len, tail.at ? tail.at : "", index);
+	return copied(c, (struct mg_str){ text, (size_t)n }, (struct mg_str){ NULL, 0 });
+}
+
+static int tool_new(struct mg_call *c, struct choice *ch, uint64_t upstream, struct mg_str id, struct mg_str name,
+	struct tool **out)
+{
+	struct chat *st = c->state;
+	struct tool *t = st->n_tools < TOOLS_MAX ? c->host->alloc(c, sizeof(*t)) : NULL;
+
+	if (!t)
+		return c->host->fail(c, MG_EPROTO, "more than %d tool calls in one answer", TOOLS_MAX);
+	*t = (struct tool){ .of = ch, .upstream = upstream, .index = ch->n_tools++ };
+	t->id = id.len ? copied(c, id, (struct mg_str){ NULL, 0 }) : tool_made_id(c, t->index);
+	if (st->last)
+		st->last->next = t;
+	else
+		st->tools = t;
+	st->last = *out = t;
+	st->n_tools++;
+	return c->host->emit(c, MG_EVENT(MG_EV_TOOL_BEGIN, .choice = ch->index, .index = t->index, .id = t->id, .name = name));
+}
+
+static int tool_piece(struct mg_call *c, struct choice *ch, struct mg_view call, struct mg_view fn)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str id = h->text(c, h->get(call, "id")), name = h->text(c, h->get(fn, "name"));
+	struct mg_view args = h->get(fn, "arguments");
+	struct mg_str data = h->kind(args) == MG_OBJECT ? h->raw(args) : h->text(c, args);
+	uint64_t upstream = UINT64_MAX;
+	bool has_index = h->count(h->get(call, "index"), &upstream);
+	struct tool *t = tool_known(c->state, ch, has_index, upstream, id, name.len);
+	int rc = t ? MG_OK : tool_new(c, ch, upstream, id, name, &t);
+
+	if (rc || !data.len)
+		return rc;
+	t->args = true;
+	return h->emit(c, MG_EVENT(MG_EV_TOOL_ARGS, .choice = ch->index, .index = t->index, .data = data));
+}
+
+static int tools(struct mg_call *c, struct choice *ch, struct mg_view d)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view v = h->at(h->get(d, "tool_calls"), 0), old = h->get(d, "function_call");
+	int rc = MG_OK;
+
+	if (((struct chat *)c->state)->metering) {
+		ch->n_tools += h->kind(v) == MG_OBJECT || h->kind(old) == MG_OBJECT;
+		return MG_OK;
+	}
+	for (; h->kind(v) && !rc; v = h->next(v)) {
+		bool custom = h->get(v, "custom").doc;
+
+		rc = tool_piece(c, ch, v, h->get(v, custom ? "custom" : "function"));
+	}
+	return rc || h->kind(old) != MG_OBJECT ? rc : tool_piece(c, ch, d, old);
+}
+
+static int tool_ends(struct mg_call *c)
+{
+	const struct chat *st = c->state;
+	int rc = MG_OK;
+
+	for (const struct tool *t = st->tools; t && !rc; t = t->next) {
+		if (!t->args)		/* no arguments are {} */
+			rc = c->host->emit(c, MG_EVENT(MG_EV_TOOL_ARGS, .choice = t->of->index, .index = t->index, .data = MG_STR("{}")));
+		if (!rc)
+			rc = c->host->emit(c, MG_EVENT(MG_EV_TOOL_END, .choice = t->of->index, .index = t->index));
+	}
+	return rc;
+}
+
+/* ---------------------------------------------------- a choice, a frame */
+
+static int choice_of(struct mg_call *c, struct mg_view v, struct choice **out)
+{
+	struct chat *st = c->state;
+	struct choice **at = &st->choices;
+	uint64_t index = 0;
+
+	c->host->count(c->host->get(v, "index"), &index);
+	while (*at && (*at)->index != index)
+		at = &(*at)->next;
+	if (!*at) {
+		if (index >= CHOICES_MAX || !(*at = c->host->alloc(c, sizeof(**at))))
+			return c->host->fail(c, MG_EPROTO, "choices[].index: above %d", CHOICES_MAX - 1);
+		(*at)->index = (uint32_t)index;
+	}
+	*out = *at;
+	return MG_OK;
+}
+
+static void keep_word(struct word *w, struct mg_str s)
+{
+	if (!s.len)
+		return;		/* a later null does not take it back */
+	w->len = s.len < sizeof(w->at) ? s.len : sizeof(w->at);
+	memcpy(w->at, s.at, w->len);
+}
+
+static int extras(struct mg_call *c, const struct choice *ch, struct mg_view list, enum mg_event_kind kind)
+{
+	const struct mg_host *h = c->host;
+	uint32_t i = 0;
+	int rc = MG_OK;
+
+	for (struct mg_view v = h->at(list, 0); h->kind(list) == MG_ARRAY && h->kind(v) && !rc; v = h->next(v), i++)
+		rc = kind == MG_EV_IMAGE ? image(c, ch, i, h->get(h->get(v, "image_url"), "url"))
+			: h->emit(c, MG_EVENT(kind, .choice = ch->index, .index = i, .extra = h->raw(v)));
+	return rc;
+}
+
+static int delta(struct mg_call *c, struct choice *ch, struct mg_view d)
+{
+	const struct mg_host *h = c->host;
+	int rc = reasoning(c, ch, d);
+
+	if (!rc)
+		rc = content(c, ch, h->get(d, "content"));
+	if (!rc)
+		rc = say(c, ch, MG_EV_REFUSAL, h->text(c, h->get(d, "refusal")));
+	if (!rc)
+		rc = extras(c, ch, h->get(d, "images"), MG_EV_IMAGE);
+	if (!rc)
+		rc = extras(c, ch, h->get(d, "annotations"), MG_EV_ANNOTATION);
+	return rc ? rc : audio(c, ch, h->get(d, "audio"));
+}
+
+static int choice(struct mg_call *c, struct mg_view v)
+{
+	const struct mg_host *h = c->host;
+	const struct chat *st = c->state;
+	struct mg_view d = h->get(v, "delta"), logprobs = h->get(v, "logprobs");
+	struct choice *ch = NULL;
+	int rc = choice_of(c, v, &ch);
+
+	if (h->kind(d) != MG_OBJECT)
+		d = h->get(v, "message");
+	if (!rc && !st->metering)
+		rc = delta(c, ch, d);
+	if (!rc)
+		rc = tools(c, ch, d);
+	if (!rc && h->kind(logprobs) == MG_OBJECT && !st->metering)
+		rc = h->emit(c, MG_EVENT(MG_EV_LOGPROBS, .choice = ch->index, .extra = h->raw(logprobs)));
+	if (rc)
+		return rc;
+	keep_word(&ch->finish, h->text(c, h->get(v, "finish_reason")));
+	keep_word(&ch->native, h->text(c, h->get(v, "native_finish_reason")));
+	return usage(c, h->get(v, "usage"));
+}
+
+/* Perplexity and xAI give sources beside the text, in every chunk or in the last: once is enough. */
+static int citations(struct mg_call *c, struct mg_view j)
+{
+	const struct mg_host *h = c->host;
+	struct chat *st = c->state;
+	struct mg_view v = h->at(h->get(j, "search_results"), 0);
+	int rc = MG_OK;
+
+	if (st->cited || st->metering || !st->choices || !st->choices->finish.len)
+		return MG_OK;
+	if (!h->kind(v))
+		v = h->at(h->get(j, "citations"), 0);
+	for (; h->kind(v) && !rc; v = h->next(v)) {
+		struct mg_writer *w = h->writer(c);
+
+		h->open(w, NULL, '{');
+		h->put(w, "type", MG_STR("url_citation"));
+		h->open(w, "url_citation", '{');
+		h->put_raw(w, "url", h->raw(h->kind(v) == MG_STRING ? v : h->get(v, "url")));
+		h->put_raw(w, "title", h->raw(h->get(v, "title")));
+		h->put_raw(w, "content", h->raw(h->get(v, "snippet")));
+		h->put_int(w, "start_index", 0);
+		h->put_int(w, "end_index", 0);
+		h->close(w);
+		h->close(w);
+		st->cited = true;
+		rc = h->emit(c, MG_EVENT(MG_EV_ANNOTATION, .extra = h->written(w)));
+	}
+	return rc;
+}
+
+/* "6m0s", "2m59.56s", "20ms": milliseconds. */
+static uint64_t duration_ms(struct mg_str s)
+{
+	uint64_t sum = 0, n = 0, unit = 1000;	/* n: thousandths */
+	bool point = false;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char ch = s.at[i];
+
+		if (ch == '.') {
+			point = true;
+		} else if (ch >= '0' && ch <= '9' && n < UINT32_MAX) {
+			n = point ? n + (uint64_t)(ch - '0') * (unit /= 10) : n * 10 + (uint64_t)(ch - '0') * 1000;
+		} else if (ch == 'm' && i + 1 < s.len && s.at[i + 1] == 's') {
+			return sum + n / 1000;
+		} else {
+			sum += ch == 'h' ? n * 3600 : ch == 'm' ? n * 60 : ch == 's' ? n : 0;
+			n = 0;
+			unit = 1000;
+			point = false;
+		}
+	}
+	return sum;
+}
+
+static int limits(struct mg_call *c)
+{
+	static const char *const names[] = { "requests", "tokens" };
+	const struct mg_host *h = c->host;
+	int rc = MG_OK;
+
+	for (size_t i = 0; i < 2 && !rc; i++) {
+		struct mg_writer *w = h->writer(c);
+		struct mg_str left, all;
+		char name[48];
+
+		snprintf(name, sizeof(name), "x-ratelimit-remaining-%s", names[i]);
+		left = h->answer(c, name);
+		snprintf(name, sizeof(name), "x-ratelimit-limit-%s", names[i]);
+		all = h->answer(c, name);
+		if (!left.at)
+			continue;
+		snprintf(name, sizeof(name), "x-ratelimit-reset-%s", names[i]);
+		h->open(w, NULL, '{');
+		h->put(w, "remaining", left);
+		h->put(w, "limit", all);
+		h->close(w);
+		rc = h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { names[i], strlen(names[i]) }, .extra = h->written(w),
+			.reset_ms = duration_ms(h->answer(c, name))));
+	}
+	return rc;
+}
+
+static int start(struct mg_call *c, struct mg_view j)
+{
+	const struct mg_host *h = c->host;
+	struct chat *st = c->state;
+	int rc;
+
+	if (st->started)
+		return MG_OK;
+	st->started = true;
+	st->id = copied(c, h->text(c, h->get(j, "id")), (struct mg_str){ NULL, 0 });
+	if (h->kind(mg_quirk(c, "think_tags")) == MG_TRUE)
+		st->think = THINK_MAYBE;
+	if (st->metering)
+		return MG_OK;
+	rc = h->emit(c, MG_EVENT(MG_EV_START, .id = st->id, .name = h->text(c, h->get(j, "model"))));
+	return rc ? rc : limits(c);
+}
+
+/* --------------------------------------------------------------- the end */
+
+static enum mg_finish meaning(const struct choice *ch)
+{
+	static const struct { const char *word; enum mg_finish finish; } words[] = {
+		{ "length", MG_LENGTH }, { "max_tokens", MG_LENGTH }, { "model_length", MG_LENGTH },
+		{ "model_context_window_exceeded", MG_LENGTH }, { "tool_calls", MG_TOOL_CALLS },
+		{ "tool_call", MG_TOOL_CALLS }, { "tool_use", MG_TOOL_CALLS }, { "function_call", MG_TOOL_CALLS },
+		{ "content_filter", MG_CONTENT_FILTER }, { "sensitive", MG_CONTENT_FILTER }, { "error", MG_FAILED },
+		{ "insufficient_system_resource", MG_FAILED }, { "network_error", MG_FAILED },
+	};
+	struct mg_str word = { ch->finish.at, ch->finish.len };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (mg_is(word, words[i].word))
+			return words[i].finish;
+	return ch->n_tools ? MG_TOOL_CALLS : MG_STOP;	/* some say stop behind tool calls */
+}
+
+static int conclude_choice(struct mg_call *c, const struct choice *ch)
+{
+	static const struct mg_failure broke = { .size = sizeof(broke), .kind = MG_E_OVERLOADED, .retryable = true,
+		.message = { "the upstream gave up on its answer", 34 } };
+	const struct chat *st = c->state;
+	const struct word *w = ch->native.len ? &ch->native : &ch->finish;
+
+	if (!ch->finish.len && !st->whole)
+		return c->host->fail(c, MG_EPROTO, "the answer ended without a finish reason");
+	if (meaning(ch) == MG_FAILED)
+		return c->host->emit(c, MG_EVENT(MG_EV_ERROR, .failure = &broke));
+	return c->host->emit(c, MG_EVENT(MG_EV_FINISH, .choice = ch->index, .finish = meaning(ch),
+		.name = { w->len ? w->at : NULL, w->len }));
+}
+
+/* At [DONE], at the end of a whole answer, or at the end of the bytes. */
+static int conclude(struct mg_call *c)
+{
+	struct chat *st = c->state;
+	int rc = MG_OK;
+
+	if (st->ended)
+		return MG_OK;
+	if (!st->choices)
+		return c->host->fail(c, MG_EPROTO, "an answer without choices");
+	if (st->held.len && !st->metering)
+		rc = think_end(c);
+	if (!rc)
+		rc = tool_ends(c);
+	for (const struct choice *ch = st->choices; ch && !rc; ch = ch->next)
+		rc = conclude_choice(c, ch);
+	st->ended = !rc;
+	return rc;
+}
+
+static int chat_frame(struct mg_call *c, const struct mg_frame *f)
+{
+	const struct mg_host *h = c->host;
+	struct chat *st = c->state;
+	struct mg_view j = f->json;
+	int rc;
+
+	if (mg_is(f->data, "[DONE]"))
+		return conclude(c);
+	if (!j.doc)
+		return h->fail(c, MG_EPROTO, "a piece of the answer is not JSON");
+	if (st->ended)
+		return MG_OK;
+	rc = error_inside(c, f);
+	if (rc)
+		return rc < 0 ? rc : MG_OK;
+	st->whole = f->framing == MG_JSON;
+	rc = start(c, j);
+	for (struct mg_view v = h->at(h->get(j, "choices"), 0); h->kind(v) && !rc; v = h->next(v))
+		rc = choice(c, v);
+	if (!rc)
+		rc = citations(c, j);
+	if (!rc)
+		rc = usage(c, h->get(h->kind(h->get(j, "usage")) == MG_OBJECT ? j : h->get(j, "x_groq"), "usage"));
+	return rc || !st->whole ? rc : conclude(c);
+}
+
+static int chat_meter(struct mg_call *c, const struct mg_frame *f)
+{
+	((struct chat *)c->state)->metering = true;
+	return chat_frame(c, f);
+}
+
+static int chat_finish(struct mg_call *c)
+{
+	return conclude(c);
+}
+
+static int embeddings_frame(struct mg_call *c, const struct mg_frame *f)
+{
+	const struct mg_host *h = c->host;
+	uint64_t i = 0;
+	int rc;
+
+	if (h->kind(h->get(f->json, "data")) != MG_ARRAY)
+		return h->fail(c, MG_EPROTO, "an answer without data[]");
+	rc = h->emit(c, MG_EVENT(MG_EV_START, .id = h->text(c, h->get(f->json, "id")), .name = h->text(c, h->get(f->json, "model"))));
+	for (struct mg_view v = h->at(h->get(f->json, "data"), 0); h->kind(v) && !rc; v = h->next(v), i++) {
+		h->count(h->get(v, "index"), &i);
+		rc = h->emit(c, MG_EVENT(MG_EV_VECTOR, .index = (uint32_t)i, .extra = h->raw(h->get(v, "embedding"))));
+	}
+	return rc ? rc : usage(c, h->get(f->json, "usage"));
+}
+
+/* {"data":[..]}, or a bare array (Together). */
+static int models_frame(struct mg_call *c, const struct mg_frame *f)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view list = h->kind(f->json) == MG_ARRAY ? f->json : h->get(f->json, "data");
+	int rc = MG_OK;
+
+	if (h->kind(list) != MG_ARRAY)
+		return h->fail(c, MG_EPROTO, "an answer without data[]");
+	for (struct mg_view v = h->at(list, 0); h->kind(v) && !rc; v = h->next(v))
+		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, "id")), .extra = h->raw(v)));
+	return rc;
+}
+
+#endif
