@@ -17,8 +17,8 @@
 
 struct key_facts {			/* a copy: no pointer into the table but scope */
 	char hash[SHA256_HEX + 1];
-	char name[128], label[32], creator[64], workspace[64];
-	bool management, disabled, deleted;
+	char name[128], label[32], creator[64], workspace[64], external_user[64];
+	bool management, disabled, deleted, include_byok;
 	int64_t created_ms, updated_ms, expires_ms;	/* Unix; 0: never */
 	int64_t limit_nusd;		/* -1: none */
 	enum window reset;
@@ -31,7 +31,7 @@ struct accounts *accounts_new(struct store *store, const char *management_key, b
 void accounts_free(struct accounts *a);
 
 /* Checks syntax, then looks up by hash, in constant work.  MG_EDENIED with the wire's
- * words in err ("User not found.", "API key is disabled"), and no store access. */
+ * words in err ("User not found.", "API key is disabled", "API key has expired"), and no store access. */
 int accounts_find(struct accounts *a, struct mg_str key, struct key_facts *out, struct err *err);
 int accounts_get(struct accounts *a, const char *hash, struct key_facts *out);	/* MG_EINVAL: none */
 
@@ -40,11 +40,17 @@ int accounts_get(struct accounts *a, const char *hash, struct key_facts *out);	/
 int accounts_create(struct accounts *a, struct key_facts *in_out, char plain[static 80], struct err *err);
 int accounts_update(struct accounts *a, const struct key_facts *k, struct err *err);	/* by k->hash */
 int accounts_delete(struct accounts *a, const char *hash, struct err *err);
-/* Newest first. */
+/* Newest first; workspace NULL: of all.  total: how many there are without offset and max; may be NULL. */
+struct key_filter { bool deleted, disabled; const char *workspace; };	/* what is listed besides the usable ones */
+size_t accounts_select(struct accounts *a, const struct key_filter *f, size_t offset, size_t max, struct key_facts *out, size_t *total);
+/* The disabled ones too. */
 size_t accounts_list(struct accounts *a, size_t offset, size_t max, bool deleted, struct key_facts *out);
-size_t accounts_count(struct accounts *a);
+size_t accounts_count(struct accounts *a);	/* those not deleted */
 
-struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought */
+struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought, or none when credits are off */
+/* Bought (or, below zero, taken back) credit, once for each external_id; waits for the disk. */
+int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, struct err *err);
+int64_t accounts_bought(struct accounts *a);
 /* Spent by this key, nUSD: in all, and in the UTC day, week, month of wall_ms. */
 struct key_usage { int64_t total, daily, weekly, monthly; };
 void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out);

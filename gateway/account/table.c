@@ -1,0 +1,273 @@
+#include "account/table.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+enum { SLOTS_MIN = 8 };
+
+/* ---- hashes */
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES])
+{
+	for (int i = 0; i < HASH_BYTES; i++) {
+		int high = digit(hex[2 * i]), low = high < 0 ? -1 : digit(hex[2 * i + 1]);
+
+		if (low < 0)
+			return false;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return !hex[2 * HASH_BYTES];
+}
+
+static void hash_hex(const unsigned char hash[HASH_BYTES], char out[SHA256_HEX + 1])
+{
+	for (int i = 0; i < HASH_BYTES; i++) {
+		out[2 * i] = "0123456789abcdef"[hash[i] >> 4];
+		out[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
+	}
+	out[SHA256_HEX] = '\0';
+}
+
+/* The hash is a SHA-256: any of its bits are as good as a hash of it. */
+static size_t first_slot(const unsigned char hash[HASH_BYTES])
+{
+	size_t n;
+
+	memcpy(&n, hash + 8, sizeof(n));
+	return n;
+}
+
+/* ---- entries */
+
+struct entry *entry_new(const struct key_facts *k, struct purse *purse)
+{
+	const char *texts[] = { k->name, k->label, k->creator, k->workspace, k->external_user };
+	size_t bytes = 0;
+	struct entry *e;
+	char *at;
+
+	for (int i = 0; i < 5; i++)
+		bytes += strlen(texts[i]) + 1;
+	e = calloc(1, sizeof(*e) + bytes);
+	if (!e)
+		return NULL;
+	e->purse = purse ? purse : calloc(1, sizeof(*e->purse));
+	if (!e->purse || !hash_bytes(k->hash, e->hash)) {
+		free(purse ? NULL : e->purse);
+		free(e);
+		return NULL;
+	}
+	e->created_ms = k->created_ms;
+	e->updated_ms = k->updated_ms;
+	e->expires_ms = k->expires_ms;
+	e->limit_nusd = k->limit_nusd;
+	e->management = k->management;
+	e->disabled = k->disabled;
+	e->deleted = k->deleted;
+	e->include_byok = k->include_byok;
+	e->reset = (uint8_t)k->reset;
+	at = e->texts;
+	for (int i = 0; i < 5; i++)
+		at = (char *)memcpy(at, texts[i], strlen(texts[i]) + 1) + strlen(texts[i]) + 1;
+	return e;
+}
+
+/* Whoever comes first makes the scope; a loser of the race throws its own away. */
+static struct scope *scope_of(const struct table *t, const struct entry *e, const char *hash)
+{
+	const struct key_usage *u = &e->purse->at_start;
+	struct scope *s = atomic_load(&e->purse->scope), *none = NULL;
+
+	if (s)
+		return s;
+	s = scope_new("key", hash);
+	if (!s)
+		return NULL;
+	scope_limit(s, e->limit_nusd, e->reset);
+	scope_load(s, u->total, u->daily, u->weekly, u->monthly, t->loaded_ms);
+	if (atomic_compare_exchange_strong(&e->purse->scope, &none, s))
+		return s;
+	scope_free(s);
+	return none;
+}
+
+bool entry_facts(const struct table *t, const struct entry *e, struct key_facts *out)
+{
+	const struct { char *to; size_t size; } texts[] = { { out->name, sizeof(out->name) }, { out->label, sizeof(out->label) },
+		{ out->creator, sizeof(out->creator) }, { out->workspace, sizeof(out->workspace) },
+		{ out->external_user, sizeof(out->external_user) } };
+	const char *at = e->texts;
+
+	hash_hex(e->hash, out->hash);
+	for (int i = 0; i < 5; i++) {
+		size_t len = strlen(at);
+
+		snprintf(texts[i].to, texts[i].size, "%s", at);
+		at += len + 1;
+	}
+	out->management = e->management;
+	out->disabled = e->disabled;
+	out->deleted = e->deleted;
+	out->include_byok = e->include_byok;
+	out->created_ms = e->created_ms;
+	out->updated_ms = e->updated_ms;
+	out->expires_ms = e->expires_ms;
+	out->limit_nusd = e->limit_nusd;
+	out->reset = (enum window)e->reset;
+	out->scope = scope_of(t, e, out->hash);
+	return out->scope;
+}
+
+static void entry_drop(struct entry *e)
+{
+	scope_free(atomic_load(&e->purse->scope));
+	free(e->purse);
+	free(e);
+}
+
+/* ---- slots */
+
+static struct slots *slots_new(size_t size)
+{
+	struct slots *s = calloc(1, sizeof(*s) + size * sizeof(s->at[0]));
+
+	if (s)
+		s->size = size;
+	return s;
+}
+
+static struct entry **slot(struct slots *s, const unsigned char hash[HASH_BYTES])
+{
+	size_t i = first_slot(hash) & (s->size - 1);
+
+	while (s->at[i] && !same_bytes(s->at[i]->hash, hash, HASH_BYTES))
+		i = (i + 1) & (s->size - 1);
+	return &s->at[i];
+}
+
+static struct slots *slots_copy(struct slots *from, bool grow)
+{
+	struct slots *s = slots_new(grow ? from->size * 2 : from->size);
+
+	for (size_t i = 0; s && i < from->size; i++)
+		if (from->at[i]) {
+			*slot(s, from->at[i]->hash) = from->at[i];
+			s->used++;
+		}
+	return s;
+}
+
+static bool tight(const struct slots *s)
+{
+	return (s->used + 1) * 4 > s->size * 3;
+}
+
+/* ---- the table */
+
+int table_init(struct table *t)
+{
+	*t = (struct table){ .loaded_ms = 0 };
+	for (int i = 0; i < SHARDS; i++) {
+		struct slots *s = slots_new(SLOTS_MIN);
+
+		if (!s) {
+			table_release(t);
+			return MG_ENOMEM;
+		}
+		atomic_store(&t->shards[i].slots, s);
+	}
+	return MG_OK;
+}
+
+void table_release(struct table *t)
+{
+	for (int n = 0; n < SHARDS; n++) {
+		struct slots *s = atomic_load(&t->shards[n].slots);
+
+		for (size_t i = 0; s && i < s->size; i++)
+			if (s->at[i])
+				entry_drop(s->at[i]);
+		free(s);
+	}
+}
+
+int table_load(struct table *t, struct entry *e)
+{
+	struct shard *sh = &t->shards[e->hash[0]];
+	struct slots *s = atomic_load(&sh->slots);
+	struct entry **at;
+
+	if (tight(s)) {
+		struct slots *more = slots_copy(s, true);
+
+		if (!more) {
+			entry_drop(e);
+			return MG_ENOMEM;
+		}
+		free(s);
+		atomic_store(&sh->slots, more);
+		s = more;
+	}
+	at = slot(s, e->hash);
+	if (*at) {
+		entry_drop(e);
+		return MG_OK;
+	}
+	*at = e;
+	s->used++;
+	return MG_OK;
+}
+
+int table_change(struct table *t, struct entry *e)
+{
+	struct shard *sh = &t->shards[e->hash[0]];
+	struct slots *old = atomic_load(&sh->slots), *s = slots_copy(old, tight(old));
+	struct entry **at, *before;
+
+	if (!s)
+		return MG_ENOMEM;
+	at = slot(s, e->hash);
+	before = *at;
+	*at = e;
+	s->used += !before;
+	atomic_store(&sh->slots, s);
+	while (atomic_load(&sh->readers))	/* each may still be in the old one */
+		sched_yield();
+	free(old);
+	free(before);
+	return MG_OK;
+}
+
+bool table_find(struct table *t, const unsigned char hash[HASH_BYTES], struct key_facts *out)
+{
+	struct shard *sh = &t->shards[hash[0]];
+	const struct entry *e;
+	bool found;
+
+	atomic_fetch_add(&sh->readers, 1);
+	e = *slot(atomic_load(&sh->slots), hash);
+	found = e && entry_facts(t, e, out);
+	atomic_fetch_sub(&sh->readers, 1);
+	return found;
+}
+
+const struct entry *table_entry(struct table *t, const unsigned char hash[HASH_BYTES])
+{
+	return *slot(atomic_load(&t->shards[hash[0]].slots), hash);
+}
+
+void table_each(struct table *t, void (*fn)(void *arg, const struct entry *e), void *arg)
+{
+	for (int n = 0; n < SHARDS; n++) {
+		struct slots *s = atomic_load(&t->shards[n].slots);
+
+		for (size_t i = 0; i < s->size; i++)
+			if (s->at[i])
+				fn(arg, s->at[i]);
+	}
+}

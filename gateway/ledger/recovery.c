@@ -1,0 +1,99 @@
+#include "ledger/recovery.h"
+
+#include <stdlib.h>
+
+#include "ledger/generation.h"
+
+enum { BATCH = 256 };
+
+struct left { char *attempt_id, *generation_id, *key_hash, *endpoint; int64_t hold_nusd, at_ms; };
+struct batch { struct left at[BATCH]; size_t n; bool failed; struct recovered *out; };
+
+static bool on_intent(void *arg, const void *row)
+{
+	struct batch *b = arg;
+	const struct mg_store_intent *i = row;
+	struct left *l = &b->at[b->n++];
+
+	*l = (struct left){ strdup(i->attempt_id), strdup(i->generation_id), strdup(i->key_hash), strdup(i->endpoint), i->hold_nusd, i->at_ms };
+	b->failed |= !l->attempt_id || !l->generation_id || !l->key_hash || !l->endpoint;
+	return !b->failed && b->n < BATCH;
+}
+
+static int settle(const struct mg_store *ops, void *handle, const struct left *l, struct err *err)
+{
+	struct generation g;
+	struct mg_store_generation row = { .size = sizeof(row), .attempt_id = l->attempt_id, .generation_id = l->generation_id,
+		.key_hash = l->key_hash, .model = "", .provider = l->endpoint, .loss_nusd = l->hold_nusd, .at_ms = l->at_ms };
+	struct buf json;
+	char why[256] = "";
+	int rc;
+
+	generation_init(&g);
+	g.id = l->generation_id;
+	g.created_ms = l->at_ms;
+	g.provider_name = l->endpoint;
+	g.cancelled = true;
+	g.usage_source = USAGE_ESTIMATED;
+	buf_init(&json, 1 << 16);
+	rc = generation_write(&g, &json, err);
+	if (!rc) {
+		buf_put(&json, "", 1);
+		row.json = json.at;
+		rc = json.failed ? fail(err, MG_ENOMEM, "no memory for a generation record") : ops->put(handle, MG_ROW_GENERATION, &row, why);
+		if (rc && why[0])
+			fail(err, rc, "%s", why);
+	}
+	buf_release(&json);
+	return rc;
+}
+
+static int recover(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	struct batch *b = arg;
+	char why[256] = "";
+	int rc = ops->each(handle, MG_ROW_INTENT, NULL, 0, BATCH, on_intent, b, why);
+
+	if (rc)
+		return fail(err, rc, "%s", why);
+	if (b->failed)
+		return fail(err, MG_ENOMEM, "no memory for the open holds");
+	for (size_t i = 0; i < b->n; i++) {
+		rc = settle(ops, handle, &b->at[i], err);
+		if (rc)
+			return rc;
+		b->out->loss_nusd += b->at[i].hold_nusd;
+	}
+	b->out->attempts += b->n;
+	return MG_OK;
+}
+
+static void forget(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		free(b->at[i].attempt_id);
+		free(b->at[i].generation_id);
+		free(b->at[i].key_hash);
+		free(b->at[i].endpoint);
+	}
+	b->n = 0;
+}
+
+int ledger_recover(struct store *store, struct recovered *out, struct err *err)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	size_t before;
+	int rc;
+
+	*out = (struct recovered){ 0, 0 };
+	if (!b)
+		return fail(err, MG_ENOMEM, "no memory for the open holds");
+	b->out = out;
+	do {
+		before = out->attempts;
+		rc = store_run(store, recover, b, err);
+		forget(b);
+	} while (!rc && out->attempts > before);
+	free(b);
+	return rc;
+}
