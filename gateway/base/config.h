@@ -7,6 +7,10 @@
  * as decimal strings exactly as written (a Lua number is printed shortest, so
  * 0.15 stays "0.15").  A secret is a string; config_show() masks it.
  *
+ * `listen` is always a list of {at, admin, tls?}; objects of settings (limits,
+ * logging ...) are always there; relative paths start at the file's folder.
+ * Members, kinds and defaults: config_schema.c, or `moongate config schema`.
+ *
  * Errors read "config.lua:41: providers.groq.api_key: environment variable
  * GROQ_API_KEY is not set" with a second line "hint: ...".
  */
@@ -25,6 +29,9 @@ void config_release(struct config *c);
 
 /* The tree with secrets as "••••3f2a".  A new reference. */
 json_t *config_show(const struct config *c);
+/* The providers that are known without configuration (plugins/providers/known.json), by slug; NULL where
+ * the file is not found.  A new reference. */
+json_t *config_known(const json_t *tree);
 /* JSON Schema 2020-12, generated from the same table.  A new reference. */
 json_t *config_schema(void);
 
