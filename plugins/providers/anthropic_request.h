@@ -1,0 +1,657 @@
+/*
+ * anthropic_request.h - the request half of anthropic.c: turns that alternate,
+ * blocks in the order the service wants, thinking within its rules.
+ */
+#ifndef ANTHROPIC_REQUEST_H
+#define ANTHROPIC_REQUEST_H
+
+#include "moongate_chat.h"
+
+enum { BUDGET_MIN = 1024, BUDGET_MAX = 128000, MAX_TOKENS = 4096 };
+
+/* What the request turned out to be. */
+struct plan {
+	uint64_t max_tokens, budget;	/* budget: 0: no thinking by budget */
+	bool adaptive, off, thinks;	/* off: thinking is said to be disabled */
+	bool json_tool;			/* the schema is asked for as a forced tool, "json" */
+	struct mg_reasoning wish;
+};
+
+static bool quirk_is(struct mg_call *c, const char *name, const char *word)
+{
+	return mg_is(c->host->text(c, mg_quirk(c, name)), word);
+}
+
+static struct mg_view asked(struct mg_call *c, const char *member)
+{
+	return c->host->get(c->host->request(c), member);
+}
+
+static bool role_is(struct mg_call *c, struct mg_view m, const char *role)
+{
+	return mg_is(c->host->text(c, c->host->get(m, "role")), role);
+}
+
+static bool is_system(struct mg_call *c, struct mg_view m)
+{
+	return role_is(c, m, "system") || role_is(c, m, "developer");
+}
+
+static bool empty_text(struct mg_call *c, struct mg_view v)
+{
+	return c->host->kind(v) != MG_STRING || !c->host->text(c, v).len;
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static void put_text(struct mg_call *c, struct mg_writer *w, struct mg_str text, struct mg_view cache)
+{
+	c->host->open(w, NULL, '{');
+	c->host->put(w, "type", MG_STR("text"));
+	c->host->put(w, "text", text);
+	c->host->put_raw(w, "cache_control", c->host->raw(cache));
+	c->host->close(w);
+}
+
+/* "data:image/png;base64,iVBOR..": its type and what is behind the comma. */
+static bool data_url(struct mg_str url, struct mg_str *type, struct mg_str *data)
+{
+	const char *comma = url.len > 5 && !memcmp(url.at, "data:", 5) ? memchr(url.at, ',', url.len) : NULL;
+	const char *end;
+
+	if (!comma)
+		return false;
+	end = memchr(url.at, ';', (size_t)(comma - url.at));
+	*type = (struct mg_str){ url.at + 5, (size_t)((end ? end : comma) - url.at) - 5 };
+	*data = (struct mg_str){ comma + 1, url.len - (size_t)(comma + 1 - url.at) };
+	if (mg_is(*type, "image/jpg"))
+		*type = MG_STR("image/jpeg");
+	return true;
+}
+
+static void put_source(struct mg_call *c, struct mg_writer *w, struct mg_view url)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str type, data, text = h->text(c, url);
+
+	h->open(w, "source", '{');
+	if (!data_url(text, &type, &data)) {
+		h->put(w, "type", MG_STR("url"));
+		h->put_raw(w, "url", h->raw(url));
+	} else if (type.len > 5 && !memcmp(type.at, "text/", 5)) {
+		h->put(w, "type", MG_STR("text"));
+		h->put(w, "media_type", MG_STR("text/plain"));
+		h->put(w, "data", h->blob(c, url));
+	} else {
+		h->put(w, "type", MG_STR("base64"));
+		h->put(w, "media_type", type);
+		h->put(w, "data", data);
+	}
+	h->close(w);
+}
+
+static int put_image(struct mg_call *c, struct mg_writer *w, struct mg_view part)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view url = h->get(h->get(part, "image_url"), "url");
+
+	if (empty_text(c, url))
+		return h->fail(c, MG_EINVAL, "messages[].content[].image_url.url: missing; give a data: or https URL");
+	h->open(w, NULL, '{');
+	h->put(w, "type", MG_STR("image"));
+	put_source(c, w, url);
+	h->put_raw(w, "cache_control", h->raw(h->get(part, "cache_control")));
+	h->close(w);
+	return MG_OK;
+}
+
+static int put_document(struct mg_call *c, struct mg_writer *w, struct mg_view part)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view file = h->get(part, "file"), data = h->get(file, "file_data");
+	struct mg_str type, rest;
+
+	if (empty_text(c, data) && empty_text(c, h->get(file, "file_id")))
+		return h->fail(c, MG_EINVAL, "messages[].content[].file.file_data: missing; give a data: or https URL");
+	h->open(w, NULL, '{');
+	if (data_url(h->text(c, data), &type, &rest) && type.len > 6 && !memcmp(type.at, "image/", 6)) {
+		h->put(w, "type", MG_STR("image"));
+		put_source(c, w, data);
+		h->close(w);
+		return MG_OK;
+	}
+	h->put(w, "type", MG_STR("document"));
+	if (!empty_text(c, data)) {
+		put_source(c, w, data);
+	} else {
+		h->open(w, "source", '{');
+		h->put(w, "type", MG_STR("file"));
+		h->put_raw(w, "file_id", h->raw(h->get(file, "file_id")));
+		h->close(w);
+	}
+	h->put(w, "title", h->text(c, h->get(file, "filename")));
+	h->put_raw(w, "cache_control", h->raw(h->get(part, "cache_control")));
+	h->close(w);
+	return MG_OK;
+}
+
+static int put_part(struct mg_call *c, struct mg_writer *w, struct mg_view part)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str type = h->text(c, h->get(part, "type")), text = h->text(c, h->get(part, "text"));
+
+	if (mg_is(type, "text") || mg_is(type, "refusal")) {
+		if (!text.at)
+			text = h->text(c, h->get(part, "refusal"));
+		if (text.len)		/* an empty block is refused */
+			put_text(c, w, text, h->get(part, "cache_control"));
+		return MG_OK;
+	}
+	if (mg_is(type, "image_url"))
+		return put_image(c, w, part);
+	if (mg_is(type, "file"))
+		return put_document(c, w, part);
+	if (mg_is(type, "input_audio") || mg_is(type, "video_url") || mg_is(type, "input_video"))
+		return h->fail(c, MG_EINVAL, "messages[].content[].type: this upstream takes no %.*s", (int)type.len, type.at);
+	return h->fail(c, MG_EINVAL, "messages[].content[].type: not a kind of content that is known here");
+}
+
+/* A string or an array of parts, as blocks of the open array. */
+static int put_content(struct mg_call *c, struct mg_writer *w, struct mg_view content, bool prefill)
+{
+	const struct mg_host *h = c->host;
+	int rc = MG_OK;
+
+	if (h->kind(content) == MG_STRING) {
+		struct mg_str text = h->text(c, content);
+
+		while (prefill && text.len && strchr(" \t\r\n", text.at[text.len - 1]))
+			text.len--;	/* refused at the end of a prefill */
+		if (text.len)
+			put_text(c, w, text, (struct mg_view){ NULL, 0 });
+		return MG_OK;
+	}
+	for (struct mg_view v = h->at(content, 0); h->kind(content) == MG_ARRAY && h->kind(v) && !rc; v = h->next(v))
+		rc = put_part(c, w, v);
+	return rc;
+}
+
+/* ---------------------------------------------------------- an assistant */
+
+/* Ids of other vendors: what is not [a-zA-Z0-9_-] becomes _, in call and result alike. */
+static struct mg_str tool_id(struct mg_call *c, struct mg_view v)
+{
+	struct mg_str id = c->host->text(c, v);
+	char *out = c->host->alloc(c, id.len + 1);
+
+	for (size_t i = 0; out && i < id.len; i++) {
+		char ch = id.at[i];
+		bool plain = (ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || ch == '_' || ch == '-';
+
+		out[i] = plain ? ch : '_';
+	}
+	return out && id.len ? (struct mg_str){ out, id.len } : MG_STR("_");
+}
+
+/* Is the item one of ours, whole enough to go back? */
+static bool is_thought(struct mg_call *c, struct mg_view item)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str format = h->text(c, h->get(item, "format"));
+
+	if (format.at && !mg_is(format, "anthropic-claude-v1"))
+		return false;
+	return !empty_text(c, h->get(item, "signature")) || !empty_text(c, h->get(item, "data"));
+}
+
+static void put_thoughts(struct mg_call *c, struct mg_writer *w, struct mg_view m)
+{
+	const struct mg_host *h = c->host;
+
+	for (struct mg_view v = h->at(h->get(m, "reasoning_details"), 0); h->kind(v); v = h->next(v)) {
+		bool redacted = !h->get(v, "signature").doc || h->kind(h->get(v, "data")) == MG_STRING;
+
+		if (!is_thought(c, v))
+			continue;
+		h->open(w, NULL, '{');
+		h->put(w, "type", redacted ? MG_STR("redacted_thinking") : MG_STR("thinking"));
+		if (redacted) {
+			h->put_raw(w, "data", h->raw(h->get(v, "data")));
+		} else {
+			h->put_raw(w, "thinking", empty_text(c, h->get(v, "text")) ? MG_STR("\"\"") : h->raw(h->get(v, "text")));
+			h->put_raw(w, "signature", h->raw(h->get(v, "signature")));
+		}
+		h->close(w);
+	}
+}
+
+static int put_tool_use(struct mg_call *c, struct mg_writer *w, struct mg_view call)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view fn = h->get(call, "function"), given = h->get(fn, "arguments");
+	struct mg_str args = h->kind(given) == MG_OBJECT ? h->raw(given) : h->text(c, given);
+
+	if (!args.len)
+		args = MG_STR("{}");
+	if (h->kind(h->parse(c, args)) != MG_OBJECT)
+		return h->fail(c, MG_EINVAL, "messages[].tool_calls[].function.arguments: not the text of a JSON object");
+	h->open(w, NULL, '{');
+	h->put(w, "type", MG_STR("tool_use"));
+	h->put(w, "id", tool_id(c, h->get(call, "id")));
+	h->put_raw(w, "name", h->raw(h->get(fn, "name")));
+	h->put_raw(w, "input", h->raw(h->parse(c, args)));
+	h->put_raw(w, "cache_control", h->raw(h->get(call, "cache_control")));
+	h->close(w);
+	return MG_OK;
+}
+
+static int put_assistant(struct mg_call *c, struct mg_writer *w, struct mg_view m, bool last)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view call = h->at(h->get(m, "tool_calls"), 0);
+	int rc;
+
+	put_thoughts(c, w, m);
+	rc = put_content(c, w, h->get(m, "content"), last && !h->kind(call));
+	for (; h->kind(call) && !rc; call = h->next(call))
+		rc = put_tool_use(c, w, call);
+	return rc;
+}
+
+static int put_tool_result(struct mg_call *c, struct mg_writer *w, struct mg_view m)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view content = h->get(m, "content");
+	int rc = MG_OK;
+
+	h->open(w, NULL, '{');
+	h->put(w, "type", MG_STR("tool_result"));
+	h->put(w, "tool_use_id", tool_id(c, h->get(m, "tool_call_id")));
+	if (h->kind(content) == MG_STRING) {
+		h->put_raw(w, "content", h->raw(content));
+	} else {
+		h->open(w, "content", '[');
+		rc = put_content(c, w, content, false);
+		h->close(w);
+	}
+	h->put_raw(w, "is_error", h->raw(h->get(m, "is_error")));
+	h->put_raw(w, "cache_control", h->raw(h->get(m, "cache_control")));
+	h->close(w);
+	return rc;
+}
+
+/* -------------------------------------------------------------- messages */
+
+/* Would the message give a block? */
+static bool says_something(struct mg_call *c, struct mg_view m)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view content = h->get(m, "content");
+
+	if (role_is(c, m, "tool") || h->kind(h->at(h->get(m, "tool_calls"), 0)))
+		return true;
+	for (struct mg_view v = h->at(h->get(m, "reasoning_details"), 0); h->kind(v); v = h->next(v))
+		if (is_thought(c, v))
+			return true;
+	if (h->kind(content) != MG_ARRAY)
+		return !empty_text(c, content);
+	for (struct mg_view v = h->at(content, 0); h->kind(v); v = h->next(v))
+		if (!mg_is(h->text(c, h->get(v, "type")), "text") || !empty_text(c, h->get(v, "text")))
+			return true;
+	return false;
+}
+
+/* One turn: the run of messages [m, end) of one side; results of tools come first. */
+static int put_turn(struct mg_call *c, struct mg_writer *w, struct mg_view m, size_t n, bool assistant, bool last)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view v = m;
+	int rc = MG_OK;
+
+	h->open(w, NULL, '{');
+	h->put(w, "role", assistant ? MG_STR("assistant") : MG_STR("user"));
+	h->open(w, "content", '[');
+	for (size_t i = 0; i < n && !rc; i++, v = h->next(v)) {
+		if (assistant)
+			rc = put_assistant(c, w, v, last && i == n - 1);
+		else if (role_is(c, v, "tool"))
+			rc = put_tool_result(c, w, v);
+	}
+	v = m;
+	for (size_t i = 0; i < n && !rc && !assistant; i++, v = h->next(v))
+		if (!role_is(c, v, "tool"))
+			rc = put_content(c, w, h->get(v, "content"), false);
+	h->close(w);
+	h->close(w);
+	return rc;
+}
+
+static int put_messages(struct mg_call *c, struct mg_writer *w)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view m = h->at(asked(c, "messages"), 0);
+	bool first = true;
+	int rc = MG_OK;
+
+	while (h->kind(m) && is_system(c, m))
+		m = h->next(m);		/* those are in "system" */
+	h->open(w, "messages", '[');
+	while (h->kind(m) && !rc) {
+		bool assistant = role_is(c, m, "assistant"), any = false;
+		struct mg_view end = m;
+		size_t n = 0;
+
+		for (; h->kind(end) && role_is(c, end, "assistant") == assistant; end = h->next(end), n++)
+			any = any || says_something(c, end);
+		if (any && first && assistant) {	/* the user has the first word */
+			h->open(w, NULL, '{');
+			h->put(w, "role", MG_STR("user"));
+			h->put(w, "content", MG_STR("."));
+			h->close(w);
+		}
+		if (any)
+			rc = put_turn(c, w, m, n, assistant, !h->kind(end));
+		first = first && !any;
+		m = end;
+	}
+	h->close(w);
+	return rc;
+}
+
+/* Leading system and developer messages; and how JSON is asked for where there is no schema. */
+static int put_system(struct mg_call *c, struct mg_writer *w)
+{
+	static const char json_only[] = "Answer with one JSON object and nothing else: no prose, no code fence.";
+	const struct mg_host *h = c->host;
+	struct mg_view m = h->at(asked(c, "messages"), 0);
+	bool json = mg_is(h->text(c, h->get(asked(c, "response_format"), "type")), "json_object"), any = json;
+	int rc = MG_OK;
+
+	for (struct mg_view v = m; h->kind(v) && is_system(c, v); v = h->next(v))
+		any = any || says_something(c, v);
+	if (!any)
+		return MG_OK;
+	h->open(w, "system", '[');
+	for (; h->kind(m) && is_system(c, m) && !rc; m = h->next(m))
+		rc = put_content(c, w, h->get(m, "content"), false);
+	if (json)
+		put_text(c, w, MG_STR(json_only), (struct mg_view){ NULL, 0 });
+	h->close(w);
+	return rc;
+}
+
+/* ----------------------------------------------------------------- tools */
+
+static int put_tool(struct mg_call *c, struct mg_writer *w, struct mg_view tool)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view fn = h->get(tool, "function"), schema = h->get(fn, "parameters");
+	struct mg_str type = h->text(c, h->get(tool, "type"));
+
+	if (!mg_is(type, "function")) {
+		if (!type.len || memchr(type.at, ':', type.len))
+			return h->fail(c, MG_EINVAL, "tools[].type: not one that this upstream knows; use \"function\"");
+		h->put_raw(w, NULL, h->raw(tool));	/* the service's own: web_search_20250305, .. */
+		return MG_OK;
+	}
+	h->open(w, NULL, '{');
+	h->put_raw(w, "name", h->raw(h->get(fn, "name")));
+	h->put(w, "description", h->text(c, h->get(fn, "description")));
+	h->put_raw(w, "input_schema", h->kind(h->get(schema, "type")) ? h->raw(schema) : MG_STR("{\"type\":\"object\",\"properties\":{}}"));
+	if (h->kind(h->get(fn, "strict")) == MG_TRUE && !quirk_is(c, "structured", "tool"))
+		h->put_raw(w, "strict", MG_STR("true"));
+	h->put_raw(w, "cache_control", h->raw(h->get(tool, "cache_control").doc ? h->get(tool, "cache_control") : h->get(fn, "cache_control")));
+	h->close(w);
+	return MG_OK;
+}
+
+/* A history with tool calls needs tools, even where the client gave none any more. */
+static bool put_remembered(struct mg_call *c, struct mg_writer *w)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str names[32];
+	size_t n = 0, i;
+
+	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m); m = h->next(m))
+		for (struct mg_view v = h->at(h->get(m, "tool_calls"), 0); h->kind(v) && n < 32; v = h->next(v)) {
+			struct mg_str name = h->text(c, h->get(h->get(v, "function"), "name"));
+
+			for (i = 0; i < n && (names[i].len != name.len || memcmp(names[i].at, name.at, name.len)); i++)
+				;
+			if (name.at && i == n)
+				names[n++] = name;
+		}
+	if (!n)
+		return false;
+	h->open(w, "tools", '[');
+	for (i = 0; i < n; i++) {
+		h->open(w, NULL, '{');
+		h->put(w, "name", names[i]);
+		h->put_raw(w, "input_schema", MG_STR("{\"type\":\"object\",\"properties\":{}}"));
+		h->close(w);
+	}
+	h->close(w);
+	h->put_raw(w, "tool_choice", MG_STR("{\"type\":\"none\"}"));
+	return true;
+}
+
+static struct mg_view schema_of(struct mg_call *c)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view f = asked(c, "response_format");
+
+	if (!mg_is(h->text(c, h->get(f, "type")), "json_schema"))
+		return (struct mg_view){ NULL, 0 };
+	return h->get(h->get(f, "json_schema"), "schema");
+}
+
+static bool forced(struct mg_call *c)
+{
+	struct mg_view choice = asked(c, "tool_choice");
+
+	return c->host->kind(choice) == MG_OBJECT || mg_is(c->host->text(c, choice), "required");
+}
+
+static void put_tool_choice(struct mg_call *c, struct mg_writer *w, const struct plan *p, bool others)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view choice = asked(c, "tool_choice"), name = h->get(h->get(choice, "function"), "name");
+	struct mg_str word = h->text(c, choice);
+	bool single = h->kind(asked(c, "parallel_tool_calls")) == MG_FALSE && !mg_is(word, "none");
+
+	if (!choice.doc && !single && !p->json_tool)
+		return;
+	h->open(w, "tool_choice", '{');
+	if (p->json_tool && !others) {
+		h->put(w, "type", MG_STR("tool"));
+		h->put(w, "name", MG_STR("json"));
+	} else if (name.doc) {
+		h->put(w, "type", MG_STR("tool"));
+		h->put_raw(w, "name", h->raw(name));
+	} else {
+		h->put(w, "type", p->json_tool || mg_is(word, "required") ? MG_STR("any") : mg_is(word, "none") ? MG_STR("none") : MG_STR("auto"));
+	}
+	if (single)
+		h->put_raw(w, "disable_parallel_tool_use", MG_STR("true"));
+	h->close(w);
+}
+
+static int put_tools(struct mg_call *c, struct mg_writer *w, const struct plan *p)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view tool = h->at(asked(c, "tools"), 0);
+	bool others = h->kind(tool);
+	int rc = MG_OK;
+
+	if (!others && !p->json_tool) {
+		put_remembered(c, w);
+		return MG_OK;
+	}
+	h->open(w, "tools", '[');
+	for (; h->kind(tool) && !rc; tool = h->next(tool))
+		rc = put_tool(c, w, tool);
+	if (p->json_tool) {
+		h->open(w, NULL, '{');
+		h->put(w, "name", MG_STR("json"));
+		h->put(w, "description", MG_STR("Give the final answer, as its input."));
+		h->put_raw(w, "input_schema", h->raw(schema_of(c)));
+		h->close(w);
+	}
+	h->close(w);
+	put_tool_choice(c, w, p, others);
+	return rc;
+}
+
+/* -------------------------------------------------------------- thinking */
+
+/* Inside a tool loop the last assistant turn must begin with its thinking; a
+ * client that did not send it back goes on without. */
+static bool loop_without_thoughts(struct mg_call *c)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view last = { NULL, 0 };
+	bool tool = false;
+
+	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m); m = h->next(m)) {
+		if (role_is(c, m, "assistant"))
+			last = m;
+		tool = role_is(c, m, "tool");
+	}
+	if (!tool)
+		return false;
+	for (struct mg_view v = h->at(h->get(last, "reasoning_details"), 0); h->kind(v); v = h->next(v))
+		if (is_thought(c, v))
+			return false;
+	return true;
+}
+
+static uint64_t budget_of(const struct plan *p)
+{
+	uint64_t b = p->wish.tokens;
+
+	if (!b)
+		b = p->max_tokens / 100 * mg_efforts[mg_reasoning_rank(&p->wish, p->max_tokens)].percent;
+	b = b < BUDGET_MIN ? BUDGET_MIN : b > BUDGET_MAX ? BUDGET_MAX : b;
+	if (b >= p->max_tokens)
+		b = p->max_tokens - 1;
+	return b < BUDGET_MIN ? 0 : b;		/* no room to think */
+}
+
+static void plan_request(struct mg_call *c, struct plan *p)
+{
+	const struct mg_host *h = c->host;
+
+	p->wish = mg_reasoning(c);
+	p->max_tokens = mg_max_tokens(c);
+	if (!p->max_tokens)
+		h->count(h->get(h->endpoint(c), "max_output"), &p->max_tokens);
+	if (!p->max_tokens)
+		p->max_tokens = MAX_TOKENS;
+	p->json_tool = schema_of(c).doc && quirk_is(c, "structured", "tool");
+	p->off = p->wish.off && h->kind(mg_quirk(c, "thinking_default")) == MG_TRUE;
+	if (!p->wish.asked || quirk_is(c, "thinking", "none") || loop_without_thoughts(c))
+		return;
+	p->adaptive = quirk_is(c, "thinking", "adaptive") && !(p->json_tool);
+	if (!p->adaptive && !p->json_tool && !forced(c))
+		p->budget = budget_of(p);
+	p->thinks = p->adaptive || p->budget;
+}
+
+static void put_thinking(struct mg_call *c, struct mg_writer *w, const struct plan *p)
+{
+	const struct mg_host *h = c->host;
+
+	if (!p->thinks && !p->off) {
+		h->put_raw(w, "thinking", h->raw(asked(c, "thinking")));	/* the client's own */
+		return;
+	}
+	h->open(w, "thinking", '{');
+	h->put(w, "type", !p->thinks ? MG_STR("disabled") : p->adaptive ? MG_STR("adaptive") : MG_STR("enabled"));
+	if (p->budget)
+		h->put_int(w, "budget_tokens", (int64_t)p->budget);
+	if (p->adaptive)
+		h->put(w, "display", p->wish.hidden ? MG_STR("omitted") : MG_STR("summarized"));
+	h->close(w);
+}
+
+/* Effort and schema live in one object. */
+static void put_output(struct mg_call *c, struct mg_writer *w, const struct plan *p)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str word = h->text(c, asked(c, "verbosity")), effort = { NULL, 0 };
+	struct mg_view list = mg_quirk(c, "efforts"), schema = schema_of(c);
+
+	if (list.doc && p->thinks)
+		effort = mg_effort_near(c, list, mg_reasoning_rank(&p->wish, p->max_tokens));
+	else if (list.doc && word.at)
+		effort = mg_effort_near(c, list, mg_effort_rank(word));
+	if (p->json_tool)
+		schema = (struct mg_view){ NULL, 0 };
+	if (!effort.at && !schema.doc)
+		return;
+	h->open(w, "output_config", '{');
+	h->put(w, "effort", effort);
+	if (schema.doc) {
+		h->open(w, "format", '{');
+		h->put(w, "type", MG_STR("json_schema"));
+		h->put_raw(w, "schema", h->raw(schema));
+		h->close(w);
+	}
+	h->close(w);
+}
+
+/* ------------------------------------------------------------- the rest */
+
+static void put_sampling(struct mg_call *c, struct mg_writer *w, const struct plan *p)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view t = asked(c, "temperature"), top_p = asked(c, "top_p");
+	struct mg_str text = h->text(c, t);
+
+	if (p->thinks || quirk_is(c, "sampling", "none"))
+		return;		/* with thinking only the defaults are taken */
+	if (h->kind(t) == MG_NUMBER)	/* 0..1 here, 0..2 at the client */
+		h->put_raw(w, "temperature", text.len && text.at[0] >= '1' ? MG_STR("1") : h->raw(t));
+	if (h->kind(top_p) == MG_NUMBER && !(h->kind(t) == MG_NUMBER && quirk_is(c, "sampling", "one")))
+		h->put_raw(w, "top_p", h->raw(top_p));
+	if (h->kind(asked(c, "top_k")) == MG_NUMBER && !mg_is(h->text(c, asked(c, "top_k")), "0"))
+		h->put_raw(w, "top_k", h->raw(asked(c, "top_k")));
+}
+
+static void put_stop(struct mg_call *c, struct mg_writer *w)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view stop = asked(c, "stop");
+
+	if (h->kind(stop) == MG_ARRAY)
+		h->put_raw(w, "stop_sequences", h->raw(stop));
+	if (h->kind(stop) != MG_STRING)
+		return;
+	h->open(w, "stop_sequences", '[');
+	h->put_raw(w, NULL, h->raw(stop));
+	h->close(w);
+}
+
+static void put_others(struct mg_call *c, struct mg_writer *w)
+{
+	static const char *const as_given[] = { "cache_control", "container", "context_management", "inference_geo",
+		"mcp_servers", "speed", "stream" };
+	const struct mg_host *h = c->host;
+	struct mg_str tier = h->text(c, asked(c, "service_tier")), user = h->text(c, asked(c, "user"));
+
+	for (size_t i = 0; i < sizeof(as_given) / sizeof(as_given[0]); i++)
+		h->put_raw(w, as_given[i], h->raw(asked(c, as_given[i])));
+	if (mg_is(tier, "auto") || mg_is(tier, "standard_only") || mg_is(tier, "default"))
+		h->put(w, "service_tier", mg_is(tier, "default") ? MG_STR("standard_only") : tier);
+	else if (mg_is(tier, "fast") && !asked(c, "speed").doc)
+		h->put(w, "speed", tier);
+	if (!user.at)
+		user = h->text(c, h->get(asked(c, "metadata"), "user_id"));
+	if (user.at) {
+		h->open(w, "metadata", '{');
+		h->put(w, "user_id", user);
+		h->close(w);
+	}
+}
+
+#endif
