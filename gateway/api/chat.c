@@ -1,0 +1,119 @@
+/*
+ * chat.c - POST /chat/completions: from a body to a relay.
+ */
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "api/chat.h"
+
+static bool enabled(struct mg_str header)
+{
+	return header.len == 7 && !strncasecmp(header.at, "enabled", 7);
+}
+
+static void client_of(struct relay *r, struct mg_view request)
+{
+	const struct http_request *h = r->http;
+
+	r->client.referer = http_header(h, "HTTP-Referer");
+	if (!r->client.referer.at)
+		r->client.referer = http_header(h, "Referer");
+	r->client.title = http_header(h, "X-OpenRouter-Title");
+	if (!r->client.title.at)
+		r->client.title = http_header(h, "X-Title");
+	r->client.agent = http_header(h, "User-Agent");
+	r->client.user = json_text(r->pool, json_get(request, "user"));
+	r->client.session = json_text(r->pool, json_get(request, "session_id"));
+	if (!r->client.session.at)
+		r->client.session = http_header(h, "x-session-id");
+}
+
+static void key_of(struct relay *r, struct facts *f)
+{
+	f->key.id = pool_dup(r->pool, (struct mg_str){ r->key.hash, strlen(r->key.hash) });
+	f->key.org = (struct mg_str)MG_STR("");
+	f->key.workspace = pool_dup(r->pool, (struct mg_str){ r->key.workspace, strlen(r->key.workspace) });
+	f->key.user = r->client.user.at ? r->client.user : (struct mg_str)MG_STR("");
+	f->key.plan = (struct mg_str)MG_STR("");
+}
+
+static struct relay *relay_of(struct api_call *c, struct mg_view request)
+{
+	struct relay *r = pool_alloc(c->http->pool, sizeof(*r));
+	struct mg_view reasoning = json_get(request, "reasoning");
+
+	if (!r)
+		return NULL;
+	*r = (struct relay){ .w = c->w, .http = c->http, .pool = c->http->pool, .key = c->key, .surface = &chat_surface,
+		.request = request, .created_ms = clock_wall_ms(), .began_us = c->http->began_us };
+	id_generation(r->id);
+	decision_init(&r->d, r->pool);
+	r->metadata = enabled(http_header(c->http, "X-OpenRouter-Metadata"))
+		|| enabled(http_header(c->http, "X-OpenRouter-Experimental-Metadata"));
+	r->echo = json_kind(json_get(json_get(request, "debug"), "echo_upstream_body")) == MG_TRUE;
+	client_of(r, request);
+	if (chat_answer_init(r, json_kind(json_get(reasoning, "exclude")) == MG_TRUE
+			|| json_kind(json_get(request, "include_reasoning")) == MG_FALSE) != MG_OK)
+		return NULL;
+	return r;
+}
+
+/* `prompt` is the older word for one user message (B1.1). */
+static int with_messages(struct pool *pool, struct mg_view *request, struct err *err)
+{
+	struct mg_str prompt = json_raw(json_get(*request, "prompt"));
+	struct json_edit edits[2] = { { "prompt", { 0 } }, { "messages", { 0 } } };
+	struct buf text;
+	struct mg_str copy;
+
+	if (json_kind(json_get(*request, "messages")) != MG_ABSENT || json_kind(json_get(*request, "prompt")) != MG_STRING)
+		return MG_OK;
+	edits[1].value = pool_print(pool, "[{\"role\":\"user\",\"content\":%.*s}]", (int)prompt.len, prompt.at);
+	buf_init(&text, SIZE_MAX);
+	json_splice(*request, edits, 2, &text);
+	copy = text.failed ? (struct mg_str){ 0 } : pool_dup(pool, buf_view(&text));
+	buf_release(&text);
+	if (!copy.at)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	return json_parse(pool, copy, request, err);
+}
+
+void chat_completions(struct api_call *c)
+{
+	struct http_request *h = c->http;
+	struct snapshot *snap;
+	struct mg_view request;
+	struct err err = { 0 };
+	struct relay *r;
+	int rc = json_parse(h->pool, h->body, &request, &err);
+
+	if (!rc)
+		rc = with_messages(h->pool, &request, &err);
+	if (!rc)
+		rc = chat_check(request, &err);
+	if (rc) {
+		api_error(h, rc == MG_ENOMEM ? 503 : 400, rc == MG_ENOMEM ? "server" : "invalid_request", "%s", err.msg);
+		return;
+	}
+	r = relay_of(c, request);
+	if (!r) {
+		api_error(h, 503, "server", "No memory for the request");
+		return;
+	}
+	snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
+	rc = chat_facts(r->pool, snap->catalog, request, &r->d.facts, &err);
+	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
+	if (rc) {
+		api_error(h, rc == MG_ENOMEM ? 503 : 400, "invalid_request", "%s", err.msg);
+		return;
+	}
+	r->d.facts.id = (struct mg_str){ r->id, strlen(r->id) };
+	r->d.facts.now_ms = r->created_ms;
+	random_bytes(&r->d.facts.seed, sizeof(r->d.facts.seed));
+	r->d.facts.seed >>= 12;		/* fits a Lua float, and JSON */
+	if (r->client.session.at)
+		r->d.facts.session = r->client.session;
+	key_of(r, &r->d.facts);
+	r->stream = r->d.facts.stream;
+	c->relay = r;
+	relay_start(r);
+}

@@ -1,0 +1,363 @@
+/*
+ * chat_facts.c - a chat request as policies see it: names, numbers and counts,
+ * never text.
+ */
+#include "base/crypto.h"
+#include "api/chat.h"
+
+enum { BYTES_PER_TOKEN = 3, TOKENS_PER_MESSAGE = 8, TOKENS_PER_IMAGE = 1600, TOKENS_PER_FILE = 4000 };	/* on the safe side */
+
+/* ------------------------------------------------ lists and words */
+
+static int word_list(struct pool *pool, struct mg_view list, const char *name, struct words *out, struct err *err)
+{
+	size_t n = json_len(list), i = 0;
+	struct mg_str *at;
+
+	*out = (struct words){ 0 };
+	if (json_kind(list) <= MG_NULL)
+		return MG_OK;
+	if (json_kind(list) != MG_ARRAY)
+		return fail(err, MG_EINVAL, "%s: must be an array of strings", name);
+	at = pool_alloc(pool, (n + 1) * sizeof(*at));
+	if (!at)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	for (struct mg_view v = json_at(list, 0); v.doc; v = json_next(v)) {
+		if (json_kind(v) != MG_STRING)
+			return fail(err, MG_EINVAL, "%s[%zu]: must be a string", name, i);
+		at[i++] = json_text(pool, v);
+	}
+	*out = (struct words){ at, n };
+	return MG_OK;
+}
+
+static int flag(struct mg_view object, const char *member, const char *path, bool *out, struct err *err)
+{
+	enum mg_kind kind = json_kind(json_get(object, member));
+
+	if (kind > MG_NULL && kind != MG_TRUE && kind != MG_FALSE)
+		return fail(err, MG_EINVAL, "%s: must be a boolean", path);
+	if (kind > MG_NULL)
+		*out = kind == MG_TRUE;
+	return MG_OK;
+}
+
+/* A number, or a decimal in a string; for comparing only. */
+static int number(struct pool *pool, struct mg_view v, const char *path, struct number *out, struct err *err)
+{
+	struct mg_str text = json_text(pool, v);
+	char copy[64], *end;
+
+	if (json_kind(v) <= MG_NULL)
+		return MG_OK;
+	if (!text.at || !text.len || text.len >= sizeof(copy))
+		return fail(err, MG_EINVAL, "%s: must be a number", path);
+	memcpy(copy, text.at, text.len);
+	copy[text.len] = '\0';
+	out->n = strtod(copy, &end);
+	out->set = true;
+	if (*end || out->n < 0)
+		return fail(err, MG_EINVAL, "%s: must be a number, not below 0", path);
+	return MG_OK;
+}
+
+/* A number means p50. */
+static int percentiles(struct pool *pool, struct mg_view v, const char *path, struct number out[4], struct err *err)
+{
+	static const char *const names[] = { "p50", "p75", "p90", "p99" };
+	int rc = MG_OK;
+
+	if (json_kind(v) != MG_OBJECT)
+		return number(pool, v, path, &out[0], err);
+	for (size_t i = 0; i < 4 && !rc; i++)
+		rc = number(pool, json_get(v, names[i]), path, &out[i], err);
+	return rc;
+}
+
+/* ------------------------------------------------ the provider object */
+
+static int sort_of(struct pool *pool, struct mg_view sort, struct prefs *p, struct err *err)
+{
+	static const char *const keys[] = { "price", "throughput", "latency", "exacto" };
+	struct mg_view by = json_kind(sort) == MG_OBJECT ? json_get(sort, "by") : sort;
+
+	if (json_kind(sort) == MG_OBJECT && json_kind(json_get(sort, "partition")) == MG_STRING) {
+		p->partition = json_text(pool, json_get(sort, "partition"));
+		if (!mg_is(p->partition, "model") && !mg_is(p->partition, "none"))
+			return fail(err, MG_EINVAL, "provider.sort.partition: must be model or none");
+	}
+	if (json_kind(by) <= MG_NULL)
+		return MG_OK;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_is(by, keys[i])) {
+			p->sort_by = json_text(pool, by);
+			return MG_OK;
+		}
+	return fail(err, MG_EINVAL, "provider.sort: must be price, throughput, latency or exacto");
+}
+
+static int prefs_lists(struct pool *pool, struct mg_view v, struct prefs *p, struct err *err)
+{
+	int rc = word_list(pool, json_get(v, "order"), "provider.order", &p->order, err);
+
+	if (!rc)
+		rc = word_list(pool, json_get(v, "only"), "provider.only", &p->only, err);
+	if (!rc)
+		rc = word_list(pool, json_get(v, "ignore"), "provider.ignore", &p->ignore, err);
+	if (!rc)
+		rc = word_list(pool, json_get(v, "quantizations"), "provider.quantizations", &p->quantizations, err);
+	return rc;
+}
+
+static int prefs_flags(struct mg_view v, struct prefs *p, struct err *err)
+{
+	struct mg_view collect = json_get(v, "data_collection");
+	int rc = flag(v, "allow_fallbacks", "provider.allow_fallbacks", &p->allow_fallbacks, err);
+
+	if (!rc)
+		rc = flag(v, "require_parameters", "provider.require_parameters", &p->require_parameters, err);
+	if (!rc)
+		rc = flag(v, "zdr", "provider.zdr", &p->zdr, err);
+	if (!rc)
+		rc = flag(v, "enforce_distillable_text", "provider.enforce_distillable_text", &p->distillable, err);
+	if (!rc && json_kind(collect) > MG_NULL && !json_is(collect, "allow") && !json_is(collect, "deny"))
+		rc = fail(err, MG_EINVAL, "provider.data_collection: must be allow or deny");
+	p->deny_data_collection = json_is(collect, "deny");
+	return rc;
+}
+
+static int prefs_numbers(struct pool *pool, struct mg_view v, struct prefs *p, struct err *err)
+{
+	struct mg_view max = json_get(v, "max_price");
+	int rc = MG_OK;
+
+	if (json_kind(max) > MG_NULL && json_kind(max) != MG_OBJECT)
+		return fail(err, MG_EINVAL, "provider.max_price: must be an object");
+	rc = number(pool, json_get(max, "prompt"), "provider.max_price.prompt", &p->max_prompt, err);
+	if (!rc)
+		rc = number(pool, json_get(max, "completion"), "provider.max_price.completion", &p->max_completion, err);
+	if (!rc)
+		rc = number(pool, json_get(max, "request"), "provider.max_price.request", &p->max_request, err);
+	if (!rc)
+		rc = number(pool, json_get(max, "image"), "provider.max_price.image", &p->max_image, err);
+	if (!rc)
+		rc = percentiles(pool, json_get(v, "preferred_max_latency"), "provider.preferred_max_latency", p->latency_s, err);
+	if (!rc)
+		rc = percentiles(pool, json_get(v, "preferred_min_throughput"), "provider.preferred_min_throughput",
+			p->throughput_tps, err);
+	return rc;
+}
+
+static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, struct err *err)
+{
+	struct mg_view v = json_get(request, "provider");
+	int rc;
+
+	*p = (struct prefs){ .allow_fallbacks = true, .sort_by = MG_STR(""), .partition = MG_STR("model") };
+	p->service_tier = json_text(pool, json_get(request, "service_tier"));
+	if (!p->service_tier.at || mg_is(p->service_tier, "auto"))
+		p->service_tier = (struct mg_str)MG_STR("default");
+	if (mg_is(p->service_tier, "fast"))
+		p->service_tier = (struct mg_str)MG_STR("priority");
+	if (json_is(json_get(request, "route"), "sort"))
+		p->partition = (struct mg_str)MG_STR("none");
+	rc = prefs_lists(pool, v, p, err);
+	if (!rc)
+		rc = prefs_flags(v, p, err);
+	if (!rc)
+		rc = prefs_numbers(pool, v, p, err);
+	if (!rc)
+		rc = sort_of(pool, json_get(v, "sort"), p, err);
+	return rc;
+}
+
+/* ------------------------------------------------ models and variants */
+
+/* A model that the catalogue has under its whole name (acme/m:free) keeps it;
+ * else what stands behind the last colon is a variant (A7). */
+static struct mg_str without_variant(const struct catalog *c, struct mg_str slug, struct mg_str *variant)
+{
+	const char *colon = memrchr(slug.at, ':', slug.len);
+
+	if (!colon || catalog_model(c, slug))
+		return slug;
+	*variant = (struct mg_str){ colon + 1, (size_t)(slug.at + slug.len - colon - 1) };
+	return (struct mg_str){ slug.at, (size_t)(colon - slug.at) };
+}
+
+static int models_of(struct pool *pool, const struct catalog *c, struct mg_view request, struct facts *f, struct err *err)
+{
+	struct words list;
+	struct mg_str *at, first = json_text(pool, json_get(request, "model"));
+	size_t n = 0;
+	int rc = word_list(pool, json_get(request, "models"), "models", &list, err);
+
+	if (rc)
+		return rc;
+	if (!first.at && !list.n)
+		return fail(err, MG_EINVAL, "model: is missing; GET /api/v1/models lists them");
+	at = pool_alloc(pool, (list.n + 1) * sizeof(*at));
+	if (!at)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	f->model = first.at ? first : list.at[0];
+	f->variant = (struct mg_str)MG_STR("");
+	if (first.at)
+		at[n++] = without_variant(c, first, &f->variant);
+	for (size_t i = 0; i < list.n; i++) {
+		struct mg_str variant = { 0 }, slug = without_variant(c, list.at[i], &variant);
+
+		if (n && at[0].len == slug.len && !memcmp(at[0].at, slug.at, slug.len))
+			continue;
+		if (!n && variant.at)
+			f->variant = variant;
+		at[n++] = slug;
+	}
+	f->models = (struct words){ at, n };
+	return MG_OK;
+}
+
+/* ------------------------------------------------ features */
+
+static void count_text(struct features *f, struct mg_str raw, bool user)
+{
+	const char *at = raw.at, *end = raw.at + raw.len;
+
+	f->prompt_tokens += raw.len / BYTES_PER_TOKEN + 1;
+	if (user)
+		f->user_chars += raw.len >= 2 ? raw.len - 2 : 0;
+	while ((at = memmem(at, (size_t)(end - at), "```", 3)) != NULL) {
+		f->code_blocks++;
+		at += 3;
+	}
+}
+
+static void count_part(struct features *f, struct mg_view part, bool user)
+{
+	struct mg_view type = json_get(part, "type");
+
+	if (json_is(type, "text")) {
+		count_text(f, json_raw(json_get(part, "text")), user);
+	} else if (json_is(type, "image_url")) {
+		f->images++;
+		f->prompt_tokens += TOKENS_PER_IMAGE;
+	} else if (json_is(type, "input_audio")) {
+		uint64_t bytes = json_raw(json_get(json_get(part, "input_audio"), "data")).len * 3 / 4;
+
+		f->audio_s += bytes / 16000 + 1;	/* of compressed speech at 128 kbit/s */
+		f->prompt_tokens += bytes / 160;
+	} else {
+		f->files++;
+		f->prompt_tokens += TOKENS_PER_FILE;
+	}
+}
+
+static void count_message(struct features *f, struct mg_view m)
+{
+	struct mg_view content = json_get(m, "content");
+	bool user = json_is(json_get(m, "role"), "user");
+
+	f->messages++;
+	f->prompt_tokens += TOKENS_PER_MESSAGE;
+	if (user) {
+		f->turns++;
+		f->user_chars = 0;
+	}
+	if (json_kind(content) == MG_STRING)
+		count_text(f, json_raw(content), user);
+	for (struct mg_view part = json_at(json_kind(content) == MG_ARRAY ? content : (struct mg_view){ 0 }, 0); part.doc;
+			part = json_next(part))
+		count_part(f, part, user);
+	count_text(f, json_raw(json_get(m, "tool_calls")), false);
+	count_text(f, json_raw(json_get(m, "reasoning_details")), false);
+}
+
+static struct mg_str effort_of(struct pool *pool, struct mg_view request)
+{
+	struct mg_view reasoning = json_get(request, "reasoning");
+	struct mg_str word = json_text(pool, json_get(reasoning, "effort"));
+
+	if (!word.at)
+		word = json_text(pool, json_get(request, "reasoning_effort"));
+	if (word.at)
+		return word;
+	if (json_kind(json_get(reasoning, "enabled")) == MG_TRUE || json_kind(json_get(reasoning, "max_tokens")) == MG_NUMBER
+		|| json_kind(json_get(request, "include_reasoning")) == MG_TRUE)
+		return (struct mg_str)MG_STR("medium");
+	return (struct mg_str)MG_STR("none");
+}
+
+static void features_of(struct pool *pool, struct mg_view request, struct features *f)
+{
+	struct mg_view schema = json_get(json_get(request, "response_format"), "type");
+
+	*f = (struct features){ .lang = MG_STR("") };
+	for (struct mg_view m = json_at(json_get(request, "messages"), 0); m.doc; m = json_next(m))
+		count_message(f, m);
+	f->tools = json_len(json_get(request, "tools"));
+	f->prompt_tokens += json_raw(json_get(request, "tools")).len / BYTES_PER_TOKEN;
+	f->json_schema = json_is(schema, "json_schema");
+	f->reasoning = effort_of(pool, request);
+	if (!json_count(json_get(request, "max_completion_tokens"), &f->max_tokens))
+		json_count(json_get(request, "max_tokens"), &f->max_tokens);
+}
+
+/* ------------------------------------------------ parameters in use */
+
+static int params_of(struct pool *pool, struct mg_view request, struct facts *f, struct err *err)
+{
+	static const char *const names[] = { "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty",
+		"presence_penalty", "repetition_penalty", "max_tokens", "max_completion_tokens", "logit_bias", "logprobs",
+		"top_logprobs", "prediction", "seed", "response_format", "stop", "tools", "tool_choice", "parallel_tool_calls",
+		"include_reasoning", "reasoning", "reasoning_effort", "web_search_options", "verbosity" };
+	struct mg_str *at = pool_alloc(pool, (sizeof(names) / sizeof(names[0]) + 1) * sizeof(*at));
+	size_t n = 0;
+
+	if (!at)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (json_kind(json_get(request, names[i])) > MG_NULL)
+			at[n++] = (struct mg_str){ names[i], strlen(names[i]) };
+	if (f->feat.json_schema)
+		at[n++] = (struct mg_str)MG_STR("structured_outputs");
+	f->params = (struct words){ at, n };
+	return MG_OK;
+}
+
+/* Without a name of its own a conversation is known by its first messages (E8). */
+static struct mg_str session_of(struct pool *pool, struct mg_view request)
+{
+	struct mg_str id = json_text(pool, json_get(request, "session_id"));
+	uint64_t hash = 0;
+	bool spoken = false;
+
+	if (!id.at)
+		id = json_text(pool, json_get(request, "prompt_cache_key"));
+	if (id.at)
+		return id;
+	for (struct mg_view m = json_at(json_get(request, "messages"), 0); m.doc && !spoken; m = json_next(m)) {
+		struct mg_str raw = json_raw(m);
+
+		spoken = !json_is(json_get(m, "role"), "system") && !json_is(json_get(m, "role"), "developer");
+		hash = hash64(raw.at, raw.len, hash);
+	}
+	return pool_print(pool, "h-%016llx", (unsigned long long)hash);
+}
+
+int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err)
+{
+	int rc = models_of(pool, catalog, request, out, err);
+
+	if (!rc)
+		rc = prefs_of(pool, request, &out->prefs, err);
+	if (rc)
+		return rc;
+	features_of(pool, request, &out->feat);
+	out->api = (struct mg_str)MG_STR("chat");
+	out->stream = json_kind(json_get(request, "stream")) == MG_TRUE;
+	out->session = session_of(pool, request);
+	out->data_class = (struct mg_str)MG_STR("");
+	out->policy = json_text(pool, json_get(request, "policy"));
+	if (!out->policy.at)
+		out->policy = (struct mg_str)MG_STR("");
+	return params_of(pool, request, out, err);
+}

@@ -1,0 +1,129 @@
+/*
+ * error.c - answers that carry no answer: the error envelope of the wire's
+ * section A4, and the plain replies around it.
+ */
+#include <stdarg.h>
+#include "api/api.h"
+
+enum { ERROR_BODY_MAX = 64 * 1024 };
+
+void api_reply(struct http_request *r, int status, const char *type, struct mg_str body)
+{
+	struct http_header headers[] = {
+		{ "Content-Type", { type, strlen(type) } },
+		{ "Cache-Control", MG_STR("no-store") },
+		{ NULL, { 0 } },
+	};
+
+	api_send(r, status, headers, body);
+}
+
+void api_json(struct http_request *r, int status, struct mg_str json)
+{
+	api_reply(r, status, "application/json", json);
+}
+
+static void previous_errors(struct mg_writer *w, const struct relay *r)
+{
+	json_open(w, "previous_errors", '[');
+	for (unsigned i = 0; i < r->n_tried; i++) {
+		const struct tried *t = &r->tried[i];
+
+		if (t->ok)
+			continue;
+		json_open(w, NULL, '{');
+		json_put_text(w, "provider", t->endpoint->provider->slug);
+		json_put_text(w, "code", error_kind_name(t->kind));
+		json_put_int(w, "status", t->status);
+		json_close(w);
+	}
+	json_close(w);
+}
+
+static void availability(struct mg_writer *w, const struct refusal *why, const struct relay *r)
+{
+	json_open(w, "availability", '{');
+	json_put_text(w, "code", why->availability);
+	json_put_bool(w, "retryable", why->retryable);
+	if (why->retry_after_s)
+		json_put_int(w, "retry_after", why->retry_after_s);
+	json_open(w, "requested_models", '[');
+	for (size_t i = 0; i < r->d.facts.models.n; i++)
+		json_put(w, NULL, r->d.facts.models.at[i]);
+	json_close(w);
+	json_put_text(w, "docs_url", "https://openrouter.ai/docs/api-reference/errors");
+	json_close(w);
+}
+
+static void metadata(struct mg_writer *w, const struct refusal *why, const struct relay *r)
+{
+	json_open(w, "metadata", '{');
+	if (why->error_type)
+		json_put_text(w, "error_type", why->error_type);
+	if (why->provider_name) {
+		if (why->provider_code && why->provider_code[0] && why->status != 500)
+			json_put_text(w, "provider_code", why->provider_code);
+		if (why->raw)
+			json_put_text(w, "raw", why->raw);
+		json_put_text(w, "provider_name", why->provider_name);
+		json_put_bool(w, "is_byok", false);
+	}
+	if (why->previous && r)
+		previous_errors(w, r);
+	json_close(w);
+}
+
+void error_object(struct mg_writer *w, const char *name, const struct refusal *why, struct relay *r)
+{
+	json_open(w, name, '{');
+	json_put_int(w, "code", why->status);
+	json_put_text(w, "message", why->message);
+	if (why->availability && r) {
+		if (why->error_type)
+			json_put_text(w, "error_type", why->error_type);
+		json_put_int(w, "http_status", why->status);
+		availability(w, why, r);
+	}
+	if (why->error_type || why->provider_name)
+		metadata(w, why, r);
+	json_close(w);
+}
+
+void api_refuse(struct http_request *r, const struct refusal *why, struct relay *relay)
+{
+	struct buf body;
+	struct mg_writer w;
+	char seconds[16];
+	struct http_header headers[6] = { { "Content-Type", MG_STR("application/json") }, { "Cache-Control", MG_STR("no-store") } };
+	size_t n = 2;
+
+	buf_init(&body, ERROR_BODY_MAX);
+	json_writer_init(&w, &body);
+	json_open(&w, NULL, '{');
+	error_object(&w, "error", why, relay);
+	json_put_null(&w, "user_id");
+	if (relay && why->status != 500 && relay->d.n)
+		metadata_member(&w, relay, false);
+	json_close(&w);
+	if (relay)
+		headers[n++] = (struct http_header){ "X-Generation-Id", { relay->id, strlen(relay->id) } };
+	if (why->retry_after_s) {
+		snprintf(seconds, sizeof(seconds), "%u", why->retry_after_s);
+		headers[n++] = (struct http_header){ "Retry-After", { seconds, strlen(seconds) } };
+	}
+	if (why->status == 401)
+		headers[n++] = (struct http_header){ "WWW-Authenticate", MG_STR("Bearer") };
+	api_send(r, why->status, headers, buf_view(&body));
+	buf_release(&body);
+}
+
+void api_error(struct http_request *r, int status, const char *error_type, const char *fmt, ...)
+{
+	struct refusal why = { .status = status, .error_type = error_type };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why.message, sizeof(why.message), fmt, args);
+	va_end(args);
+	api_refuse(r, &why, NULL);
+}

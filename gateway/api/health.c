@@ -1,0 +1,103 @@
+/*
+ * health.c - what a load balancer, a supervisor and Prometheus ask.
+ */
+#include "base/log.h"
+#include "api/api.h"
+
+enum { METRICS_MAX = 16 * 1024 * 1024 };	/* bytes */
+
+void health_live(struct api_call *c)
+{
+	api_json(c->http, 200, (struct mg_str)MG_STR("{\"status\":\"ok\"}"));
+}
+
+static size_t usable_endpoints(struct worker *w)
+{
+	struct snapshot *snap = snapshot_pin(w->gw->snapshots, w->n);
+	size_t n = snap->catalog->n_endpoints;
+
+	snapshot_unpin(w->gw->snapshots, w->n, snap);
+	return n;
+}
+
+void health_ready(struct api_call *c)
+{
+	struct gateway *gw = c->w->gw;
+	bool draining = atomic_load(&gw->draining), store = store_healthy(gw->store), endpoints = usable_endpoints(c->w) > 0;
+	bool ready = !draining && store && endpoints;
+	struct buf out;
+	struct mg_writer w;
+
+	buf_init(&out, 1024);
+	json_writer_init(&w, &out);
+	json_open(&w, NULL, '{');
+	json_put_text(&w, "status", ready ? "ok" : "unavailable");
+	json_open(&w, "reasons", '[');
+	if (draining)
+		json_put(&w, NULL, (struct mg_str)MG_STR("draining"));
+	if (!store)
+		json_put(&w, NULL, (struct mg_str)MG_STR("the store cannot commit"));
+	if (!endpoints)
+		json_put(&w, NULL, (struct mg_str)MG_STR("no endpoint is configured"));
+	json_close(&w);
+	json_close(&w);
+	api_json(c->http, ready ? 200 : 503, buf_view(&out));
+	buf_release(&out);
+}
+
+void version_get(struct api_call *c)
+{
+	struct buf out;
+	struct mg_writer w;
+
+	buf_init(&out, 1024);
+	json_writer_init(&w, &out);
+	json_open(&w, NULL, '{');
+	json_put_text(&w, "name", "moongate");
+	json_put_text(&w, "version", VERSION);
+	json_put_text(&w, "commit", COMMIT);
+	json_open(&w, "plugin_abi", '{');
+	json_put_int(&w, "major", MG_ABI_MAJOR);
+	json_put_int(&w, "minor", MG_ABI_MINOR);
+	json_close(&w);
+	json_put_int(&w, "policy_api", 1);
+	json_put_text(&w, "api", "v1");
+	json_close(&w);
+	api_json(c->http, 200, buf_view(&out));
+	buf_release(&out);
+}
+
+static void gauges(struct gateway *gw)
+{
+	size_t connections = 0, bytes = 0;
+	uint64_t callback_us = 0;
+
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		uint64_t us = loop_callback_max_us(gw->workers[i].loop);
+
+		connections += server_connections(gw->workers[i].server);
+		bytes += journal_bytes(gw->workers[i].journal);
+		callback_us = us > callback_us ? us : callback_us;
+	}
+	metric_set(M_CONNECTIONS, (int64_t)connections, METRIC_PLAIN);
+	metric_set(M_JOURNAL_BYTES, (int64_t)bytes, METRIC_PLAIN);
+	metric_set(M_CALLBACK_MAX, (int64_t)callback_us, METRIC_PLAIN);
+	metric_set(M_STORE_QUEUE, (int64_t)store_queue_length(gw->store), METRIC_PLAIN);
+	metric_set(M_LOG_DROPPED, (int64_t)log_dropped(), METRIC_PLAIN);
+}
+
+void metrics_get(struct api_call *c)
+{
+	struct buf out;
+
+	gauges(c->w->gw);
+	buf_init(&out, METRICS_MAX);
+	metrics_print(&out);
+	api_reply(c->http, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
+	buf_release(&out);
+}
+
+void root_head(struct api_call *c)
+{
+	api_json(c->http, 200, (struct mg_str)MG_STR("{\"name\":\"moongate\"}"));
+}

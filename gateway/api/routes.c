@@ -1,0 +1,219 @@
+/*
+ * routes.c - one table: path, method, who may call it, and what runs.  What is
+ * not in the table does not exist; deny is the default.
+ */
+#include <strings.h>
+#include "base/clock.h"
+#include "api/api.h"
+
+enum { SMALL = 1024 * 1024, POOL_EXTRA = 8 * 1024 * 1024 };	/* bytes */
+
+const struct route api_routes[] = {
+	{ "POST",   "/chat/completions",	INFERENCE, 0, chat_completions },
+	{ "GET",    "/models",			PUBLIC, SMALL, models_list },
+	{ "GET",    "/models/user",		KEY, SMALL, models_list },
+	{ "GET",    "/models/count",		PUBLIC, SMALL, models_count },
+	{ "GET",    "/models/*/*/endpoints",	PUBLIC, SMALL, models_endpoints },
+	{ "GET",    "/model/*/*",		PUBLIC, SMALL, model_get },
+	{ "GET",    "/providers",		PUBLIC, SMALL, providers_list },
+	{ "GET",    "/generation",		KEY, SMALL, generation_get },
+	{ "GET",    "/key",			KEY, SMALL, key_self },
+	{ "GET",    "/auth/key",		KEY, SMALL, key_self },
+	{ "GET",    "/keys",			MANAGEMENT, SMALL, keys_list },
+	{ "POST",   "/keys",			MANAGEMENT, SMALL, keys_create },
+	{ "GET",    "/keys/*",			MANAGEMENT, SMALL, keys_get },
+	{ "PATCH",  "/keys/*",			MANAGEMENT, SMALL, keys_update },
+	{ "DELETE", "/keys/*",			MANAGEMENT, SMALL, keys_delete },
+	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
+	{ "GET",    "!/livez",			PUBLIC, SMALL, health_live },
+	{ "GET",    "!/readyz",			PUBLIC, SMALL, health_ready },
+	{ "GET",    "!/healthz",		PUBLIC, SMALL, health_ready },
+	{ "GET",    "!/health",			PUBLIC, SMALL, health_ready },
+	{ "GET",    "!/health/liveliness",	PUBLIC, SMALL, health_live },
+	{ "GET",    "!/health/readiness",	PUBLIC, SMALL, health_ready },
+	{ "GET",    "!/version",		PUBLIC, SMALL, version_get },
+	{ "GET",    "!/metrics",		PUBLIC, SMALL, metrics_get },
+	{ "HEAD",   "!/",			PUBLIC, SMALL, root_head },
+	{ "HEAD",   "!/api",			PUBLIC, SMALL, root_head },
+	{ "HEAD",   "!/v1",			PUBLIC, SMALL, root_head },
+	{ "HEAD",   "!/api/v1",			PUBLIC, SMALL, root_head },
+	{ NULL, NULL, PUBLIC, 0, NULL },
+};
+
+/* ------------------------------------------------ finding */
+
+/* Matches segment by segment; a star takes one segment that is not empty. */
+static bool matches(const char *pattern, struct mg_str path, struct mg_str args[3])
+{
+	const char *at = path.at, *end = path.at + path.len;
+	size_t n = 0;
+
+	while (*pattern) {
+		if (*pattern == '*') {
+			const char *slash = memchr(at, '/', (size_t)(end - at));
+
+			if (!slash)
+				slash = end;
+			if (slash == at || n == 3)
+				return false;
+			args[n++] = (struct mg_str){ at, (size_t)(slash - at) };
+			at = slash;
+			pattern++;
+		} else if (at == end || *at++ != *pattern++) {
+			return false;
+		}
+	}
+	return at == end;
+}
+
+static bool strip(struct mg_str *path, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (path->len <= len || memcmp(path->at, prefix, len) || path->at[len] != '/')
+		return false;
+	path->at += len;
+	path->len -= len;
+	return true;
+}
+
+/* *known: the path exists, with another method. */
+static const struct route *find(struct mg_str method, struct mg_str path, struct mg_str args[3], bool *known)
+{
+	struct mg_str below = path;
+	bool versioned = strip(&below, "/api/v1") || strip(&below, "/v1");
+
+	*known = false;
+	for (const struct route *r = api_routes; r->method; r++) {
+		bool root = r->path[0] == '!';
+
+		if (!root && !versioned)
+			continue;
+		if (!matches(root ? r->path + 1 : r->path, root ? path : below, args))
+			continue;
+		if (mg_is(method, r->method) || (mg_is(method, "HEAD") && !strcmp(r->method, "GET")))
+			return r;
+		*known = true;
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------ who calls */
+
+static struct mg_str credential(const struct http_request *r)
+{
+	struct mg_str v = http_header(r, "Authorization");
+
+	if (v.len > 7 && !strncasecmp(v.at, "Bearer ", 7))
+		return (struct mg_str){ v.at + 7, v.len - 7 };
+	return v.at ? v : http_header(r, "x-api-key");
+}
+
+/* true: go on; else it has been answered. */
+static bool authorise(struct api_call *c, enum access access)
+{
+	struct mg_str key = credential(c->http);
+	struct err err = { 0 };
+
+	if (access == PUBLIC && !key.at)
+		return true;
+	if (!key.at) {
+		api_error(c->http, 401, "authentication", "Missing Authentication header");
+		return false;
+	}
+	if (accounts_find(c->w->gw->accounts, key, &c->key, &err) != MG_OK) {
+		if (access == PUBLIC)
+			return true;
+		api_error(c->http, 401, "authentication", "%s", err.msg);
+		return false;
+	}
+	if (access == MANAGEMENT && !c->key.management) {
+		api_error(c->http, 403, "permission_denied", "Only management keys can perform this operation");
+		return false;
+	}
+	if (access == INFERENCE && c->key.management) {
+		api_error(c->http, 403, "permission_denied", "Management keys cannot call models; create an API key with POST /api/v1/keys");
+		return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------ the server's events */
+
+static void on_head(struct http_request *h)
+{
+	struct worker *w = server_ctx(h->server);
+	struct api_call *c;
+	const struct route *route;
+	struct mg_str args[3] = { { 0 } };
+	bool known;
+
+	metric_add(M_HTTP_IN_FLIGHT, 1, METRIC_PLAIN);
+	if (cors_preflight(h))
+		return;
+	route = find(h->method, h->path, args, &known);
+	if (!route) {
+		api_error(h, known ? 405 : 404, known ? "invalid_request" : "not_found", known ? "Method not allowed" : "Not found");
+		return;
+	}
+	c = pool_alloc(h->pool, sizeof(*c));
+	if (!c) {
+		api_error(h, 503, "server", "No memory for the request");
+		return;
+	}
+	*c = (struct api_call){ .http = h, .w = w, .args = { args[0], args[1], args[2] }, .route = route->path };
+	h->owner = c;
+	if (!authorise(c, route->access))
+		return;
+	if (route->body_max)
+		h->body_max = route->body_max;
+	h->pool_budget = h->body_max * 4 + POOL_EXTRA;
+	c->run = route->run;
+}
+
+static void on_body(struct http_request *h)
+{
+	struct api_call *c = h->owner;
+
+	c->run(c);
+}
+
+static struct relay *running(struct http_request *h)
+{
+	struct api_call *c = h->owner;
+
+	return c ? c->relay : NULL;
+}
+
+static void on_drained(struct http_request *h)
+{
+	struct relay *r = running(h);
+
+	if (r)
+		relay_drained(r);
+}
+
+static void on_gone(struct http_request *h)
+{
+	struct relay *r = running(h);
+
+	if (r)
+		relay_gone(r);
+}
+
+static void on_ended(struct http_request *h)
+{
+	struct api_call *c = h->owner;
+	const char *route = c ? c->route : "other";
+	char method[8], code[8];
+
+	if (c && c->relay)
+		relay_release(c->relay);
+	snprintf(method, sizeof(method), "%.*s", (int)h->method.len, h->method.at);
+	snprintf(code, sizeof(code), "%d", h->status);
+	metric_add(M_HTTP_IN_FLIGHT, -1, METRIC_PLAIN);
+	metric_add(M_HTTP_REQUESTS, 1, METRIC_LABELS(route, method, code));
+	metric_observe_us(M_HTTP_DURATION, clock_us() - h->began_us, METRIC_LABELS(route));
+}
+
+const struct server_events api_events = { on_head, on_body, on_drained, on_gone, on_ended };

@@ -1,0 +1,194 @@
+/*
+ * worker.c - one worker, wired: loop, server, client, journal, policy states.
+ */
+#include <signal.h>
+#include "api/api.h"
+
+/* ------------------------------------------------ policy states by bundle */
+
+struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap, struct err *err)
+{
+	struct pinned_policy *p = w->policies;
+
+	while (p && p->bundle != snap->bundle)
+		p = p->next;
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p) {
+			fail(err, MG_ENOMEM, "no memory for a policy state");
+			return NULL;
+		}
+		p->state = policy_state_new(snap->bundle, err);
+		if (!p->state) {
+			free(p);
+			return NULL;
+		}
+		p->bundle = bundle_ref(snap->bundle);
+		p->next = w->policies;
+		w->policies = p;
+	}
+	p->pins++;
+	return p;
+}
+
+/* A bundle that is not the newest ends with its last request. */
+void worker_unpin_policy(struct worker *w, struct pinned_policy *p)
+{
+	struct pinned_policy **at = &w->policies;
+
+	if (--p->pins || p == w->policies)
+		return;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	policy_state_free(p->state);
+	bundle_unref(p->bundle);
+	free(p);
+}
+
+static void free_policies(struct worker *w)
+{
+	while (w->policies) {
+		struct pinned_policy *p = w->policies;
+
+		w->policies = p->next;
+		policy_state_free(p->state);
+		bundle_unref(p->bundle);
+		free(p);
+	}
+}
+
+/* ------------------------------------------------ start */
+
+static size_t member(const json_t *limits, const char *name)
+{
+	json_int_t n = json_integer_value(json_object_get(limits, name));
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static struct server_limits limits_of(const struct config *conf, unsigned workers)
+{
+	const json_t *l = json_object_get(conf->tree, "limits");
+	unsigned connections = (unsigned)member(l, "connections");
+	unsigned shards = connections / workers / 128;
+
+	return (struct server_limits){
+		.header_bytes = member(l, "header"), .body_bytes = member(l, "body"),
+		.head_ms = 10000, .body_ms = 60000, .keepalive_ms = 60000,
+		.stall_ms = member(l, "stall") ? member(l, "stall") : 60000,
+		.connections = connections, .connections_per_ip = (unsigned)member(l, "connections_per_ip"),
+		.daemons = shards < 8 ? 8 : shards > 64 ? 64 : shards,
+		.half_close = json_is_true(json_object_get(l, "half_close")),
+	};
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_run(w->loop);
+	return NULL;
+}
+
+static int start_thread(struct worker *w, struct err *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);	/* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc ? fail(err, MG_ENOMEM, "cannot start worker %u", w->n) : MG_OK;
+}
+
+int worker_start(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err)
+{
+	struct server_limits limits = limits_of(conf, w->gw->n_workers);
+	int rc;
+
+	w->loop = loop_new(err);
+	w->journal = w->loop ? store_journal(w->gw->store, w->n, err) : NULL;
+	w->client = w->journal ? client_new(w->loop, limits.daemons, limits.connections, err) : NULL;
+	w->server = w->client ? server_new(w->loop, &limits, &api_events, w, err) : NULL;
+	if (!w->server)
+		return err->rc ? err->rc : MG_ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		rc = server_listen(w->server, &listeners[i], err);
+		if (rc)
+			return rc;
+	}
+	return start_thread(w, err);
+}
+
+/* ------------------------------------------------ stop (R91) */
+
+static void cut_request(struct http_request *h)
+{
+	struct api_call *c = h->owner;
+
+	if (c && c->relay)
+		relay_cut(c->relay);
+}
+
+struct draining { struct timer tick; struct worker *w; uint64_t deadline_ms; bool cut; };
+
+static void on_tick(struct timer *t)
+{
+	struct draining *d = loop_owner(t, struct draining, tick);
+	struct worker *w = d->w;
+
+	if (server_idle(w->server)) {
+		free(d);
+		loop_stop(w->loop);
+		return;
+	}
+	if (!d->cut && loop_now_ms(w->loop) >= d->deadline_ms) {
+		d->cut = true;
+		server_each(w->server, cut_request);
+		d->deadline_ms += 1000;
+	} else if (d->cut && loop_now_ms(w->loop) >= d->deadline_ms) {
+		server_cut(w->server);
+	}
+	loop_timer_set(w->loop, t, 20);
+}
+
+struct drain_order { struct worker *w; uint64_t grace_ms; };
+
+static void drain_here(void *arg)
+{
+	struct drain_order *o = arg;
+	struct worker *w = o->w;
+	struct draining *d = calloc(1, sizeof(*d));
+
+	server_stop_accept(w->server);
+	if (!d) {
+		loop_stop(w->loop);
+	} else {
+		*d = (struct draining){ .tick.fire = on_tick, .w = w, .deadline_ms = loop_now_ms(w->loop) + o->grace_ms };
+		loop_timer_set(w->loop, &d->tick, 0);
+	}
+	free(o);
+}
+
+void worker_drain(struct worker *w, uint64_t grace_ms)
+{
+	struct drain_order *o = calloc(1, sizeof(*o));
+
+	if (!o || (*o = (struct drain_order){ w, grace_ms }, loop_post(w->loop, drain_here, o) != MG_OK))
+		loop_stop(w->loop);
+}
+
+void worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+}
+
+void worker_free(struct worker *w)
+{
+	server_free(w->server);
+	client_free(w->client);
+	free_policies(w);
+	loop_free(w->loop);
+}

@@ -1,0 +1,473 @@
+/*
+ * attempt.c - one try at one endpoint: the plugin's request on the wire, its
+ * answer cut into frames, its events to the relay.
+ *
+ * An attempt ends in exactly one of relay_attempt_done(), relay_attempt_failed()
+ * and attempt_cancel(); its memory goes with that.
+ */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/frame.h"
+#include "relay/relay.h"
+
+enum {
+	POOL_BUDGET = 96 * 1024 * 1024,		/* bytes: a large image twice, as base64 and as bytes */
+	ANSWER_MAX = 64 * 1024 * 1024,		/* bytes of a whole answer (R28) */
+	FRAME_MAX = 32 * 1024 * 1024,		/* bytes of one frame: an image may come in one */
+	ERROR_MAX = 64 * 1024,			/* bytes of an error body that are read */
+};
+
+struct attempt {
+	struct relay *relay;
+	const struct endpoint *endpoint;
+	struct pool *pool;
+	struct call call;
+	struct framer framer;
+	struct exchange *x;
+	struct loopback *lo;
+	struct timer quiet;		/* no output yet (R29), or the pause before a follow-up */
+	struct mg_http http;
+	struct mg_failure failure;
+	struct buf error;		/* the body of an answer that is not 2xx */
+	uint64_t began_us;
+	bool paused, framed, waiting;
+	bool closed;			/* the exchange said its end: nothing to cancel */
+};
+
+static void attempt_free(struct attempt *a)
+{
+	struct relay *r = a->relay;
+
+	loop_timer_clear(r->w->loop, &a->quiet);
+	if (a->x && !a->closed)
+		exchange_cancel(a->x);
+	if (a->lo && !a->closed)
+		loopback_cancel(a->lo);
+	if (a->framed)
+		framer_release(&a->framer);
+	buf_release(&a->error);
+	if (r->now == a)
+		r->now = NULL;
+	pool_free(a->pool);		/* a is in it */
+}
+
+/* ------------------------------------------------ how it ends */
+
+static const char *phase_of(const struct attempt *a)
+{
+	if (a->relay->committed)
+		return "stream";
+	return a->call.status ? "first_token" : "headers";
+}
+
+static void attempt_fail(struct attempt *a, const struct mg_failure *f, const char *phase)
+{
+	relay_attempt_failed(a->relay, a, f, phase);
+	attempt_free(a);
+}
+
+/* A failure that no HTTP answer explains. */
+static void attempt_break(struct attempt *a, enum mg_error kind, const char *why, const char *phase)
+{
+	attempt_fail(a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = kind, .retryable = true,
+		.message = { why, strlen(why) } }, phase);
+}
+
+static void attempt_end(struct attempt *a)
+{
+	relay_attempt_done(a->relay, a);
+	attempt_free(a);
+}
+
+/* ------------------------------------------------ what the plugin says */
+
+static int on_emit(void *arg, const struct mg_event *e)
+{
+	struct attempt *a = arg;
+
+	if (e->kind == MG_EV_ERROR && e->failure) {
+		a->failure = *e->failure;
+		a->failure.message = pool_dup(a->pool, e->failure->message);
+		a->failure.code = pool_dup(a->pool, e->failure->code);
+		a->failure.size = sizeof(a->failure);
+		return MG_EPROTO;	/* stops the feed; on_data tells it from a plugin's own refusal by .size */
+	}
+	if (!a->relay->first_us && e->kind != MG_EV_START && e->kind != MG_EV_LIMIT)
+		loop_timer_clear(a->relay->w->loop, &a->quiet);
+	relay_event(a->relay, a, e);
+	return MG_OK;
+}
+
+static struct mg_str answer_header(void *arg, const char *name)
+{
+	struct attempt *a = arg;
+
+	if (a->lo)
+		return loopback_header(a->lo, name);
+	return a->x ? exchange_header(a->x, name) : (struct mg_str){ 0 };
+}
+
+static int on_frame(void *arg, struct mg_str event, struct mg_str data)
+{
+	struct attempt *a = arg;
+
+	return call_frame(&a->call, a->framer.framing, event, data);
+}
+
+/* ------------------------------------------------ what the wire says */
+
+static bool has_type(struct attempt *a, const char *type)
+{
+	struct mg_str v = answer_header(a, "content-type");
+
+	return v.at && v.len >= strlen(type) && !strncasecmp(v.at, type, strlen(type));
+}
+
+/* Framing follows what came, where that is plain: some upstreams stream to
+ * those who did not ask, and answer a stream's request with one JSON text. */
+static enum mg_framing framing_of(struct attempt *a)
+{
+	const struct mg_operation *op = a->call.op;
+
+	if (op->stream == MG_SSE && has_type(a, "text/event-stream"))
+		return MG_SSE;
+	if (op->plain == MG_JSON && has_type(a, "application/json"))
+		return MG_JSON;
+	return a->relay->stream ? op->stream : op->plain;
+}
+
+static void attempt_head(struct attempt *a, int status)
+{
+	a->call.status = status;
+	if (status < 200 || status > 299)
+		return;
+	framer_init(&a->framer, framing_of(a), a->relay->stream ? FRAME_MAX : ANSWER_MAX, on_frame, a);
+	a->framed = true;
+}
+
+/* false: paused. *over: the attempt is gone. */
+static bool attempt_data(struct attempt *a, const char *at, size_t len, bool *over)
+{
+	struct err err = { 0 };
+
+	if (a->paused)
+		return false;
+	if (!a->framed) {
+		if (a->error.len + len <= ERROR_MAX)
+			buf_put(&a->error, at, len);
+		return true;
+	}
+	if (framer_feed(&a->framer, at, len, &err) == MG_OK)
+		return true;
+	*over = true;
+	if (a->failure.size)
+		attempt_fail(a, &a->failure, phase_of(a));
+	else
+		attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : err.msg, phase_of(a));
+	return true;
+}
+
+static void attempt_send_again(struct attempt *a);
+
+static void attempt_answered(struct attempt *a)
+{
+	struct mg_failure f = { .size = sizeof(f) };
+	struct err err = { 0 };
+
+	if (!a->framed) {
+		call_failure(&a->call, MG_JSON, buf_view(&a->error), &f);
+		attempt_fail(a, &f, "headers");
+	} else if (framer_end(&a->framer, &err) != MG_OK && !a->call.finished) {
+		if (a->failure.size)
+			attempt_fail(a, &a->failure, phase_of(a));
+		else
+			attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : err.msg, phase_of(a));
+	} else if (a->call.follows) {
+		attempt_send_again(a);
+	} else if (call_finish(&a->call) != MG_OK) {
+		attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : "answer cut short", phase_of(a));
+	} else {
+		attempt_end(a);
+	}
+}
+
+static void attempt_over(struct attempt *a, const struct exchange_result *how)
+{
+	switch (how->how) {
+	case EXCHANGE_DONE:
+		attempt_answered(a);
+		break;
+	case EXCHANGE_CUT:		/* after its last word? Then nothing is lost. */
+		if (a->framed && a->call.finished && call_finish(&a->call) == MG_OK)
+			attempt_end(a);
+		else
+			attempt_break(a, MG_E_UPSTREAM, how->why, phase_of(a));
+		break;
+	case EXCHANGE_CONNECT:
+		attempt_break(a, MG_E_CONNECT, how->why, "connect");
+		break;
+	case EXCHANGE_TIMEOUT:
+		attempt_break(a, MG_E_TIMEOUT, how->why, how->phase == PHASE_CONNECT ? "connect" : phase_of(a));
+		break;
+	default:
+		attempt_break(a, MG_E_UPSTREAM, how->why, phase_of(a));
+	}
+}
+
+static void on_quiet(struct timer *t)
+{
+	struct attempt *a = loop_owner(t, struct attempt, quiet);
+
+	if (a->waiting)
+		attempt_send_again(a);
+	else
+		attempt_break(a, MG_E_TIMEOUT, "no output in time", "first_token");
+}
+
+static void on_exchange_head(void *owner, struct exchange *x, int status)
+{
+	attempt_head(owner, status);
+}
+
+static bool on_exchange_data(void *owner, struct exchange *x, const char *at, size_t len)
+{
+	bool over = false;
+
+	return attempt_data(owner, at, len, &over);
+}
+
+static void on_exchange_end(void *owner, struct exchange *x, const struct exchange_result *how)
+{
+	struct attempt *a = owner;
+
+	a->closed = true;
+	attempt_over(a, how);
+}
+
+static const struct exchange_events exchange_events = { on_exchange_head, on_exchange_data, on_exchange_end };
+
+static void on_loop_head(void *owner, int status)
+{
+	attempt_head(owner, status);
+}
+
+static bool on_loop_data(void *owner, const char *at, size_t len)
+{
+	bool over = false;
+
+	return attempt_data(owner, at, len, &over);
+}
+
+static void on_loop_end(void *owner, const struct exchange_result *how)
+{
+	struct attempt *a = owner;
+
+	a->closed = true;
+	attempt_over(a, how);
+}
+
+/* ------------------------------------------------ how it begins */
+
+/* base_url + path, or a full URL to the provider's own host. */
+static struct mg_str url_of(struct attempt *a)
+{
+	const struct provider *p = a->endpoint->provider;
+	struct mg_str path = a->http.path, query = a->call.url_query;
+	const char *mark = memchr(path.at, '?', path.len) ? "&" : "?";
+
+	if (path.len && path.at[0] == '/')
+		return pool_print(a->pool, "%s%.*s%s%.*s", p->base_url, (int)path.len, path.at,
+			query.at ? mark : "", (int)query.len, query.at ? query.at : "");
+	if (p->host && memmem(path.at, path.len, p->host, strlen(p->host)) == path.at + (p->plain_http ? 7 : 8))
+		return pool_dup(a->pool, path);
+	return (struct mg_str){ 0 };
+}
+
+static bool has_header(const struct call *c, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < c->n_headers; i++)
+		if (c->headers[i].len > len && c->headers[i].at[len] == ':' && !strncasecmp(c->headers[i].at, name, len))
+			return true;
+	return false;
+}
+
+static void add_header(struct call *c, const char *name, const char *value)
+{
+	if (c->n_headers < CALL_HEADERS && !has_header(c, name))
+		c->headers[c->n_headers++] = pool_print(c->pool, "%s: %s", name, value);
+}
+
+/* What the provider's row adds: headers = { ["x-team"] = "blue" }. */
+static void add_row_headers(struct attempt *a)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(json_object_get(a->endpoint->provider->row, "headers"), name, value)
+		if (json_is_string(value))
+			add_header(&a->call, name, json_string_value(value));
+}
+
+static uint64_t or_else(uint64_t first, uint64_t second)
+{
+	return first ? first : second;
+}
+
+static int send_request(struct attempt *a, struct err *err)
+{
+	const struct provider *p = a->endpoint->provider;
+	const struct plan *plan = &a->relay->d.plan;
+	struct mg_str url;
+
+	if (!strncmp(p->base_url, "sim:", 4)) {
+		if (a->http.pieces != 1)
+			return fail(err, MG_EINVAL, "a sim: provider answers with one body");
+		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, on_loop_head, on_loop_data, on_loop_end, a);
+		return a->lo ? MG_OK : fail(err, MG_ENOMEM, "no memory for the answer");
+	}
+	url = url_of(a);
+	if (!url.at)
+		return fail(err, MG_EINVAL, "the plugin named another host than provider '%s'", p->slug);
+	if (a->http.pieces)
+		add_header(&a->call, "Content-Type", "application/json");
+	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
+	add_header(&a->call, "User-Agent", "moongate/" VERSION);
+	add_row_headers(a);
+	struct exchange_conf conf = {
+		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,
+		.body = a->http.body, .pieces = a->http.pieces,
+		.connect_ms = or_else(plan->connect_ms, p->connect_ms), .idle_ms = or_else(plan->idle_ms, p->idle_ms),
+		.total_ms = or_else(plan->deadline_ms, p->total_ms), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
+		.stream = a->relay->stream, .plain_http = p->plain_http,
+	};
+	a->x = exchange_start(a->relay->w->client, &conf, &exchange_events, a, err);
+	return a->x ? MG_OK : MG_EINVAL;
+}
+
+static void attempt_send_again(struct attempt *a)
+{
+	struct err err = { 0 };
+
+	a->x = NULL;
+	a->lo = NULL;
+	a->closed = false;
+	if (!a->waiting && a->call.follow_ms) {
+		a->waiting = true;
+		loop_timer_set(a->relay->w->loop, &a->quiet, a->call.follow_ms);
+		return;
+	}
+	a->waiting = false;
+	a->http = a->call.follow;
+	a->call.follows = false;
+	a->call.status = 0;
+	framer_release(&a->framer);
+	a->framed = false;
+	if (send_request(a, &err) != MG_OK)
+		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
+}
+
+/* The canonical request as the policies' shape hook leaves it. */
+static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
+{
+	struct relay *r = a->relay;
+	struct shape shape = { 0 };
+	struct json_edit edits[16];
+	struct buf *text;
+
+	*out = r->request;
+	if (!policy_shape(r->policy->state, &r->d, a->endpoint, &shape))
+		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
+	if (!shape.n)
+		return MG_OK;
+	for (size_t i = 0; i < shape.n; i++)
+		edits[i] = (struct json_edit){ pool_dup(a->pool, shape.edits[i].name).at, shape.edits[i].value };
+	text = pool_alloc(a->pool, sizeof(*text));
+	if (!text)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	buf_init(text, POOL_BUDGET);
+	json_splice(r->request, edits, shape.n, text);
+	if (text->failed || pool_defer(a->pool, (void (*)(void *))buf_release, text) != MG_OK)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	return json_parse(a->pool, buf_view(text), out, err);
+}
+
+struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err)
+{
+	const struct provider *p = c->endpoint->provider;
+	struct pool *pool = pool_new(POOL_BUDGET);
+	struct attempt *a = pool ? pool_alloc(pool, sizeof(*a)) : NULL;
+	struct mg_view request;
+	int rc;
+
+	if (!a) {
+		pool_free(pool);
+		fail(err, MG_ENOMEM, "no memory for the attempt");
+		return NULL;
+	}
+	*a = (struct attempt){ .relay = r, .endpoint = c->endpoint, .pool = pool, .quiet.fire = on_quiet, .began_us = clock_us() };
+	buf_init(&a->error, ERROR_MAX);
+	rc = shaped(a, &request, err);
+	if (!rc)
+		rc = call_init(&a->call, pool, p->plugin, r->surface->op, r->stream, request, c->endpoint->row, p->secret);
+	if (rc)
+		goto failed;
+	a->call.emit = on_emit;
+	a->call.answer = answer_header;
+	a->call.arg = a;
+	rc = call_request(&a->call, &a->http);
+	if (rc) {
+		fail(err, rc, "%s", a->call.err.msg);
+		goto failed;
+	}
+	if (r->echo && a->http.pieces && r->surface->debug)
+		r->surface->debug(r, a->http.body[0]);
+	r->now = a;
+	rc = send_request(a, err);
+	if (rc)
+		goto failed;
+	loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, p->first_output_ms));
+	return a;
+failed:
+	err->rc = rc;
+	attempt_free(a);
+	return NULL;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+	attempt_free(a);
+}
+
+void attempt_pause(struct attempt *a)
+{
+	a->paused = true;
+}
+
+void attempt_resume(struct attempt *a)
+{
+	if (!a->paused)
+		return;
+	a->paused = false;
+	if (a->x)
+		exchange_resume(a->x);
+	else if (a->lo)
+		loopback_resume(a->lo);
+}
+
+const struct endpoint *attempt_endpoint(const struct attempt *a)
+{
+	return a->endpoint;
+}
+
+int attempt_status(const struct attempt *a)
+{
+	return a->call.status;
+}
+
+uint64_t attempt_us(const struct attempt *a)
+{
+	return clock_us() - a->began_us;
+}

@@ -1,0 +1,80 @@
+/*
+ * failure.c - what a client is told when there is no answer: kinds of failure
+ * to HTTP status and words (tables F1 to F3 of the wire's specification).
+ */
+#include "base/log.h"
+#include "relay/relay.h"
+
+enum { RAW_MAX = 1000 };	/* bytes of an upstream's own words that a client sees (R95) */
+
+static const struct { int status; const char *error_type; bool retryable; } kinds[] = {
+	[MG_E_UPSTREAM]		= { 502, "provider_unavailable", true },
+	[MG_E_CONNECT]		= { 502, "provider_unavailable", true },
+	[MG_E_TIMEOUT]		= { 504, "timeout", true },
+	[MG_E_RATE_LIMITED]	= { 429, "rate_limit_exceeded", true },
+	[MG_E_OVERLOADED]	= { 503, "provider_overloaded", true },
+	[MG_E_SERVER]		= { 502, "provider_unavailable", true },
+	[MG_E_AUTH]		= { 502, "provider_unavailable", false },	/* our credential, not the client's (R76) */
+	[MG_E_QUOTA]		= { 502, "provider_unavailable", false },
+	[MG_E_BAD_REQUEST]	= { 400, "invalid_request", false },
+	[MG_E_CONTEXT_LENGTH]	= { 400, "context_length_exceeded", false },
+	[MG_E_MODERATION]	= { 400, "content_policy_violation", false },
+	[MG_E_NOT_FOUND]	= { 404, "not_found", false },
+	[MG_E_CANCELLED]	= { 499, "unmapped", false },
+};
+
+/* An upstream's words: redacted, cut at a character's border. */
+static const char *raw_words(struct pool *pool, struct mg_str said)
+{
+	size_t len = said.len < RAW_MAX ? said.len : RAW_MAX;
+	struct mg_str copy;
+
+	if (!said.at || !said.len)
+		return NULL;
+	while (len < said.len && len > 0 && ((unsigned char)said.at[len] & 0xC0) == 0x80)
+		len--;
+	copy = pool_dup(pool, (struct mg_str){ said.at, len });
+	if (copy.at)
+		log_redact((char *)(uintptr_t)copy.at);
+	return copy.at;
+}
+
+void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out)
+{
+	size_t kind = f->kind < sizeof(kinds) / sizeof(kinds[0]) ? f->kind : MG_E_UPSTREAM;
+
+	*out = (struct refusal){
+		.status = kinds[kind].status, .error_type = kinds[kind].error_type, .retryable = kinds[kind].retryable,
+		.retry_after_s = f->retry_after_ms / 1000 + (f->retry_after_ms % 1000 != 0),
+		.provider_name = e->provider->name, .raw = raw_words(r->pool, f->message),
+		.provider_code = raw_words(r->pool, f->code),
+	};
+	if (f->kind == MG_E_OVERLOADED && status == 529)
+		out->status = 529;
+	snprintf(out->message, sizeof(out->message), "Provider returned error");
+	if (f->kind == MG_E_BAD_REQUEST && !status && out->raw)	/* our own translation refused it, before the wire */
+		snprintf(out->message, sizeof(out->message), "%s", out->raw);
+}
+
+/* A policy's code is free text; those the wire knows get their names. */
+void refusal_of_denial(const struct denial *no, struct refusal *out)
+{
+	static const struct { int status; const char *error_type; } known[] = {
+		{ 400, "invalid_request" }, { 401, "authentication" }, { 402, "payment_required" },
+		{ 403, "permission_denied" }, { 404, "not_found" }, { 429, "rate_limit_exceeded" },
+		{ 503, "provider_overloaded" },
+	};
+	static const char *const availability[] = { "model_not_found", "wrong_endpoint", "no_endpoints", "model_deprecated",
+		"model_unavailable_upstream", "capacity_exhausted", "temporarily_unavailable", "region_restricted",
+		"privacy_restricted", "constraint_filtered", "free_variant_ended" };
+
+	*out = (struct refusal){ .status = no->status, .retry_after_s = no->retry_after_s };
+	snprintf(out->message, sizeof(out->message), "%s", no->message);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].status == no->status)
+			out->error_type = known[i].error_type;
+	for (size_t i = 0; i < sizeof(availability) / sizeof(availability[0]); i++)
+		if (!strcmp(availability[i], no->code))
+			out->availability = availability[i];
+	out->retryable = no->status == 429 || no->status == 503;
+}

@@ -1,0 +1,571 @@
+/*
+ * relay.c - the way of one request; relay.h has the picture.
+ */
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "relay/relay.h"
+
+enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3, HOLD_FROM_FIRST = 3 };	/* R32; the dearest of the first three is held */
+
+static void relay_next(struct relay *r);
+
+/* ------------------------------------------------ ends without an answer */
+
+static void relay_refuse(struct relay *r, const struct refusal *why, const char *outcome)
+{
+	if (r->ended)
+		return;
+	relay_settle(r, why->status, outcome);
+	r->ended = true;
+	r->surface->refused(r, why);
+}
+
+static void refuse_policy(struct relay *r, const struct err *err)
+{
+	struct refusal why = { .status = 503, .error_type = "server", .retryable = true };
+
+	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->id);
+	log_at(LOG_ERROR, EV_POLICY_ERROR, r->id, LOG_S("why", err->msg));
+	relay_refuse(r, &why, "moongate_error");
+}
+
+static void refuse_denied(struct relay *r, const struct denial *no)
+{
+	struct refusal why;
+
+	refusal_of_denial(no, &why);
+	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : "blocked");
+}
+
+/* Which scope refused: the key's limit is 403, the balance 402. */
+static void refuse_money(struct relay *r, const struct scope *scope)
+{
+	static const char *const windows[] = { "total", "daily", "weekly", "monthly" };
+	struct refusal why = { .status = 402, .error_type = "payment_required" };
+
+	if (scope && !strcmp(scope_kind(scope), "key")) {
+		why = (struct refusal){ .status = 403, .error_type = "permission_denied" };
+		snprintf(why.message, sizeof(why.message), "Key limit exceeded (%s limit). Manage it with the key's management API",
+			windows[r->key.reset]);
+	} else {
+		snprintf(why.message, sizeof(why.message), "Insufficient credits. Add more, or ask for fewer max_tokens");
+	}
+	relay_refuse(r, &why, "blocked");
+}
+
+static void refuse_store(struct relay *r, const struct err *err)
+{
+	struct refusal why = { .status = 503, .error_type = "server", .retryable = true, .retry_after_s = 1 };
+
+	snprintf(why.message, sizeof(why.message), "Service temporarily unavailable");
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->id, LOG_S("why", err->msg));
+	relay_refuse(r, &why, "moongate_error");
+}
+
+/* Every attempt failed: the last failure speaks, the others are listed. */
+static void refuse_upstreams(struct relay *r)
+{
+	struct refusal why = r->last;
+
+	if (!r->n_tried && !why.status) {
+		why = (struct refusal){ .status = 503, .error_type = "provider_overloaded", .availability = "temporarily_unavailable",
+			.retryable = true, .retry_after_s = 1 };
+		snprintf(why.message, sizeof(why.message), "All providers for %.*s are unavailable at the moment",
+			(int)r->d.facts.model.len, r->d.facts.model.at);
+	}
+	why.previous = r->n_tried > 1;
+	if (why.status == 429) {
+		why.availability = "capacity_exhausted";
+		for (unsigned i = 0; i < r->n_tried; i++)
+			if (r->tried[i].kind != MG_E_RATE_LIMITED)
+				why.availability = NULL;
+	}
+	relay_refuse(r, &why, r->last_kind == MG_E_TIMEOUT ? "timeout" : why.status == 400 ? "client_error" : "upstream_error");
+}
+
+/* ------------------------------------------------ money before the wire */
+
+void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out)
+{
+	const struct features *f = &r->d.facts.feat;
+	uint64_t most = e->max_output ? e->max_output : e->context_length > f->prompt_tokens ? e->context_length - f->prompt_tokens : 4096;
+	bool writes = r->surface->op == MG_CHAT;
+
+	*out = (struct mg_usage){ .size = sizeof(*out), .input = f->prompt_tokens, .requests = 1, .cost_nusd = -1 };
+	if (writes)
+		out->output = f->max_tokens && (f->max_tokens < most || !e->max_output) ? f->max_tokens : most;
+}
+
+static int estimate_nusd(struct relay *r, const struct endpoint *e, int64_t *nusd)
+{
+	struct mg_usage u;
+	struct bill bill = { 0 };
+
+	relay_estimate(r, e, &u);
+	if (policy_price(r->policy->state, &r->d, e, &u, true, &bill) != MG_OK)
+		return MG_EINVAL;
+	*nusd = bill.charge_nusd;
+	return MG_OK;
+}
+
+/* The worst of the first three is held at once, so that a fall-back seldom has to ask again (R40). */
+static bool relay_hold(struct relay *r)
+{
+	struct scope *scopes[2] = { r->key.scope, accounts_balance(r->w->gw->accounts) };
+	struct scope *which = NULL;
+	int64_t worst = 0;
+
+	for (size_t i = 0, priced = 0; i < r->d.n_order && priced < HOLD_FROM_FIRST; i++) {
+		int64_t nusd;
+
+		if (estimate_nusd(r, r->d.order[i]->endpoint, &nusd) != MG_OK)
+			continue;
+		priced++;
+		if (nusd > worst)
+			worst = nusd;
+	}
+	if (hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, worst, r->created_ms, &which) == MG_OK)
+		return true;
+	refuse_money(r, which);
+	return false;
+}
+
+/* ------------------------------------------------ attempts */
+
+static unsigned tries_of_model(const struct relay *r, const struct model *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_tried; i++)
+		n += r->tried[i].endpoint->model == m;
+	return n;
+}
+
+static unsigned tries_of_endpoint(const struct relay *r, const struct endpoint *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_tried; i++)
+		n += r->tried[i].endpoint == e;
+	return n;
+}
+
+static unsigned most_attempts(const struct relay *r)
+{
+	unsigned most = r->d.plan.attempts ? r->d.plan.attempts : ATTEMPTS;
+
+	return most < ATTEMPTS_MAX ? most : ATTEMPTS_MAX;
+}
+
+static unsigned most_per_model(const struct relay *r)
+{
+	return r->d.plan.attempts_per_model ? r->d.plan.attempts_per_model : ATTEMPTS_PER_MODEL;
+}
+
+/* The next endpoint that a breaker lets through; if breakers hold all of them,
+ * the first all the same: better a try than a refusal nobody checked (R34). */
+static struct candidate *next_candidate(struct relay *r)
+{
+	uint64_t now_ms = clock_ms();
+	struct candidate *held = NULL;
+	size_t held_at = 0;
+
+	for (size_t i = r->next; i < r->d.n_order; i++) {
+		struct candidate *c = r->d.order[i];
+
+		if (!c || c->dropped || tries_of_model(r, c->endpoint->model) >= most_per_model(r))
+			continue;
+		if (live_allow(c->endpoint->live, now_ms)) {
+			r->next = i + 1;
+			return c;
+		}
+		if (!held) {
+			held = c;
+			held_at = i;
+		}
+	}
+	r->next = held ? held_at + 1 : r->d.n_order;
+	return r->n_tried ? NULL : held;
+}
+
+static int intent(struct relay *r, const struct endpoint *e, const char *attempt_id, struct err *err)
+{
+	return journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
+		.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key.hash, .endpoint = e->id,
+		.hold_nusd = r->hold.nusd, .at_ms = r->created_ms }, err);
+}
+
+static void attempt_refused(struct relay *r, const struct candidate *c, const struct err *err)
+{
+	struct mg_failure f = { .size = sizeof(f), .kind = err->rc == MG_EINVAL ? MG_E_BAD_REQUEST : MG_E_UPSTREAM,
+		.retryable = err->rc != MG_EINVAL, .message = { err->msg, strlen(err->msg) } };
+
+	refusal_of_failure(r, c->endpoint, &f, 0, &r->last);
+	r->last_kind = f.kind;
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->id, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
+}
+
+/* true: an attempt runs, or the request is ended. */
+static bool try_candidate(struct relay *r, struct candidate *c)
+{
+	struct err err = { 0 };
+	struct scope *which = NULL;
+	char attempt_id[64];
+	int64_t nusd;
+
+	if (estimate_nusd(r, c->endpoint, &nusd) != MG_OK) {
+		c->dropped = "no_price";		/* never free by mistake (R49) */
+		r->last = (struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" };
+		return false;
+	}
+	if (hold_raise(&r->hold, nusd, &which) != MG_OK) {
+		c->dropped = "budget";
+		if (r->next < r->d.n_order || r->n_tried)
+			return false;
+		refuse_money(r, which);
+		return true;
+	}
+	snprintf(attempt_id, sizeof(attempt_id), "%s-%u", r->id, r->n_tried + 1);
+	if (intent(r, c->endpoint, attempt_id, &err) != MG_OK) {
+		refuse_store(r, &err);
+		return true;
+	}
+	r->endpoint = c->endpoint;
+	live_begin(c->endpoint->live, clock_ms());
+	metric_add(M_UPSTREAM_IN_FLIGHT, 1, METRIC_LABELS(c->endpoint->provider->slug));
+	if (attempt_start(r, c, &err))
+		return true;
+	live_end(c->endpoint->live, &(struct live_outcome){ .cancelled = true }, clock_ms());
+	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(c->endpoint->provider->slug));
+	r->endpoint = NULL;
+	attempt_refused(r, c, &err);
+	if (r->last_kind == MG_E_BAD_REQUEST) {		/* the request's own fault: elsewhere it would fail, too (R32) */
+		refuse_upstreams(r);
+		return true;
+	}
+	return false;
+}
+
+static void relay_next(struct relay *r)
+{
+	while (!r->ended && r->n_tried < most_attempts(r)) {
+		struct candidate *c = next_candidate(r);
+
+		if (!c)
+			break;
+		if (try_candidate(r, c))
+			return;
+	}
+	if (!r->ended)
+		refuse_upstreams(r);
+}
+
+static void on_step(struct timer *t)
+{
+	struct relay *r = loop_owner(t, struct relay, step);
+
+	if (!r->ended)
+		relay_next(r);
+}
+
+/* ------------------------------------------------ the answer */
+
+static uint64_t event_bytes(const struct mg_event *e)
+{
+	switch (e->kind) {
+	case MG_EV_TEXT:
+	case MG_EV_REFUSAL:
+	case MG_EV_REASONING:
+	case MG_EV_TOOL_ARGS:
+		return e->data.len;
+	case MG_EV_TOOL_BEGIN:
+		return e->name.len;
+	default:
+		return 0;
+	}
+}
+
+static void remember_usage(struct relay *r, const struct mg_usage *u)
+{
+	size_t size = u->size < sizeof(r->usage) ? u->size : sizeof(r->usage);
+
+	r->usage = (struct mg_usage){ .cost_nusd = -1 };
+	memcpy(&r->usage, u, size);
+	r->usage.size = sizeof(r->usage);
+	r->usage_reported = true;
+}
+
+void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
+{
+	if (r->ended)
+		return;
+	switch (e->kind) {
+	case MG_EV_START:
+		r->upstream_id = pool_dup(r->pool, e->id);
+		r->upstream_model = pool_dup(r->pool, e->name);
+		return;
+	case MG_EV_USAGE:
+		remember_usage(r, e->usage);
+		return;
+	case MG_EV_FINISH:
+		r->finish = e->finish;
+		r->native = pool_dup(r->pool, e->name);
+		return;
+	case MG_EV_LIMIT:
+		return;
+	default:
+		break;
+	}
+	if (!r->first_us)
+		r->first_us = clock_us();
+	r->output_bytes += event_bytes(e);
+	if (!r->committed && r->stream) {		/* nothing else may answer from here on (R20, R24) */
+		r->committed = true;
+		r->surface->begin(r);
+	}
+	r->surface->event(r, e);
+}
+
+static struct closing closing_of(struct relay *r)
+{
+	return (struct closing){ .finish = r->finish, .native = r->native, .usage = &r->usage, .bill = &r->bill };
+}
+
+/* An answer with no output, no finish reason and no usage is none (R30). */
+static bool empty(const struct relay *r)
+{
+	return !r->first_us && r->finish == MG_NONE;
+}
+
+void relay_attempt_done(struct relay *r, struct attempt *a)
+{
+	const struct endpoint *e = attempt_endpoint(a);
+	struct closing c;
+
+	if (empty(r)) {
+		relay_attempt_failed(r, a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = MG_E_UPSTREAM,
+			.retryable = true, .message = MG_STR("the answer was empty") }, "first_token");
+		return;
+	}
+	r->now = NULL;
+	r->endpoint = e;
+	if (r->n_tried < ATTEMPTS_MAX)
+		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = 200, .ok = true, .ms = attempt_us(a) / 1000 };
+	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
+	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
+	relay_settle(r, 200, "ok");
+	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .ttft_us = r->first_us ? r->first_us - r->began_us : 0,
+		.total_us = attempt_us(a), .output_tokens = r->usage.output + r->usage.reasoning,
+		.input_tokens = r->usage.input + r->usage.cached, .cached_tokens = r->usage.cached }, clock_ms());
+	r->ended = true;
+	c = closing_of(r);
+	if (r->stream && !r->committed) {
+		r->committed = true;
+		r->surface->begin(r);
+	}
+	r->surface->finish(r, &c);
+}
+
+static void account_failure(struct relay *r, struct attempt *a, const struct mg_failure *f)
+{
+	const struct endpoint *e = attempt_endpoint(a);
+	const char *kind = error_kind_name(f->kind);
+
+	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
+		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
+	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
+	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
+	if (r->n_tried < ATTEMPTS_MAX)
+		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
+			.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 };
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->id, LOG_S("endpoint", e->id), LOG_S("kind", kind),
+		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
+}
+
+/* After the first byte: one error event, and the end (R20). */
+static void relay_break(struct relay *r)
+{
+	struct closing c;
+
+	relay_settle(r, 200, r->last_kind == MG_E_TIMEOUT ? "timeout" : "upstream_error");
+	r->ended = true;
+	c = closing_of(r);
+	c.finish = MG_FAILED;
+	r->surface->broken(r, &c, &r->last);
+}
+
+static void skip(struct relay *r, const struct action *act, const struct endpoint *e)
+{
+	for (size_t i = r->next; act->skip && i < r->d.n_order; i++) {
+		const struct endpoint *other = r->d.order[i]->endpoint;
+
+		if (act->skip == SKIP_MODEL ? other->model == e->model : other->provider == e->provider)
+			r->d.order[i]->dropped = "skipped";
+	}
+}
+
+/* Another model: expand, filter and rank again; what was tried stays tried. */
+static bool reroute(struct relay *r, struct mg_str model)
+{
+	struct mg_str *models = pool_alloc(r->pool, sizeof(*models));
+	struct denial no = { 0 };
+
+	if (!models)
+		return false;
+	*models = pool_dup(r->pool, model);
+	r->d.facts.models = (struct words){ models, 1 };
+	r->next = 0;
+	return policy_route(r->policy->state, &r->d, r->snap->catalog, &no);
+}
+
+static void follow_action(struct relay *r, const struct action *act, const struct endpoint *e)
+{
+	uint64_t wait_ms = 0;
+
+	switch (act->what) {
+	case ACT_STOP:
+		refuse_upstreams(r);
+		return;
+	case ACT_RETRY:
+		if (r->next > 0 && tries_of_endpoint(r, e) < most_per_model(r)) {
+			r->next--;
+			wait_ms = act->after_ms;
+		}
+		break;
+	case ACT_MODEL:
+		if (!reroute(r, act->model)) {
+			refuse_upstreams(r);
+			return;
+		}
+		break;
+	case ACT_NEXT:
+		skip(r, act, e);
+	}
+	metric_add(M_FALLBACKS, 1, METRIC_LABELS(e->model->slug, e->provider->slug, "", error_kind_name(r->last_kind)));
+	loop_timer_set(r->w->loop, &r->step, wait_ms);
+}
+
+void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase)
+{
+	const struct endpoint *e = attempt_endpoint(a);
+	struct attempt_error error = { .endpoint = e, .kind = f->kind, .status = attempt_status(a), .retryable = f->retryable,
+		.phase = phase, .retry_after_ms = f->retry_after_ms, .elapsed_ms = (clock_us() - r->began_us) / 1000,
+		.deadline_ms = r->d.plan.deadline_ms };
+	struct action act = { .what = ACT_NEXT };
+
+	if (r->ended)
+		return;
+	account_failure(r, a, f);
+	refusal_of_failure(r, e, f, attempt_status(a), &r->last);
+	r->last_kind = f->kind;
+	r->now = NULL;
+	if (r->committed) {
+		relay_break(r);
+		return;
+	}
+	r->surface->reset(r);		/* what an unstreamed answer had gathered */
+	r->first_us = 0;
+	r->finish = MG_NONE;
+	r->output_bytes = 0;
+	r->usage_reported = false;
+	error.n = r->n_tried;
+	error.tries_here = tries_of_endpoint(r, e);
+	r->endpoint = NULL;
+	policy_on_error(r->policy->state, &r->d, &error, r->d.order + r->next, r->d.n_order - r->next, &act);
+	follow_action(r, &act, e);
+}
+
+/* ------------------------------------------------ from outside */
+
+void relay_start(struct relay *r)
+{
+	struct denial no = { 0 };
+	struct err err = { 0 };
+
+	r->step.fire = on_step;
+	r->w->running++;
+	r->snap = snapshot_pin(r->w->gw->snapshots, r->w->n);
+	r->policy = worker_pin_policy(r->w, r->snap, &err);
+	if (!r->policy) {
+		refuse_policy(r, &err);
+		return;
+	}
+	if (!policy_admit(r->policy->state, &r->d, &no)) {
+		refuse_denied(r, &no);
+		return;
+	}
+	policy_retain(r->policy->state, &r->d);
+	if (!policy_resolve(r->policy->state, &r->d, &no) || !policy_route(r->policy->state, &r->d, r->snap->catalog, &no)) {
+		refuse_denied(r, &no);
+		return;
+	}
+	policy_plan(r->policy->state, &r->d);
+	if (relay_hold(r))
+		relay_next(r);
+}
+
+void relay_gone(struct relay *r)
+{
+	const struct endpoint *e;
+
+	if (r->ended)
+		return;
+	if (!r->stream)			/* it runs to its end and is billed in full (R45) */
+		return;
+	r->cancelled = true;
+	if (r->now) {
+		e = attempt_endpoint(r->now);
+		live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(r->now) }, clock_ms());
+		metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
+		metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", "cancelled"));
+		if (r->n_tried < ATTEMPTS_MAX)
+			r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(r->now),
+				.kind = MG_E_CANCELLED, .ms = attempt_us(r->now) / 1000 };
+		attempt_cancel(r->now);
+	}
+	loop_timer_clear(r->w->loop, &r->step);
+	relay_settle(r, 499, "cancelled");
+	r->ended = true;
+	if (r->committed)
+		http_stream_abort(r->http);
+	else
+		http_reply(r->http, 499, NULL, (struct mg_str){ "", 0 });
+}
+
+void relay_drained(struct relay *r)
+{
+	if (r->now)
+		attempt_resume(r->now);
+}
+
+void relay_cut(struct relay *r)
+{
+	struct mg_failure f = { .size = sizeof(f), .kind = MG_E_UPSTREAM, .message = MG_STR("the gateway is shutting down") };
+	struct attempt *a = r->now;
+
+	if (r->ended)
+		return;
+	if (!a) {
+		refuse_upstreams(r);
+		return;
+	}
+	r->n_tried = r->n_tried < most_attempts(r) ? r->n_tried : most_attempts(r);
+	r->next = r->d.n_order;
+	relay_attempt_failed(r, a, &f, "stream");
+	attempt_cancel(a);
+}
+
+void relay_release(struct relay *r)
+{
+	loop_timer_clear(r->w->loop, &r->step);
+	if (r->now)
+		attempt_cancel(r->now);
+	if (r->policy)
+		worker_unpin_policy(r->w, r->policy);
+	if (r->snap)
+		snapshot_unpin(r->w->gw->snapshots, r->w->n, r->snap);
+	r->policy = NULL;
+	r->snap = NULL;
+	r->w->running--;
+}

@@ -1,0 +1,125 @@
+/*
+ * relay.h - one request's life: route, hold, attempt, fail over, stream,
+ * cancel, settle.
+ *
+ *	relay_start() -> route -> hold -> attempt -> ... -> settle -> surface->finish()
+ *	                              ^        |
+ *	                              +-- next-+   while nothing reached the client
+ *
+ * The surface turns canonical events into its own wire.  It is called in this
+ * order: begin, event*, then exactly one of finish (all is well) or broken (after
+ * begin); or refused, alone, when nothing was sent yet.  The record is in the
+ * journal before finish and broken are called (R43), so the last chunk is honest.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "ledger/generation.h"
+#include "net/loopback.h"
+#include "plugin/call.h"
+#include "policy/metadata.h"
+#include "relay/gateway.h"
+
+enum { ATTEMPTS_MAX = 16 };
+
+struct relay;
+
+/* An answer that is no answer: status and the wire's words. */
+struct refusal {
+	int status;
+	char message[400];
+	const char *error_type;		/* F1: "rate_limit_exceeded"; NULL: none */
+	const char *availability;	/* F2: "no_endpoints"; NULL: none */
+	bool retryable;
+	unsigned retry_after_s;		/* 0: not said */
+	/* what a provider said, redacted and cut; absent: it was not a provider */
+	const char *provider_name, *provider_code, *raw;
+	bool previous;			/* add previous_errors from the relay's attempts */
+};
+
+/* The last chunk's facts. */
+struct closing { enum mg_finish finish; struct mg_str native; const struct mg_usage *usage; const struct bill *bill; };
+
+struct surface {
+	const char *api;		/* facts.api: "chat" */
+	enum mg_op op;
+	const char *api_type;		/* of the generation record: "completions" */
+	void (*begin)(struct relay *r);
+	void (*event)(struct relay *r, const struct mg_event *e);
+	void (*reset)(struct relay *r);		/* forget what was gathered: another attempt follows */
+	void (*debug)(struct relay *r, struct mg_str upstream_body);	/* E21; NULL: never */
+	void (*finish)(struct relay *r, const struct closing *c);
+	void (*broken)(struct relay *r, const struct closing *c, const struct refusal *why);
+	void (*refused)(struct relay *r, const struct refusal *why);
+};
+
+struct attempt;
+
+/* What became of an attempt; status 0: no HTTP answer came. */
+struct tried { const struct endpoint *endpoint; int status; bool ok; enum mg_error kind; struct mg_str code; uint64_t ms; };
+
+struct relay {
+	struct worker *w;
+	struct http_request *http;	/* its pool is ours */
+	struct pool *pool;
+	struct snapshot *snap;
+	struct pinned_policy *policy;
+	struct key_facts key;
+	const struct surface *surface;
+	void *state;			/* the surface's */
+	struct mg_view request;		/* canonical */
+	bool stream, metadata, echo;	/* metadata: X-OpenRouter-Metadata: enabled; echo: debug.echo_upstream_body */
+	struct decision d;
+	struct hold hold;
+	char id[40];			/* gen-... */
+	int64_t created_ms;		/* Unix */
+	uint64_t began_us, first_us;	/* first_us: the first output event; 0: none yet */
+
+	struct attempt *now;
+	struct timer step;		/* runs the next attempt, outside callbacks */
+	size_t next;			/* in d.order */
+	struct tried tried[ATTEMPTS_MAX];
+	unsigned n_tried;
+	struct refusal last;		/* why the last attempt failed */
+	enum mg_error last_kind;
+	const struct endpoint *endpoint;	/* the winner */
+	struct mg_str upstream_id, upstream_model;
+	bool opened, committed, ended, cancelled, settled;	/* opened: the 200 is out; committed: so is output */
+	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
+	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
+	struct mg_usage usage; bool usage_reported;
+	enum mg_finish finish; struct mg_str native;
+	struct bill bill;
+	uint64_t upstream_us;
+	struct { struct mg_str referer, title, agent, request_id, user, session; } client;
+};
+
+/* r: zeroed, in http's pool, with w, http, pool, key, surface, request, stream and d.facts
+ * filled by the surface.  From here on the relay answers, sooner or later. */
+void relay_start(struct relay *r);
+void relay_gone(struct relay *r);	/* the client left */
+void relay_drained(struct relay *r);	/* its buffer has room again */
+void relay_cut(struct relay *r);	/* the drain's deadline: end it with an error event */
+void relay_release(struct relay *r);	/* from http's ended(): pins and timers go; memory with the pool */
+
+/* ---- between the relay's own files */
+struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err);	/* NULL: it could not begin */
+void attempt_cancel(struct attempt *a);		/* closes the upstream now */
+void attempt_pause(struct attempt *a);		/* no more data until attempt_resume() */
+void attempt_resume(struct attempt *a);
+const struct endpoint *attempt_endpoint(const struct attempt *a);
+int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
+uint64_t attempt_us(const struct attempt *a);	/* since it began */
+void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
+void relay_attempt_done(struct relay *r, struct attempt *a);
+void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
+
+void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
+void refusal_of_denial(const struct denial *no, struct refusal *out);
+
+/* The estimate that is held: prompt as counted, output to the limit. */
+void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
+/* Bills the winner, ends the hold, writes the record.  Once. */
+void relay_settle(struct relay *r, int status, const char *outcome);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * settle.c - the end of a generation: what it cost, who pays, and the one
+ * record of it, in the journal before the client sees the last chunk.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/relay.h"
+
+enum { BYTES_PER_TOKEN = 4, RECORD_MAX = 256 * 1024 };
+
+/* ------------------------------------------------ what was used */
+
+/* What an upstream reports is believed within reason (R46): never more than ten
+ * times what was held room for. */
+static void clamp_usage(struct relay *r)
+{
+	struct mg_usage most;
+	uint64_t *counts[] = { &r->usage.input, &r->usage.cached, &r->usage.cache_write, &r->usage.cache_write_1h,
+		&r->usage.image_tokens, &r->usage.audio_in, &r->usage.audio_cached, &r->usage.output, &r->usage.reasoning,
+		&r->usage.audio_out };
+	uint64_t limit;
+
+	relay_estimate(r, r->endpoint, &most);
+	limit = 10 * (most.input + most.output) + 1000000;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (*counts[i] > limit)
+			*counts[i] = limit;
+}
+
+/* Nobody reported: the prompt as estimated, the output as delivered; nothing
+ * delivered, nothing billed (R44). */
+static enum usage_source usage_of(struct relay *r)
+{
+	if (r->usage_reported && r->endpoint) {
+		clamp_usage(r);
+		return USAGE_REPORTED;
+	}
+	r->usage = (struct mg_usage){ .size = sizeof(r->usage), .cost_nusd = -1 };
+	if (!r->endpoint || !r->first_us)
+		return USAGE_NONE;
+	r->usage.input = r->d.facts.feat.prompt_tokens;
+	r->usage.output = (r->output_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+	r->usage.requests = 1;
+	return USAGE_COUNTED;
+}
+
+/* The bill; a guess is never above what was held. */
+static void bill_of(struct relay *r, enum usage_source source)
+{
+	r->bill = (struct bill){ 0 };
+	if (source == USAGE_NONE)
+		return;
+	if (policy_price(r->policy->state, &r->d, r->endpoint, &r->usage, false, &r->bill) != MG_OK)
+		r->bill.needs_rating = true;
+	if (source != USAGE_REPORTED && r->bill.charge_nusd > r->hold.nusd)
+		r->bill.charge_nusd = r->hold.nusd;
+}
+
+/* ------------------------------------------------ the record */
+
+static const char *words(struct relay *r, struct mg_str s)
+{
+	struct mg_str copy = s.at && s.len ? pool_dup(r->pool, s) : (struct mg_str){ 0 };
+
+	return copy.at;
+}
+
+static struct attempt_record *attempts_of(struct relay *r)
+{
+	struct attempt_record *all = pool_alloc(r->pool, (r->n_tried + 1) * sizeof(*all));
+
+	for (unsigned i = 0; all && i < r->n_tried; i++)
+		all[i] = (struct attempt_record){
+			.id = pool_print(r->pool, "%s-%u", r->id, i + 1).at,
+			.provider_name = r->tried[i].endpoint->provider->name, .endpoint_id = r->tried[i].endpoint->id,
+			.model_permaslug = r->tried[i].endpoint->model->canonical, .status = r->tried[i].status,
+			.latency = (int64_t)r->tried[i].ms,
+		};
+	return all;
+}
+
+static void record_of(struct relay *r, enum usage_source source, struct generation *g)
+{
+	const struct mg_usage *u = &r->usage;
+
+	generation_init(g);
+	g->id = r->id;
+	g->upstream_id = words(r, r->upstream_id);
+	g->request_id = words(r, r->client.request_id);
+	g->session_id = words(r, r->client.session);
+	g->api_type = r->surface->api_type;
+	g->created_ms = r->created_ms;
+	g->model = r->endpoint ? r->endpoint->model->slug : words(r, r->d.facts.model);
+	g->provider_name = r->endpoint ? r->endpoint->provider->name : NULL;
+	g->service_tier = r->endpoint ? r->endpoint->tier : NULL;
+	g->workspace_id = r->key.workspace;
+	g->data_region = "global";
+	g->streamed = r->stream;
+	g->cancelled = r->cancelled;
+	g->finish_reason = r->finish == MG_STOP ? "stop" : r->finish == MG_LENGTH ? "length" : r->finish == MG_TOOL_CALLS ? "tool_calls"
+		: r->finish == MG_CONTENT_FILTER ? "content_filter" : r->finish == MG_FAILED ? "error" : NULL;
+	g->native_finish_reason = words(r, r->native);
+	g->usage_source = source;
+	g->native_prompt = (int64_t)(u->input + u->cached + u->cache_write + u->cache_write_1h + u->image_tokens + u->audio_in
+		+ u->audio_cached);
+	g->native_completion = (int64_t)(u->output + u->reasoning + u->audio_out);
+	g->native_reasoning = (int64_t)u->reasoning;
+	g->native_cached = (int64_t)(u->cached + u->audio_cached);
+	g->native_images = (int64_t)u->images_out;
+	g->tokens_prompt = g->native_prompt;
+	g->tokens_completion = g->native_completion;
+	g->media_prompt = (int64_t)r->d.facts.feat.images;
+	g->audio_prompt = r->d.facts.feat.audio_s ? 1 : 0;
+	g->media_completion = (int64_t)u->images_out;
+	g->search_results = (int64_t)u->searches;
+	g->usage_nusd = r->bill.charge_nusd;
+	g->upstream_nusd = 0;
+	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
+	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
+	g->attempts = attempts_of(r);
+	g->n_attempts = g->attempts ? r->n_tried : 0;
+	g->http_referer = words(r, r->client.referer);
+	g->origin = g->http_referer;
+	g->user_agent = words(r, r->client.agent);
+	g->external_user = words(r, r->client.user);
+}
+
+static void write_record(struct relay *r, enum usage_source source, bool delivered)
+{
+	struct generation g;
+	struct err err = { 0 };
+	struct buf json;
+	char attempt_id[64];
+
+	record_of(r, source, &g);
+	buf_init(&json, RECORD_MAX);
+	if (generation_write(&g, &json, &err) != MG_OK)
+		log_at(LOG_ERROR, EV_INTERNAL, r->id, LOG_S("why", err.msg));
+	buf_put(&json, "", 1);
+	snprintf(attempt_id, sizeof(attempt_id), "%s-%u", r->id, r->n_tried ? r->n_tried : 1);
+	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
+			.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
+			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->bill.charge_nusd,
+			.cost_nusd = r->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
+			.json = json.failed ? "{}" : json.at }, &err) != MG_OK)
+		log_at(LOG_ERROR, EV_STORE_ERROR, r->id, LOG_S("why", err.msg));
+	buf_release(&json);
+}
+
+/* What explain replays. */
+static void write_decision(struct relay *r)
+{
+	json_t *record = decision_json(&r->d, r->policy->bundle);
+	char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+
+	if (text)
+		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
+			.generation_id = r->id, .at_ms = r->created_ms, .json = text });
+	free(text);
+	json_decref(record);
+}
+
+/* ------------------------------------------------ counters and the access line */
+
+static void count(struct relay *r, const char *outcome)
+{
+	const char *model = r->endpoint ? r->endpoint->model->slug : "other";
+	const char *provider = r->endpoint ? r->endpoint->provider->slug : "";
+	const char *both[] = { model, provider, NULL };
+	const struct { const char *kind; uint64_t n; } tokens[] = { { "input", r->usage.input }, { "output", r->usage.output },
+		{ "cache_read", r->usage.cached }, { "cache_write", r->usage.cache_write + r->usage.cache_write_1h },
+		{ "reasoning", r->usage.reasoning } };
+	uint64_t us = clock_us() - r->began_us;
+
+	metric_add(M_GENERATIONS, 1, METRIC_LABELS(model, provider, outcome));
+	metric_observe_us(M_POLICY_DURATION, r->d.lua_us, METRIC_LABELS("all"));
+	if (!r->endpoint)
+		return;
+	metric_observe_us(M_GENERATION_DURATION, us, METRIC_LABELS(model, provider, r->stream ? "true" : "false"));
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
+		if (tokens[i].n)
+			metric_add(M_TOKENS, (int64_t)tokens[i].n, METRIC_LABELS(model, provider, tokens[i].kind));
+	if (r->bill.charge_nusd)
+		metric_add(M_COST, r->bill.charge_nusd, both);
+	if (!r->first_us)
+		return;
+	metric_observe_us(M_TTFT, r->first_us - r->began_us, both);
+	if (r->usage.output > 1)
+		metric_observe_us(M_TPOT, (clock_us() - r->first_us) / r->usage.output, both);
+}
+
+static void access_line(struct relay *r, int status, const char *outcome)
+{
+	struct buf cost;
+
+	buf_init(&cost, 64);
+	money_text(&cost, r->bill.charge_nusd, 9);
+	buf_put(&cost, "", 1);
+	log_at(LOG_INFO, EV_GENERATION, r->id, LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
+		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
+		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.label), LOG_N("stream", r->stream),
+		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
+		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
+		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
+		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_S("cost_usd", cost.at), LOG_N("policy_us", r->d.lua_us));
+	buf_release(&cost);
+}
+
+void relay_settle(struct relay *r, int status, const char *outcome)
+{
+	enum usage_source source = usage_of(r);
+	bool held = r->hold.open;
+
+	if (r->settled)
+		return;
+	r->settled = true;
+	bill_of(r, source);
+	hold_settle(&r->hold, r->bill.charge_nusd);
+	if (held)			/* refused before any hold: nothing was asked of anybody, nothing is kept */
+		write_record(r, source, status == 200 && source != USAGE_NONE);
+	if (r->policy && r->d.n)
+		write_decision(r);
+	count(r, outcome);
+	access_line(r, status, outcome);
+	if (r->policy)
+		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
+			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,
+			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->bill });
+}
