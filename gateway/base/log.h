@@ -37,7 +37,8 @@ enum log_event { LOG_EVENTS(X) LOG_EVENT_COUNT };
 #undef X
 
 struct log_field { const char *key, *text; int64_t number; };	/* text, unless NULL */
-#define LOG_S(k, s)	{ (k), (s) ? (s) : "", 0 }
+static inline const char *log_text(const char *s) { return s ? s : ""; }	/* a function: (array) ? ... would warn */
+#define LOG_S(k, s)	{ (k), log_text(s), 0 }
 #define LOG_N(k, n)	{ (k), NULL, (int64_t)(n) }
 
 extern enum log_level log_max;
