@@ -117,6 +117,7 @@ static int trial(int fd, const char *path, struct err *err)
 	if (!child) {
 		entry_fn *entry;
 
+		dup2(open("/dev/null", O_RDWR), STDOUT_FILENO);	/* exit() would flush what the parent printed */
 		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 		for (int sig = 1; sig < 32; sig++)
 			signal(sig, SIG_DFL);
@@ -162,6 +163,6 @@ int plugin_open(struct plugin *p, const char *path, struct err *err)
 	if (!entry)
 		return MG_EINVAL;	/* fd stays: something may be mapped under its name */
 	*p = (struct plugin){ .self = entry(), .fd = fd };
-	snprintf(p->path, sizeof(p->path), "%s", full);
+	memcpy(p->path, full, strlen(full) + 1);
 	return abi_check(p->self, full, err);
 }
