@@ -31,7 +31,7 @@ int64_t clock_wall_ms(void)
 void clock_rfc3339(int64_t wall_ms, char out[static 32])
 {
 	int64_t ms = (wall_ms % 1000 + 1000) % 1000;	/* also right before 1970 */
-	time_t s = (time_t)((wall_ms - ms) / 1000);
+	time_t s = (time_t)(wall_ms / 1000 - (wall_ms % 1000 < 0));
 	struct tm tm;
 	char day[24];
 
