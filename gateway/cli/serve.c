@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "ledger/recovery.h"
 
 enum { LISTENERS_MAX = 16, DRAIN_MS = 30000, RESERVED_FDS = 512 };
 
@@ -195,16 +196,18 @@ static int open_store(struct serving *s, json_t *tree, struct err *err)
 	const struct mg_plugin *plugin = registry_find(s->gw.plugins, "sqlite");
 	const char *durable = text_at(tree, "ledger", "durable"), *management = json_string_value(json_object_get(tree, "management_key"));
 	bool credits = json_is_true(json_object_get(json_object_get(tree, "credits"), "enabled"));
-	size_t replayed = 0;
+	struct recovered recovered;
 
 	if (!plugin)
 		return fail(err, MG_EINVAL, "no store plugin 'sqlite' in %s", s->places.plugins);
 	snprintf(s->gw.data_dir, sizeof(s->gw.data_dir), "%s", json_string_value(json_object_get(tree, "data_dir")));
-	s->gw.store = store_open(plugin, s->gw.data_dir, durable && !strcmp(durable, "power"), &replayed, err);
+	s->gw.store = store_open(plugin, s->gw.data_dir, durable && !strcmp(durable, "power"), NULL, err);	/* logs what it replays */
 	if (!s->gw.store)
 		return err->rc;
-	if (replayed)
-		log_at(LOG_INFO, EV_LEDGER_RECOVERED, NULL, LOG_N("entries", replayed));
+	if (ledger_recover(s->gw.store, &recovered, err))
+		return err->rc;
+	if (recovered.generations)
+		log_at(LOG_WARN, EV_LEDGER_RECOVERED, NULL, LOG_N("unfinished", recovered.generations), LOG_N("loss_nusd", recovered.loss_nusd));
 	s->gw.accounts = accounts_new(s->gw.store, management, credits, err);
 	return s->gw.accounts ? MG_OK : err->rc;
 }

@@ -59,12 +59,15 @@ static int recover(const struct mg_store *ops, void *handle, void *arg, struct e
 	if (b->failed)
 		return fail(err, MG_ENOMEM, "no memory for the open holds");
 	for (size_t i = 0; i < b->n; i++) {
+		/* a generation's attempts come one behind the other; the hold only grew, and the last one has it all */
+		if (i + 1 < b->n && !strcmp(b->at[i].generation_id, b->at[i + 1].generation_id))
+			continue;
 		rc = settle(ops, handle, &b->at[i], err);
 		if (rc)
 			return rc;
 		b->out->loss_nusd += b->at[i].hold_nusd;
+		b->out->generations++;
 	}
-	b->out->attempts += b->n;
 	return MG_OK;
 }
 
@@ -90,10 +93,10 @@ int ledger_recover(struct store *store, struct recovered *out, struct err *err)
 		return fail(err, MG_ENOMEM, "no memory for the open holds");
 	b->out = out;
 	do {
-		before = out->attempts;
+		before = out->generations;
 		rc = store_run(store, recover, b, err);
 		forget(b);
-	} while (!rc && out->attempts > before);
+	} while (!rc && out->generations > before);
 	free(b);
 	return rc;
 }

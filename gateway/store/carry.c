@@ -156,7 +156,8 @@ static void cut(struct segment *seg)
 	/* the cut gave the room back: take it again */
 	if (fallocate(seg->fd, FALLOC_FL_KEEP_SIZE, 0, 2 * SEGMENT) && (errno == ENOSPC || errno == EDQUOT))
 		log_at(LOG_WARN, EV_STORE_ERROR, NULL, LOG_S("error", "the disk is full"));
-	seg->carried = seg->reading = 0;
+	seg->reading = 0;
+	atomic_store(&seg->carried, 0);
 	atomic_store_explicit(&seg->written, 0, memory_order_relaxed);
 	atomic_store_explicit(&seg->turn, FREE, memory_order_release);
 }

@@ -192,8 +192,11 @@ size_t journal_bytes(const struct journal *j)
 {
 	size_t sum = 0;
 
-	for (int n = 0; n < 2; n++)
-		sum += atomic_load(&j->segments[n].written);
+	for (int n = 0; n < 2; n++) {
+		size_t carried = atomic_load(&j->segments[n].carried), written = atomic_load(&j->segments[n].written);
+
+		sum += written > carried ? written - carried : 0;	/* a cut may come in between */
+	}
 	return sum;
 }
 

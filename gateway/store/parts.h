@@ -27,7 +27,8 @@ struct segment {
 	int fd;
 	_Atomic(int) turn;
 	_Atomic(size_t) written;	/* whole records up to here; only the worker moves it on */
-	size_t carried, reading;	/* the store thread's: committed, and in this group */
+	_Atomic(size_t) carried;	/* committed; only the store thread moves it on */
+	size_t reading;			/* the store thread's: in this group */
 };
 
 struct note { struct note *next; size_t bytes; struct mg_store_decision row; };

@@ -46,6 +46,6 @@ int journal_intent(struct journal *j, const struct mg_store_intent *i, struct er
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct err *err);
 /* Best effort, not durable at once: decision records. */
 void journal_note(struct journal *j, const struct mg_store_decision *d);
-size_t journal_bytes(const struct journal *j);
+size_t journal_bytes(const struct journal *j);	/* not yet in the store */
 
 #endif

@@ -40,8 +40,8 @@ static const char *const statements[STATEMENTS] = {
 		" ON CONFLICT(hash) DO UPDATE SET json=excluded.json, deleted=excluded.deleted",
 	/* a replayed journal may bring the intent after its generation: then it is none */
 	[S_INTENT] = "INSERT OR IGNORE INTO intents(attempt_id,generation_id,key_hash,endpoint,hold_nusd,at_ms)"
-		" SELECT ?1,?2,?3,?4,?5,?6 WHERE NOT EXISTS(SELECT 1 FROM generations WHERE attempt_id=?1)",
-	[S_RESOLVE] = "DELETE FROM intents WHERE attempt_id=?1",
+		" SELECT ?1,?2,?3,?4,?5,?6 WHERE NOT EXISTS(SELECT 1 FROM generations WHERE generation_id=?2)",
+	[S_RESOLVE] = "DELETE FROM intents WHERE generation_id=?1",
 	[S_GENERATION] = "INSERT INTO generations(attempt_id,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,"
 		"loss_nusd,at_ms,delivered,json) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT(attempt_id) DO NOTHING",
 	[S_CREDIT] = "INSERT INTO credits(external_id,nusd,at_ms) VALUES(?1,?2,?3) ON CONFLICT(external_id) DO NOTHING",
@@ -381,7 +381,7 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 	rc = rc ? rc : move(s, id, 0, "loss", "payable", g->loss_nusd, why);
 	if (!rc && g->charge_nusd)
 		rc = add_total(s, g, why);
-	text(s->ready[S_RESOLVE], 1, g->attempt_id);
+	text(s->ready[S_RESOLVE], 1, g->generation_id);
 	return rc ? rc : run(s, s->ready[S_RESOLVE], why);
 }
 
@@ -459,7 +459,7 @@ static int each(void *handle, enum mg_store_row kind, const char *where, int64_t
 	static const struct { const char *select, *match, *time, *order; } sql[] = {
 		[MG_ROW_KEY] = { "hash,json,created_ms,deleted FROM keys", "hash=?1", "created_ms", "created_ms DESC, hash" },
 		[MG_ROW_INTENT] = { "attempt_id,generation_id,key_hash,endpoint,hold_nusd,at_ms FROM intents",
-			"(generation_id=?1 OR key_hash=?1)", "at_ms", "at_ms" },
+			"(generation_id=?1 OR key_hash=?1)", "at_ms", "generation_id, attempt_id" },
 		[MG_ROW_GENERATION] = { "attempt_id,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,loss_nusd,at_ms,"
 			"delivered,json FROM generations", "(generation_id=?1 OR key_hash=?1)", "at_ms", "at_ms, id" },
 		[MG_ROW_CREDIT] = { "external_id,nusd,at_ms FROM credits", "external_id=?1", "at_ms", "at_ms, id" },

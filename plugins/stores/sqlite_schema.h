@@ -12,9 +12,9 @@ static const char *const migrations[] = {
 	"	created_ms INTEGER NOT NULL CHECK(typeof(created_ms)='integer'),"
 	"	deleted INTEGER NOT NULL CHECK(deleted IN (0,1))) STRICT;"
 	"CREATE TABLE intents("
-	"	attempt_id TEXT PRIMARY KEY NOT NULL, generation_id TEXT NOT NULL, key_hash TEXT NOT NULL,"
+	"	attempt_id TEXT NOT NULL, generation_id TEXT NOT NULL, key_hash TEXT NOT NULL,"
 	"	endpoint TEXT NOT NULL, hold_nusd INTEGER NOT NULL CHECK(typeof(hold_nusd)='integer' AND hold_nusd>=0),"
-	"	at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"	at_ms INTEGER NOT NULL, PRIMARY KEY(generation_id, attempt_id)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE generations("
 	"	id INTEGER PRIMARY KEY, attempt_id TEXT NOT NULL UNIQUE, generation_id TEXT NOT NULL,"
 	"	key_hash TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL,"
@@ -68,7 +68,8 @@ static const char *const questions[] = {
 	" ON e.credit=c.id WHERE c.nusd<>coalesce(e.n,0)",
 	"SELECT 'generation '||generation_id||': delivered '||sum(delivered)||' times, charged '||sum(charge_nusd>0)||' times'"
 	" FROM generations GROUP BY generation_id HAVING sum(delivered)>1 OR sum(charge_nusd>0)>1",
-	"SELECT 'attempt '||i.attempt_id||': settled, and its hold is still open' FROM intents i JOIN generations g USING(attempt_id)",
+	"SELECT 'attempt '||i.attempt_id||': settled, and its hold is still open' FROM intents i"
+	" WHERE EXISTS(SELECT 1 FROM generations g WHERE g.generation_id=i.generation_id)",
 	"SELECT 'key '||key_hash||', day '||day||': charges sum to '||sum(n)||' nUSD too many or too few' FROM"
 	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations UNION ALL SELECT key_hash, day, -nusd FROM totals)"
 	" GROUP BY key_hash, day HAVING sum(n)<>0",
