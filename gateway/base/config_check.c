@@ -266,73 +266,80 @@ static json_t *unknown(struct reading *r, const struct member *m, const char *na
 	return NULL;
 }
 
-static int fill_in(struct reading *r, const struct member *m, json_t *out, struct place *at)
+/* A member that is not there: its default, or NULL; *bad when it must be there. */
+static json_t *absent(struct reading *r, const struct member *m, struct place *at, bool *bad)
 {
 	json_t *v, *done;
-	size_t up;
 
-	for (const struct member *s = m->sub; s->name; s++) {
-		if (json_object_get(out, s->name))
-			continue;
-		up = place_down(at, s->name);
-		if (s->required)
-			return config_fail(r, at->text, s->doc, "is required");
-		if (s->fallback) {
-			v = json_loads(s->fallback, JSON_DECODE_ANY, NULL);
-			done = check(r, s, v, at);
-			json_decref(v);
-			if (!done)
-				return MG_EINVAL;
-			json_object_set_new(out, s->name, done);
-		}
-		place_up(at, up);
-	}
-	return MG_OK;
+	*bad = m->required;
+	if (m->required)
+		config_fail(r, at->text, m->doc, "is required");
+	if (m->required || !m->fallback)
+		return NULL;
+	v = json_loads(m->fallback, JSON_DECODE_ANY, NULL);
+	done = check(r, m, v, at);
+	*bad = !done;
+	json_decref(v);
+	return done;
 }
 
+/* In the order of the table, whatever the order of the text. */
 static json_t *object(struct reading *r, const struct member *m, json_t *v, struct place *at)
 {
-	json_t *out = json_object(), *item, *done;
+	json_t *out, *item, *done;
 	const char *name;
+	bool bad = false;
 
-	json_object_foreach(v, name, item) {
-		const struct member *s = member_find(m, name);
-		size_t up;
+	json_object_foreach(v, name, item)
+		if (strncmp(name, "x_", 2) != 0 && !member_find(m, name))
+			return unknown(r, m, name, at);
+	out = json_object();
+	for (const struct member *s = m->sub; s->name; s++) {
+		size_t up = place_down(at, s->name);
 
-		if (!strncmp(name, "x_", 2))
-			continue;
-		up = s ? place_down(at, name) : at->len;
-		done = s ? check(r, s, item, at) : unknown(r, m, name, at);
-		if (!done) {
+		item = json_object_get(v, s->name);
+		done = item ? check(r, s, item, at) : absent(r, s, at, &bad);
+		if (bad || (item && !done)) {
 			json_decref(out);
 			return NULL;
 		}
-		json_object_set_new(out, name, done);
+		if (done)
+			json_object_set_new(out, s->name, done);
 		place_up(at, up);
-	}
-	if (fill_in(r, m, out, at)) {
-		json_decref(out);
-		return NULL;
 	}
 	return out;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* By name: a Lua table has no order, and two loads of one file must agree. */
 static json_t *map(struct reading *r, const struct member *m, json_t *v, struct place *at)
 {
-	json_t *out = json_object(), *item, *done;
-	const char *name;
+	size_t n = 0, count = json_object_size(v);
+	const char **names = calloc(count + 1, sizeof(*names)), *name;
+	json_t *out = names ? json_object() : NULL, *item, *done;
 
-	json_object_foreach(v, name, item) {
-		size_t up = place_down(at, name);
+	if (!names)
+		return fail(r->err, MG_ENOMEM, "no memory for the configuration"), NULL;
+	json_object_foreach(v, name, item)
+		names[n++] = name;
+	qsort(names, n, sizeof(*names), by_name);
+	for (size_t i = 0; i < n; i++) {
+		size_t up = place_down(at, names[i]);
 
-		done = check(r, m->sub, item, at);
+		done = check(r, m->sub, json_object_get(v, names[i]), at);
 		if (!done) {
 			json_decref(out);
-			return NULL;
+			out = NULL;
+			break;
 		}
-		json_object_set_new(out, name, done);
+		json_object_set_new(out, names[i], done);
 		place_up(at, up);
 	}
+	free(names);
 	return out;
 }
 

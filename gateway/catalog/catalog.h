@@ -18,7 +18,8 @@ enum rate { RATE_PROMPT, RATE_COMPLETION, RATE_CACHE_READ, RATE_CACHE_WRITE, RAT
 extern const char *const rate_names[RATE_COUNT];	/* "prompt", ...: the names policies use */
 struct rates { int64_t pusd[RATE_COUNT]; };
 /* Instead of the base rates for requests of at least min_prompt_tokens, or between two UTC minutes of the day. */
-struct rate_override { uint64_t min_prompt_tokens; int utc_start, utc_end; /* minutes; -1: none */ struct rates rates; };
+struct rate_override { uint64_t min_prompt_tokens; int utc_start, utc_end; /* minutes; -1: none; a window may cross midnight */
+	struct rates rates; uint32_t given; /* bit n: rates.pusd[n] replaces; later overrides win rate by rate */ };
 
 struct data_policy { bool known, trains, retains, zdr; int retention_days; /* -1: unknown */ char region[32]; };
 
@@ -80,6 +81,9 @@ struct model *catalog_model(const struct catalog *c, struct mg_str slug);
 struct provider *catalog_provider(const struct catalog *c, struct mg_str slug);
 
 /* List price of usage at an endpoint. at_ms: Unix time of the reservation. prompt and completion: parts of the sum, may be NULL. */
+/* The rates that count at a moment for a prompt of so many tokens. */
+void endpoint_rates(const struct endpoint *e, uint64_t prompt_tokens, int64_t at_ms, struct rates *out);
+uint64_t usage_prompt_tokens(const struct mg_usage *u);	/* the sum of the seven buckets of input; saturates */
 struct priced { int64_t nusd, prompt_nusd, completion_nusd; };
 int endpoint_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct priced *out, struct err *err);
 

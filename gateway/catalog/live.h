@@ -27,7 +27,8 @@ void live_unref(struct live *l);
 /* now_ms: monotonic.  An attempt begins and ends exactly once. */
 void live_begin(struct live *l, uint64_t now_ms);
 struct live_outcome { bool ok, cancelled, counts; /* counts: false for a caller's mistake (400, a bad own key) */
-	enum mg_error kind; uint32_t retry_after_ms; uint64_t ttft_us, total_us, output_tokens, input_tokens, cached_tokens; };
+	enum mg_error kind; uint32_t retry_after_ms; /* input_tokens: the whole prompt, cached ones included */
+	 uint64_t ttft_us, total_us, output_tokens, input_tokens, cached_tokens; };
 void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms);
 /* R34: may a request be sent?  An open breaker lets one probe through after its cool-down. */
 bool live_allow(struct live *l, uint64_t now_ms);

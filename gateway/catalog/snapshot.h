@@ -13,7 +13,8 @@
 
 enum { WORKERS_MAX = 64 };
 
-struct snapshot { struct config conf; struct catalog *catalog; uint64_t epoch; void *bundle; /* opaque: policy's */ void (*bundle_free)(void *); };
+struct snapshot { struct config conf; struct catalog *catalog; uint64_t epoch; void *bundle; /* opaque: policy's */ void (*bundle_free)(void *);
+	struct pins *pins; /* snapshot.c's */ };
 
 struct snapshots;	/* the coordinator */
 struct snapshots *snapshots_new(unsigned workers);
@@ -25,6 +26,9 @@ struct snapshot *snapshots_current(struct snapshots *s);	/* of the publishing th
 size_t snapshots_reap(struct snapshots *s);		/* how many are still alive */
 
 /* Worker side: looked at once a loop turn; pins are plain. */
+/* Takes notice of a newer one without pinning it: once a loop turn, so that a
+ * worker without requests does not keep old ones alive. */
+void snapshot_look(struct snapshots *s, unsigned worker);
 struct snapshot *snapshot_pin(struct snapshots *s, unsigned worker);
 void snapshot_unpin(struct snapshots *s, unsigned worker, struct snapshot *snap);
 

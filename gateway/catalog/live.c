@@ -1,0 +1,360 @@
+/*
+ * Rings of buckets, each with the number of its interval: whoever finds an old
+ * one clears it.  A sample that comes while another thread clears is dropped;
+ * that is rarer than one in a million and costs a count, never a wait.
+ */
+#include <math.h>
+#include <stdatomic.h>
+#include "base/crypto.h"
+#include "catalog/live.h"
+
+enum { SPAN_MS = 10000, SPANS = 30, MINUTE_MS = 60000, MINUTES = 30,
+	BINS = 80, BINS_PER_OCTAVE = 4,	/* 1 to 2^20: ms, tokens per second; a bin is 19 % wide */
+	TRIP = 5, OUTAGE = 3,		/* failures in 10 to 20 s, and at least half of the attempts */
+	COOL_MS = 5000, COOL_MAX_MS = 60000, RETRY_AFTER_MAX_MS = 60000, PROBE_MS = 60000 };
+
+enum { OK, ERROR, LIMITED, PROMPT, CACHED, COUNTERS };
+enum { TTFT, LATENCY, TPUT, HISTOGRAMS };
+
+struct span { _Atomic uint64_t number; _Atomic uint64_t count[COUNTERS]; _Atomic uint32_t bin[HISTOGRAMS][BINS]; };
+struct minute { _Atomic uint64_t number; _Atomic uint32_t count[2]; };
+
+struct live {
+	_Atomic unsigned refs;
+	_Atomic int64_t inflight;
+	_Atomic uint64_t outage_at, cooldown_until;	/* monotonic ms; 0: never */
+	_Atomic uint64_t open_until, probe_at;		/* 0: closed; nobody probes */
+	_Atomic unsigned openings;			/* in a row */
+	_Atomic uint64_t recent;			/* number << 32 | attempts << 16 | failures */
+	struct span spans[SPANS];
+	struct minute minutes[MINUTES];
+};
+
+#define GET(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define PUT(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
+#define ADD(x, v) ((void)atomic_fetch_add_explicit(&(x), (v), memory_order_relaxed))
+
+static const uint64_t CLEARING = UINT64_MAX;
+
+struct live *live_new(void)
+{
+	struct live *l = calloc(1, sizeof(*l));
+
+	if (l)
+		atomic_init(&l->refs, 1);
+	return l;
+}
+
+struct live *live_ref(struct live *l)
+{
+	if (l)
+		ADD(l->refs, 1);
+	return l;
+}
+
+void live_unref(struct live *l)
+{
+	if (l && atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) == 1)
+		free(l);
+}
+
+/* ---- rings.  Intervals are counted from 1, so that 0 is a bucket never used. */
+
+/* True: the bucket is of interval n, or of a later one. */
+static bool claim(_Atomic uint64_t *number, uint64_t n, void (*clear)(void *), void *bucket)
+{
+	uint64_t was = atomic_load_explicit(number, memory_order_acquire);
+
+	if (was == CLEARING)
+		return false;
+	if (was >= n)
+		return true;
+	if (!atomic_compare_exchange_strong_explicit(number, &was, CLEARING, memory_order_acq_rel, memory_order_relaxed))
+		return false;
+	clear(bucket);
+	atomic_store_explicit(number, n, memory_order_release);
+	return true;
+}
+
+static void clear_span(void *bucket)
+{
+	struct span *s = bucket;
+
+	for (int i = 0; i < COUNTERS; i++)
+		PUT(s->count[i], 0);
+	for (int h = 0; h < HISTOGRAMS; h++)
+		for (int i = 0; i < BINS; i++)
+			PUT(s->bin[h][i], 0);
+}
+
+static void clear_minute(void *bucket)
+{
+	struct minute *m = bucket;
+
+	PUT(m->count[OK], 0);
+	PUT(m->count[ERROR], 0);
+}
+
+static struct span *span_now(struct live *l, uint64_t now_ms)
+{
+	uint64_t n = now_ms / SPAN_MS + 1;
+	struct span *s = &l->spans[n % SPANS];
+
+	return claim(&s->number, n, clear_span, s) ? s : NULL;
+}
+
+static struct minute *minute_now(struct live *l, uint64_t now_ms)
+{
+	uint64_t n = now_ms / MINUTE_MS + 1;
+	struct minute *m = &l->minutes[n % MINUTES];
+
+	return claim(&m->number, n, clear_minute, m) ? m : NULL;
+}
+
+static void sample(struct span *s, int histogram, double value)
+{
+	double bin = value > 1 ? log2(value) * BINS_PER_OCTAVE : 0;
+
+	ADD(s->bin[histogram][bin < BINS ? (int)bin : BINS - 1], 1);
+}
+
+/* ---- the breaker: closed --TRIP failures--> open --cool-down--> one probe --> closed, or open for longer */
+
+static void open_breaker(struct live *l, uint64_t now_ms)
+{
+	unsigned n = atomic_fetch_add_explicit(&l->openings, 1, memory_order_relaxed);
+	uint64_t cool = (uint64_t)COOL_MS << (n < 5 ? n : 5);
+	uint64_t seed[2] = { now_ms, (uintptr_t)l };
+
+	if (cool > COOL_MAX_MS)
+		cool = COOL_MAX_MS;
+	cool += hash64(seed, sizeof(seed), n) % (cool / 4);	/* not all endpoints at once */
+	PUT(l->outage_at, now_ms + 1);
+	PUT(l->probe_at, 0);
+	PUT(l->open_until, now_ms + cool);
+}
+
+static void close_breaker(struct live *l)
+{
+	PUT(l->recent, 0);
+	PUT(l->openings, 0);
+	PUT(l->probe_at, 0);
+	PUT(l->open_until, 0);
+}
+
+/* Counts one attempt in the last 10 s plus half of what was before; the new counts. */
+static void recently(struct live *l, bool failed, uint64_t now_ms, unsigned *attempts, unsigned *failures)
+{
+	uint64_t was = GET(l->recent), next, number = (now_ms / SPAN_MS + 1) & UINT32_MAX;
+
+	do {
+		uint64_t age = (number - (was >> 32)) & UINT32_MAX;
+
+		*attempts = (unsigned)(was >> 16 & 0xffff) >> (age > 1 ? 16 : age);
+		*failures = (unsigned)(was & 0xffff) >> (age > 1 ? 16 : age);
+		if (*attempts == 0xffff) {
+			*attempts /= 2;
+			*failures /= 2;
+		}
+		*attempts += 1;
+		*failures += failed;
+		next = number << 32 | (uint64_t)*attempts << 16 | *failures;
+	} while (!atomic_compare_exchange_weak_explicit(&l->recent, &was, next, memory_order_relaxed, memory_order_relaxed));
+}
+
+static void judge(struct live *l, bool failed, uint64_t now_ms)
+{
+	uint64_t until = GET(l->open_until);
+	unsigned attempts, failures;
+
+	if (until && now_ms < until)
+		return;		/* an attempt from before it opened */
+	if (until) {
+		if (failed)
+			open_breaker(l, now_ms);
+		else
+			close_breaker(l);
+		return;
+	}
+	recently(l, failed, now_ms, &attempts, &failures);
+	if (!failed || failures * 2 < attempts)
+		return;
+	if (failures >= OUTAGE)
+		PUT(l->outage_at, now_ms + 1);
+	if (failures >= TRIP)
+		open_breaker(l, now_ms);
+}
+
+bool live_allow(struct live *l, uint64_t now_ms)
+{
+	uint64_t until = GET(l->open_until), probe;
+
+	if (!until)
+		return true;
+	if (now_ms < until)
+		return false;
+	probe = GET(l->probe_at);
+	if (probe && now_ms < probe + PROBE_MS)
+		return false;
+	return atomic_compare_exchange_strong_explicit(&l->probe_at, &probe, now_ms ? now_ms : 1,
+		memory_order_relaxed, memory_order_relaxed);
+}
+
+/* ---- attempts */
+
+void live_begin(struct live *l, uint64_t now_ms)
+{
+	(void)now_ms;
+	ADD(l->inflight, 1);
+}
+
+static bool callers_fault(enum mg_error kind)
+{
+	return kind == MG_E_BAD_REQUEST || kind == MG_E_CONTEXT_LENGTH || kind == MG_E_MODERATION || kind == MG_E_CANCELLED;
+}
+
+static void measure(struct span *s, const struct live_outcome *o)
+{
+	uint64_t writing_us = o->total_us > o->ttft_us ? o->total_us - o->ttft_us : 0;
+
+	if (o->ttft_us)
+		sample(s, TTFT, (double)o->ttft_us / 1e3);
+	if (o->total_us)
+		sample(s, LATENCY, (double)o->total_us / 1e3);
+	if (o->output_tokens > 1 && writing_us)
+		sample(s, TPUT, (double)o->output_tokens * 1e6 / (double)writing_us);
+	ADD(s->count[PROMPT], o->input_tokens);
+	ADD(s->count[CACHED], o->cached_tokens);
+}
+
+void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
+{
+	bool limited = !o->ok && o->kind == MG_E_RATE_LIMITED;
+	struct span *s = span_now(l, now_ms);
+	struct minute *m = minute_now(l, now_ms);
+
+	ADD(l->inflight, -1);
+	if (!o->ok && o->retry_after_ms && o->counts) {
+		uint64_t wait = o->retry_after_ms < RETRY_AFTER_MAX_MS ? o->retry_after_ms : RETRY_AFTER_MAX_MS;
+
+		PUT(l->cooldown_until, now_ms + wait);
+	}
+	if (o->cancelled || (!o->ok && (!o->counts || callers_fault(o->kind)))) {
+		PUT(l->probe_at, 0);	/* it told nothing: the next one may try */
+		return;
+	}
+	if (s)
+		ADD(s->count[limited ? LIMITED : o->ok ? OK : ERROR], 1);
+	if (s && o->ok)
+		measure(s, o);
+	if (limited) {
+		PUT(l->probe_at, 0);
+		return;
+	}
+	if (m)
+		ADD(m->count[o->ok ? OK : ERROR], 1);
+	judge(l, !o->ok, now_ms);
+}
+
+/* ---- reading */
+
+struct sums { uint64_t count[COUNTERS]; uint64_t bin[HISTOGRAMS][BINS], n[HISTOGRAMS]; };
+
+static void add_span(struct sums *sum, const struct span *s)
+{
+	for (int i = 0; i < COUNTERS; i++)
+		sum->count[i] += GET(s->count[i]);
+	for (int h = 0; h < HISTOGRAMS; h++)
+		for (int i = 0; i < BINS; i++) {
+			uint32_t n = GET(s->bin[h][i]);
+
+			sum->bin[h][i] += n;
+			sum->n[h] += n;
+		}
+}
+
+/* The middle of the bin that holds the part of the samples, from below. */
+static double percentile(const struct sums *sum, int histogram, double part)
+{
+	double want = part * (double)sum->n[histogram];
+	uint64_t seen = 0;
+
+	for (int i = 0; i < BINS; i++) {
+		seen += sum->bin[histogram][i];
+		if (seen && (double)seen >= want)
+			return exp2((i + 0.5) / BINS_PER_OCTAVE);
+	}
+	return 0;
+}
+
+static struct live_pcts percentiles(const struct sums *sum, int h)
+{
+	if (!sum->n[h])
+		return (struct live_pcts){ 0, 0, 0, 0 };
+	if (h == TPUT)	/* p90: 90 % are at least this fast */
+		return (struct live_pcts){ percentile(sum, h, .5), percentile(sum, h, .25), percentile(sum, h, .1), percentile(sum, h, .01) };
+	return (struct live_pcts){ percentile(sum, h, .5), percentile(sum, h, .75), percentile(sum, h, .9), percentile(sum, h, .99) };
+}
+
+static double uptime(const struct live *l, uint64_t now_ms)
+{
+	uint64_t n = now_ms / MINUTE_MS + 1, good = 0, bad = 0;
+
+	for (int i = 0; i < MINUTES; i++) {
+		uint64_t number = atomic_load_explicit(&l->minutes[i].number, memory_order_acquire);
+
+		if (number == CLEARING || !number || number > n || number + MINUTES <= n)
+			continue;
+		good += GET(l->minutes[i].count[OK]);
+		bad += GET(l->minutes[i].count[ERROR]);
+	}
+	return good + bad ? (double)good / (double)(good + bad) : 1;
+}
+
+static int64_t rest(uint64_t until, uint64_t now_ms)
+{
+	return until > now_ms ? (int64_t)(until - now_ms) : 0;
+}
+
+static double share(uint64_t part, uint64_t all)
+{
+	return !all ? 0 : part >= all ? 1 : (double)part / (double)all;
+}
+
+void live_read(const struct live *l, uint64_t now_ms, struct live_facts *out)
+{
+	uint64_t n = now_ms / SPAN_MS + 1, outage = GET(l->outage_at), open = GET(l->open_until);
+	int64_t inflight = GET(l->inflight), cool = rest(GET(l->cooldown_until), now_ms);
+	struct sums sum;
+
+	memset(&sum, 0, sizeof(sum));
+	for (int i = 0; i < SPANS; i++) {
+		uint64_t number = atomic_load_explicit(&l->spans[i].number, memory_order_acquire);
+
+		if (number != CLEARING && number && number <= n && number + SPANS > n)
+			add_span(&sum, &l->spans[i]);
+	}
+	*out = (struct live_facts){
+		.outage_ago_ms = !outage ? INT64_MAX : outage - 1 >= now_ms ? 0 : (int64_t)(now_ms - (outage - 1)),
+		.cooldown_ms = rest(open, now_ms) > cool ? rest(open, now_ms) : cool,
+		.error_rate = share(sum.count[ERROR], sum.count[OK] + sum.count[ERROR]),
+		.rate_429 = share(sum.count[LIMITED], sum.count[OK] + sum.count[ERROR] + sum.count[LIMITED]),
+		.cache_hit = share(sum.count[CACHED], sum.count[PROMPT]),
+		.inflight = inflight > 0 ? (uint64_t)inflight : 0,
+		.samples = sum.count[OK] + sum.count[ERROR],
+		.ttft_ms = percentiles(&sum, TTFT), .latency_ms = percentiles(&sum, LATENCY), .tput_tps = percentiles(&sum, TPUT),
+		.uptime_30m = uptime(l, now_ms),
+		.breaker = !open ? 0 : now_ms < open ? 2 : 1,
+	};
+}
+
+void live_reset(struct live *l)
+{
+	close_breaker(l);
+	PUT(l->outage_at, 0);
+	PUT(l->cooldown_until, 0);
+	for (int i = 0; i < SPANS; i++)
+		clear_span(&l->spans[i]);
+	for (int i = 0; i < MINUTES; i++)
+		clear_minute(&l->minutes[i]);
+}
