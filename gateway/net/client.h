@@ -22,7 +22,15 @@ struct client;
 struct exchange;
 
 struct exchange_result {
-	enum { EXCHANGE_DONE, EXCHANGE_CONNECT, EXCHANGE_TIMEOUT, EXCHANGE_CUT, EXCHANGE_TOO_LARGE, EXCHANGE_REFUSED, EXCHANGE_BROKEN } how;
+	enum {
+		EXCHANGE_DONE,		/* a whole answer, whatever its status */
+		EXCHANGE_CONNECT,	/* no connection: name, route, refused, TLS */
+		EXCHANGE_TIMEOUT,	/* of connect, headers, idle or total; phase says where */
+		EXCHANGE_CUT,		/* the connection ended before the answer did */
+		EXCHANGE_TOO_LARGE,	/* max_bytes */
+		EXCHANGE_REFUSED,	/* by us: an address that a foreign URL may not reach */
+		EXCHANGE_BROKEN		/* not HTTP, or no memory */
+	} how;
 	enum { PHASE_CONNECT, PHASE_HEADERS, PHASE_BODY } phase;	/* how far it came */
 	char why[120];		/* curl's words, no URL */
 	uint64_t connect_us, total_us;
@@ -45,6 +53,7 @@ struct exchange_conf {
 	bool stream;			/* a stream: own shard, small buffer */
 	bool plain_http;		/* http:// allowed for this upstream */
 	const char *ca_file;		/* NULL: the system's */
+	bool foreign;			/* the URL came with a request: public addresses only, a connection of its own (R37) */
 };
 
 struct client *client_new(struct loop *loop, unsigned shards, unsigned max_connections, struct err *err);

@@ -8,13 +8,15 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include "base/err.h"
 
 struct loop;
 
 /* Lives inside its owner; zero it, set fd and ready, then loop_watch(). */
-struct watch { int fd; void (*ready)(struct watch *w, uint32_t events); };
+struct watch { int fd; void (*ready)(struct watch *w, uint32_t events); bool on; };
 #define loop_owner(w, type, member) ((type *)(void *)((char *)(w) - offsetof(type, member)))
 
 /* Lives inside its owner, too; unset while slot is 0. */
@@ -33,7 +35,8 @@ int loop_watch(struct loop *l, struct watch *w, uint32_t events);	/* adds or cha
 void loop_unwatch(struct loop *l, struct watch *w);	/* no event of this turn reaches it any more */
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t after_ms);	/* sets again, too */
 void loop_timer_clear(struct loop *l, struct timer *t);
-void loop_turn(struct loop *l, struct turn *t);		/* added for good */
+void loop_turn(struct loop *l, struct turn *t);		/* until loop_unturn() */
+void loop_unturn(struct loop *l, struct turn *t);	/* not from within a turn */
 void loop_soon(struct loop *l);		/* do not wait in this turn: somebody has more to do */
 
 /* Runs fn(arg) on the loop's thread, soon and in order.  From any thread. */

@@ -48,6 +48,7 @@ struct http_request {
 	bool gone;
 	uint64_t began_us;		/* monotonic, first byte of the head as seen */
 	size_t body_seen, bytes_out;
+	int status;			/* of the answer; 0: none yet */
 };
 
 struct server_limits {
@@ -76,6 +77,8 @@ size_t server_connections(const struct server *s);
 /* R91: 1. stop_accept: backlog emptied, sockets let go, answers say Connection: close;
  * 2. cut: ends what is still open with END_WITH_ERROR; 3. idle() is true; 4. free. */
 void server_stop_accept(struct server *s);
+/* Every request that is not ended; fn may reply. */
+void server_each(struct server *s, void (*fn)(struct http_request *r));
 void server_cut(struct server *s);
 bool server_idle(const struct server *s);
 void server_free(struct server *s);

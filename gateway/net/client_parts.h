@@ -1,0 +1,84 @@
+/*
+ * client_parts.h - what the files of the client share; nobody else includes it.
+ *
+ *	multi	one CURLM: its sockets, its timer, and what must wait until
+ *		libcurl is out of its callbacks
+ *	place	a parsed URL, kept for the next exchange to it
+ */
+#ifndef NET_CLIENT_PARTS_H
+#define NET_CLIENT_PARTS_H
+
+#include <curl/curl.h>
+#include "net/client.h"
+
+struct multi {
+	struct client *client;
+	CURLM *curl;
+	struct timer timer;
+	struct sock *socks;
+	struct exchange *todo;	/* cancelled, started or resumed inside a callback */
+	CURL **spare;		/* easy handles to use again */
+	unsigned running, n_spare;
+	unsigned busy;		/* depth of calls into libcurl that may call back */
+};
+
+struct place { CURLU *url; char *text; unsigned users; bool plain; };
+
+struct client {
+	struct loop *loop;
+	CURLSH *share;
+	struct timer work;	/* zero: run what waits in the todo lists */
+	struct exchange *all;
+	unsigned n;
+	struct place *places;
+	struct multi multis[];
+};
+
+struct exchange {
+	struct exchange *prev, *next;		/* of the client */
+	struct exchange *next_todo;
+	struct multi *multi;
+	CURL *easy;
+	struct place *place;
+	bool own_place;				/* its slot of the cache was taken */
+	struct exchange_events on;
+	void *owner;
+	char *headers;				/* all of them, in one node */
+	struct curl_slist list[4];
+	char *joined;				/* a small body of several pieces */
+	const struct mg_str *body;
+	size_t pieces, piece, piece_at;
+	uint64_t body_len, uploaded;
+	uint64_t headers_ms, idle_ms, connect_ms, total_ms;
+	uint64_t began_us, began_ms, connected_ms, last_ms, connect_us;
+	struct timer timer;
+	size_t bytes, max_bytes;
+	int status;
+	unsigned phase;
+	bool listed, added, start, cancelled, resume, paused, ended;
+	bool foreign, refused, too_large, headed, in_call;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* options.c */
+int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct err *err);
+struct place *place_for(struct client *c, const char *url, bool *own, struct err *err);
+void place_drop(struct place *p, bool own);
+void places_free(struct client *c);
+
+/* events.c: what libcurl calls for one exchange */
+size_t on_header(char *at, size_t size, size_t n, void *arg);
+size_t on_data(char *at, size_t size, size_t n, void *arg);
+size_t on_read(char *at, size_t size, size_t n, void *arg);
+int on_seek(void *arg, curl_off_t offset, int origin);
+int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port);
+curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a);
+
+/* timeouts.c */
+void exchange_deadline(struct timer *t);
+void exchange_arm(struct exchange *x);
+
+/* client.c */
+void exchange_over(struct exchange *x, int how, const char *why);
+
+#endif

@@ -1,0 +1,179 @@
+/* conn.c - one client's connection: from accept to the CLOSED notification. */
+#include "net/server_parts.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+enum { SEND_BUFFER = 64 * 1024 };	/* the kernel's megabytes would hide a slow reader (R19) */
+
+int conn_fd(const struct conn *c)
+{
+	return c->watch.fd;
+}
+
+void conn_suspend(struct conn *c)
+{
+	if (c->suspended)
+		return;
+	c->suspended = true;
+	MHD_suspend_connection(c->mhd);
+}
+
+void conn_resume(struct conn *c)
+{
+	if (!c->suspended)
+		return;
+	c->suspended = false;
+	MHD_resume_connection(c->mhd);
+	shard_mark(c->shard);
+}
+
+/* While it is suspended MHD does not look at the socket: this does (R18). */
+static void conn_event(struct watch *w, uint32_t events)
+{
+	struct conn *c = loop_owner(w, struct conn, watch);
+
+	if (!(events & (EPOLLHUP | EPOLLERR)) && c->server->limits.half_close)
+		return;
+	c->left = true;
+	conn_resume(c);
+}
+
+static void address_text(struct conn *c, const struct sockaddr *addr)
+{
+	const void *at = NULL;
+
+	if (addr->sa_family == AF_INET)
+		at = &((const struct sockaddr_in *)(const void *)addr)->sin_addr;
+	else if (addr->sa_family == AF_INET6)
+		at = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+	if (!at || !inet_ntop(addr->sa_family, at, c->client, sizeof(c->client)))
+		snprintf(c->client, sizeof(c->client), "unix");
+}
+
+static void link_conn(struct conn *c)
+{
+	struct server *s = c->server;
+
+	c->next = s->conns;
+	if (c->next)
+		c->next->prev = c;
+	s->conns = c;
+	s->n_conns++;
+}
+
+static void conn_free(struct conn *c)
+{
+	struct server *s = c->server;
+
+	loop_timer_clear(s->loop, &c->timer);
+	loop_unwatch(s->loop, &c->watch);
+	address_leave(c->who, c->counted);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->conns = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	s->n_conns--;
+	free(c);
+}
+
+/* Says no without libmicrohttpd.  What the client has sent is read first: a
+ * close() over unread bytes is a reset, and would take the answer with it. */
+static void turn_away(const struct door *d, int fd)
+{
+	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+		"Retry-After: 1\r\nConnection: close\r\nContent-Length: 64\r\n\r\n"
+		"{\"error\":{\"code\":503,\"message\":\"too many connections; retry\"}}\n ";
+	char junk[4096];
+
+	if (!d->group->cert && recv(fd, junk, sizeof(junk), MSG_DONTWAIT) != 0)
+		(void)!send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static struct conn *conn_new(struct door *d, int fd, const struct sockaddr *addr)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->server = d->server;
+	c->shard = group_emptiest(d->group);
+	c->watch = (struct watch){ .fd = fd, .ready = conn_event };
+	c->timer.fire = conn_deadline;
+	c->admin = d->admin;
+	c->local = d->local;
+	address_text(c, addr);
+	return c;
+}
+
+void conn_open(struct door *d, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct server *s = d->server;
+	int size = SEND_BUFFER;
+	uint64_t who;
+	bool counted;
+	struct conn *c;
+
+	if (!address_enter(addr, s->limits.connections_per_ip, s->limits.connections, &who, &counted)) {
+		turn_away(d, fd);
+		return;
+	}
+	c = conn_new(d, fd, addr);
+	if (!c) {
+		address_leave(who, counted);
+		turn_away(d, fd);
+		return;
+	}
+	c->who = who;
+	c->counted = counted;
+	if (d->local)	/* others have it from their listening socket */
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	link_conn(c);
+	s->adding = c;
+	/* On failure it has closed fd, and told CLOSED if it had told STARTED. */
+	if (MHD_add_connection(c->shard->mhd, fd, addr, len) != MHD_YES && s->adding)
+		conn_free(c);
+	else
+		shard_mark(c->shard);
+	s->adding = NULL;
+}
+
+static void started(struct server *s, struct MHD_Connection *mhd, void **context)
+{
+	struct conn *c = s->adding;
+
+	s->adding = NULL;
+	*context = c;
+	c->mhd = mhd;
+	c->shard->conns++;
+	c->shard->fresh++;
+	c->phase = CONN_NEW;
+	conn_due(c, s->limits.head_ms);
+	/* Edge-triggered and without EPOLLIN: costs nothing per request. */
+	loop_watch(s->loop, &c->watch, EPOLLRDHUP | EPOLLET);
+}
+
+static void closed(struct conn *c)
+{
+	c->shard->conns--;
+	if (c->phase == CONN_NEW)
+		c->shard->fresh--;
+	if (c->req)
+		c->req->conn = NULL;
+	conn_free(c);
+}
+
+void conn_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct shard *sh = cls;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		started(sh->server, mhd, context);
+	else if (*context)
+		closed(*context);
+}

@@ -1,0 +1,261 @@
+/*
+ * options.c - the one function that sets up an easy handle (R25-R30).
+ *
+ * Nothing comes from the environment, nothing is followed, nothing is kept of
+ * the exchange before: the handle was reset, the headers are this one's alone.
+ */
+#include "net/client_parts.h"
+
+#include "base/crypto.h"
+
+enum {
+	PLACES = 256,			/* URLs kept parsed */
+	STREAM_BUFFER = 4 * 1024,	/* resident per open stream */
+	PLAIN_BUFFER = 16 * 1024,
+	JOIN_MAX = 64 * 1024,		/* smaller bodies become one piece */
+	AGE_MAX = 118,			/* seconds; below the idle limit of common upstreams */
+	DNS_SECONDS = 60,
+};
+
+static bool has_break(struct mg_str s)
+{
+	return memchr(s.at, '\r', s.len) || memchr(s.at, '\n', s.len) || memchr(s.at, 0, s.len);
+}
+
+static int parse(struct place *p, const char *url, struct err *err)
+{
+	char *scheme = NULL;
+	bool http, https;
+
+	p->url = curl_url();
+	p->text = strdup(url);
+	if (!p->url || !p->text)
+		return fail(err, MG_ENOMEM, "no memory for a URL");
+	if (curl_url_set(p->url, CURLUPART_URL, url, CURLU_DISALLOW_USER) ||
+	    curl_url_get(p->url, CURLUPART_SCHEME, &scheme, 0))
+		return fail(err, MG_EINVAL, "the upstream's URL cannot be read; hint: https://host[:port]/path, without user or password");
+	http = !strcmp(scheme, "http");
+	https = !strcmp(scheme, "https");
+	curl_free(scheme);
+	p->plain = http;
+	return http || https ? MG_OK : fail(err, MG_EINVAL, "the upstream's URL must be https or http");
+}
+
+static void place_release(struct place *p)
+{
+	curl_url_cleanup(p->url);
+	free(p->text);
+	*p = (struct place){ .url = NULL };
+}
+
+/* Parsing a URL costs as much as a tenth of the request (measured). */
+struct place *place_for(struct client *c, const char *url, bool *own, struct err *err)
+{
+	struct place *p = &c->places[hash64(url, strlen(url), 0) % PLACES];
+
+	*own = false;
+	if (p->text && !strcmp(p->text, url)) {
+		p->users++;
+		return p;
+	}
+	if (p->users) {
+		p = calloc(1, sizeof(*p));
+		*own = true;
+		if (!p) {
+			fail(err, MG_ENOMEM, "no memory for a URL");
+			return NULL;
+		}
+	} else {
+		place_release(p);
+	}
+	if (parse(p, url, err)) {
+		place_release(p);
+		if (*own)
+			free(p);
+		return NULL;
+	}
+	p->users++;
+	return p;
+}
+
+void place_drop(struct place *p, bool own)
+{
+	p->users--;
+	if (!own)
+		return;
+	place_release(p);
+	free(p);
+}
+
+void places_free(struct client *c)
+{
+	for (size_t i = 0; c->places && i < PLACES; i++)
+		place_release(&c->places[i]);
+	free(c->places);
+}
+
+/* libcurl writes a node of the list as it is, so one node may hold all headers:
+ * cheaper by 3 % than a node each.  The empty ones take away libcurl's own. */
+static int set_headers(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+{
+	static char expect[] = "Expect:", accept[] = "Accept:", type[] = "Content-Type:";
+	size_t len = 1;
+	char *at;
+
+	for (size_t i = 0; i < conf->n_headers; i++) {
+		if (has_break(conf->headers[i]))
+			return fail(err, MG_EINVAL, "a request header has a line break or a NUL");
+		len += conf->headers[i].len + 2;
+	}
+	x->list[0] = (struct curl_slist){ expect, &x->list[1] };
+	x->list[1] = (struct curl_slist){ accept, &x->list[2] };
+	x->list[2] = (struct curl_slist){ type, NULL };
+	if (!conf->n_headers)
+		return MG_OK;
+	at = x->headers = malloc(len);
+	if (!at)
+		return fail(err, MG_ENOMEM, "no memory for a request's headers");
+	for (size_t i = 0; i < conf->n_headers; i++) {
+		if (i) {
+			*at++ = '\r';
+			*at++ = '\n';
+		}
+		memcpy(at, conf->headers[i].at, conf->headers[i].len);
+		at += conf->headers[i].len;
+	}
+	*at = 0;
+	x->list[2].next = &x->list[3];
+	x->list[3] = (struct curl_slist){ x->headers, NULL };
+	return MG_OK;
+}
+
+static int join(struct exchange *x, struct err *err)
+{
+	size_t n = 0;
+
+	x->joined = malloc(x->body_len + 1);
+	if (!x->joined)
+		return fail(err, MG_ENOMEM, "no memory for a request's body");
+	for (size_t i = 0; i < x->pieces; i++) {
+		if (x->body[i].len)
+			memcpy(x->joined + n, x->body[i].at, x->body[i].len);
+		n += x->body[i].len;
+	}
+	return MG_OK;
+}
+
+static int set_body(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+{
+	const char *one = "";
+
+	x->body = conf->body;
+	x->pieces = conf->body ? conf->pieces : 0;
+	for (size_t i = 0; i < x->pieces; i++)
+		x->body_len += x->body[i].len;
+	if (x->pieces > 1 && x->body_len > JOIN_MAX) {
+		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
+		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, NULL);
+		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body_len);
+		return MG_OK;
+	}
+	if (x->pieces > 1 && join(x, err))
+		return MG_ENOMEM;
+	if (x->joined)
+		one = x->joined;
+	else if (x->pieces && x->body[0].len)
+		one = x->body[0].at;
+	curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body_len);
+	curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, one);
+	return MG_OK;
+}
+
+static int set_method(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+{
+	bool body = conf->body && conf->pieces;
+
+	if (!strcmp(conf->method, "HEAD")) {
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		return MG_OK;
+	}
+	if (strcmp(conf->method, "POST") && !body) {
+		curl_easy_setopt(x->easy, CURLOPT_HTTPGET, 1L);
+		if (strcmp(conf->method, "GET"))
+			curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, conf->method);
+		return MG_OK;
+	}
+	curl_easy_setopt(x->easy, CURLOPT_POST, 1L);
+	if (strcmp(conf->method, "POST"))
+		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, conf->method);
+	return set_body(x, conf, err);
+}
+
+static void set_fences(struct exchange *x, const struct exchange_conf *conf)
+{
+	CURL *e = x->easy;
+
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, conf->plain_http ? "http,https" : "https");
+	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "");
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);	/* a cancel must not wait for a resolver thread */
+	/* Our timers are finer; this one is behind them, for libcurl's default is 5 minutes. */
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, conf->connect_ms ? (long)conf->connect_ms + 1000 : 300000L);
+	if (!conf->foreign)
+		return;
+	/* The check is not called for a connection that is used again. */
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, x);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
+}
+
+static void set_transport(struct exchange *x, const struct exchange_conf *conf)
+{
+	CURL *e = x->easy;
+
+	curl_easy_setopt(e, CURLOPT_SHARE, x->multi->client->share);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)AGE_MAX);
+	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_SECONDS);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)(conf->stream ? STREAM_BUFFER : PLAIN_BUFFER));
+	if (x->place->plain) {
+		curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+		return;
+	}
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);	/* else a burst opens a connection each */
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (conf->ca_file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, conf->ca_file);
+}
+
+int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+{
+	CURL *e = x->easy;
+	int rc;
+
+	if (x->place->plain && !conf->plain_http)
+		return fail(err, MG_EDENIED, "the upstream's URL is http; hint: use https, or allow plain http for this provider");
+	rc = set_headers(x, conf, err);
+	if (rc)
+		return rc;
+	set_fences(x, conf);
+	set_transport(x, conf);
+	curl_easy_setopt(e, CURLOPT_CURLU, x->place->url);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
+	return set_method(x, conf, err);
+}

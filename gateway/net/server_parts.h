@@ -1,0 +1,135 @@
+/*
+ * server_parts.h - what the files of the server share; nobody else includes it.
+ *
+ *	group	the daemons that serve one certificate, or plain HTTP
+ *	shard	one libmicrohttpd daemon; run once a turn, and only when marked
+ *	door	one listening socket
+ *	conn	one client's connection; its state is plain, for one thread sees it
+ *	req	one request, from its first line until its owner and MHD are done
+ */
+#ifndef NET_SERVER_PARTS_H
+#define NET_SERVER_PARTS_H
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+#include "base/buf.h"
+#include "net/guard.h"
+#include "net/server.h"
+
+struct shard {
+	struct server *server;
+	struct MHD_Daemon *mhd;
+	struct watch watch;	/* the daemon's epoll */
+	struct timer again;	/* TLS: look again in a millisecond */
+	struct shard *next_dirty;
+	bool dirty, tls;
+	unsigned conns, fresh;	/* fresh: without a first request */
+};
+
+struct group {
+	struct group *next;
+	char *cert, *key;	/* NULL: plain */
+	unsigned n;
+	bool retired;		/* a newer certificate took its place: ends with its last connection */
+	struct shard *shards;
+};
+
+struct door {
+	struct door *next;
+	struct server *server;
+	struct group *group;
+	struct watch watch;
+	struct timer rest;	/* out of descriptors: wait before the next accept */
+	bool admin, local;	/* local: a unix socket */
+};
+
+enum phase { CONN_NEW, CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_ANSWER };
+
+struct conn {
+	struct conn *prev, *next;
+	struct server *server;
+	struct shard *shard;
+	struct MHD_Connection *mhd;
+	struct req *req;
+	struct watch watch;	/* EPOLLRDHUP (R18) */
+	struct timer timer;	/* fires at due_ms or before, see deadline.c */
+	uint64_t due_ms, body_end_ms, progress;
+	enum phase phase;
+	bool suspended, left, admin, local, counted;
+	bool shut;		/* shutdown() was called */
+	uint64_t who;		/* its place in the count per address */
+	char client[46];
+};
+
+struct req {
+	struct http_request pub;	/* first: a pub is its req */
+	struct conn *conn;	/* NULL: MHD is done with it */
+	struct req *next_ended;
+	struct buf body, out;
+	size_t out_at;		/* of out: what MHD has taken */
+	struct guard_body shape;
+	struct MHD_Response *response;	/* made, not yet queued */
+	int status;
+	bool head_seen, body_seen, swallow;
+	bool replied;		/* the owner has started its answer */
+	bool finished;		/* ... and is done with it */
+	bool stream, aborted, queued, high, listed;
+};
+
+struct server {
+	struct loop *loop;
+	struct server_limits limits;
+	struct server_events on;
+	void *ctx;
+	struct turn turn;
+	struct group *groups;
+	struct door *doors;
+	struct conn *conns, *adding;	/* adding: on its way through MHD_add_connection() */
+	struct shard *dirty;
+	struct req *ended, **ended_last;
+	size_t n_conns, n_reqs;
+	bool draining, running;
+};
+
+/* shard.c */
+struct group *group_for(struct server *s, const char *cert, const char *key, struct err *err);
+void group_retire(struct server *s, struct group *g);
+void groups_free(struct server *s);
+struct shard *group_emptiest(struct group *g);
+void shard_mark(struct shard *sh);
+void shards_run(struct turn *t);
+
+/* conn.c */
+void conn_open(struct door *d, int fd, const struct sockaddr *addr, socklen_t len);
+void conn_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
+void conn_suspend(struct conn *c);
+void conn_resume(struct conn *c);
+int conn_fd(const struct conn *c);
+
+/* deadline.c */
+void conn_due(struct conn *c, uint64_t after_ms);
+void conn_phase(struct conn *c, enum phase phase);
+void conn_deadline(struct timer *t);
+void conn_cut(struct conn *c);
+
+/* limits.c: the counts of R9 are of the process */
+bool address_enter(const struct sockaddr *addr, unsigned per_ip, unsigned all, uint64_t *who, bool *counted);
+void address_leave(uint64_t who, bool counted);
+
+/* listener.c */
+int door_open(struct server *s, const struct listener *l, struct group *g, struct err *err);
+void doors_close(struct server *s);
+
+/* handler.c: libmicrohttpd's callbacks */
+void *handle_target(void *cls, const char *target, struct MHD_Connection *mhd);
+enum MHD_Result handle_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+	const char *version, const char *data, size_t *size, void **context);
+void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how);
+void req_ended(struct req *q);		/* to be told at the end of the turn */
+void reqs_tell(struct server *s);
+ssize_t stream_read(void *cls, uint64_t pos, char *at, size_t max);
+
+/* answer.c */
+void reply_error(struct req *q, int status, const char *why);
+
+#endif
