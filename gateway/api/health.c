@@ -101,3 +101,10 @@ void root_head(struct api_call *c)
 {
 	api_json(c->http, 200, (struct mg_str)MG_STR("{\"name\":\"moongate\"}"));
 }
+
+/* The main thread reloads; `moongate reload` then reads the metric that says how it went. */
+void admin_reload(struct api_call *c)
+{
+	atomic_store(&c->w->gw->reload_wanted, true);
+	api_json(c->http, 202, (struct mg_str)MG_STR("{\"status\":\"reloading\"}"));
+}

@@ -25,6 +25,8 @@ const struct route api_routes[] = {
 	{ "PATCH",  "/keys/*",			MANAGEMENT, SMALL, keys_update },
 	{ "DELETE", "/keys/*",			MANAGEMENT, SMALL, keys_delete },
 	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
+	{ "GET",    "!/api/admin/decision",	MANAGEMENT, SMALL, decision_get },
+	{ "POST",   "!/api/admin/reload",	MANAGEMENT, SMALL, admin_reload },
 	{ "GET",    "!/livez",			PUBLIC, SMALL, health_live },
 	{ "GET",    "!/readyz",			PUBLIC, SMALL, health_ready },
 	{ "GET",    "!/healthz",		PUBLIC, SMALL, health_ready },
@@ -163,6 +165,10 @@ static void on_head(struct http_request *h)
 	}
 	*c = (struct api_call){ .http = h, .w = w, .args = { args[0], args[1], args[2] }, .route = route->path };
 	h->owner = c;
+	if (!strncmp(route->path, "!/api/admin/", 12) && !h->admin) {	/* R82 */
+		api_error(h, 404, "not_found", "Not found");
+		return;
+	}
 	if (!authorise(c, route->access))
 		return;
 	if (route->body_max)

@@ -5,6 +5,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdio.h>
 #include "base/config.h"
 #include "base/err.h"
 
@@ -24,6 +25,16 @@ struct command {
 extern const struct command commands[];	/* ended by a NULL name */
 
 int cli_main(int argc, char **argv);
+
+void help_overview(FILE *out);
+void help_command(const struct command *c, FILE *out);
+bool help_group(const char *word, FILE *out);	/* false: no command begins with that word */
+
+int serve_run(int argc, char **argv);
+int completion_run(int argc, char **argv);
+int man_run(int argc, char **argv);
+int version_run(int argc, char **argv);
+int help_run(int argc, char **argv);
 
 /* The value of "--name V" or "--name=V", taken out of argv; NULL: it is not there. */
 const char *option_take(int *argc, char **argv, const char *name);

@@ -7,6 +7,7 @@
  * a second one ends at once; HUP reloads; once a second it frees old snapshots.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -28,6 +29,7 @@ struct serving {
 	size_t n_listeners;
 	const char *config_path, *listen;
 	uint64_t drain_ms;
+	char address[128];			/* of the first listener, with its real port */
 };
 
 /* ------------------------------------------------ one snapshot */
@@ -142,6 +144,8 @@ static int worker_listeners(struct serving *s, unsigned worker, struct listener 
 		if (worker == 0) {
 			listener_name(&own[i], names[i]);
 			s->listeners[i].fd = own[i].fd;
+			if (i == 0)
+				snprintf(s->address, sizeof(s->address), "%s", names[i]);
 			printf("listening on %s%s\n", !strncmp(names[i], "unix:", 5) ? "" : own[i].cert ? "https://" : "http://", names[i]);
 		}
 	}
@@ -330,13 +334,47 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 	}
 }
 
+/* ------------------------------------------------ the first key */
+
+/* For a first try: a key of its own in DATA_DIR/first.key (0600), and a request
+ * to paste.  Never made where there are keys already. */
+static int first_key(struct serving *s, struct err *err)
+{
+	struct key_facts k = { .name = "first key", .limit_nusd = -1 };
+	char path[600], plain[80] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/first.key", s->gw.data_dir);
+	if (accounts_count(s->gw.accounts) == 0) {
+		int fd, rc = accounts_create(s->gw.accounts, &k, plain, err);
+
+		if (rc)
+			return rc;
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (fd < 0 || dprintf(fd, "%s\n", plain) < 0)
+			return fail(err, MG_EINVAL, "cannot write %s: %s", path, strerror(errno));
+		close(fd);
+	} else if ((f = fopen(path, "re")) != NULL) {
+		if (!fgets(plain, sizeof(plain), f))
+			plain[0] = '\0';
+		plain[strcspn(plain, "\n")] = '\0';
+		fclose(f);
+	}
+	if (plain[0])
+		printf("\ntry it:\n\ncurl -N http://%s/api/v1/chat/completions -H 'Authorization: Bearer %s' "
+			"-H 'Content-Type: application/json' -d '{\"model\":\"sim/echo\",\"stream\":true,"
+			"\"messages\":[{\"role\":\"user\",\"content\":\"Say hello to the moon\"}]}'\n\n", s->address, plain);
+	fflush(stdout);
+	return MG_OK;
+}
+
 int serve_run(int argc, char **argv)
 {
 	static struct serving s;
 	struct err err = { 0 };
 	sigset_t signals;
 	const char *drain = option_take(&argc, argv, "--drain");
-	bool check = switch_take(&argc, argv, "--check");
+	bool check = switch_take(&argc, argv, "--check"), first = switch_take(&argc, argv, "--first-key");
 
 	s.config_path = option_take(&argc, argv, "--config");
 	s.listen = option_take(&argc, argv, "--listen");
@@ -356,7 +394,7 @@ int serve_run(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (start(&s, &err) != MG_OK)
+	if (start(&s, &err) != MG_OK || (first && first_key(&s, &err) != MG_OK))
 		return cli_fail(EXIT_CONFIG, &err);
 	log_at(LOG_INFO, EV_READY, NULL, LOG_N("workers", s.gw.n_workers));
 	wait_for_signals(&s, &signals);

@@ -1,0 +1,104 @@
+/*
+ * generation.c - GET /generation?id=gen-...: the record of one generation, for
+ * the key that made it and for management keys.
+ */
+#include "base/log.h"
+#include "api/api.h"
+
+enum { RECORD_MAX = 1024 * 1024 };	/* bytes */
+
+struct lookup {
+	struct job job;
+	struct api_call *c;
+	const char *id;
+	bool found, decision;
+	struct buf out;
+	struct err err;
+	int rc;
+};
+
+static bool on_generation(void *arg, const void *row)
+{
+	const struct mg_store_generation *g = row;
+	struct lookup *l = arg;
+	const struct key_facts *key = &l->c->key;
+
+	if (!key->management && strcmp(g->key_hash, key->hash))
+		return true;		/* somebody else's is as good as none (R80) */
+	if (generation_answer((struct mg_str){ g->json, strlen(g->json) }, &l->out, &l->err) == MG_OK)
+		l->found = true;
+	return !l->found;
+}
+
+static bool on_decision(void *arg, const void *row)
+{
+	const struct mg_store_decision *d = row;
+	struct lookup *l = arg;
+
+	buf_print(&l->out, "{\"data\":");
+	buf_text(&l->out, d->json);
+	buf_text(&l->out, "}");
+	l->found = true;
+	return false;
+}
+
+static int read_rows(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	struct lookup *l = arg;
+	char why[256] = "";
+	int rc = ops->each(handle, l->decision ? MG_ROW_DECISION : MG_ROW_GENERATION, l->id, 0, 16,
+		l->decision ? on_decision : on_generation, l, why);
+
+	return rc ? fail(err, rc, "%s", why) : MG_OK;
+}
+
+static void lookup_work(struct job *job)
+{
+	struct lookup *l = loop_owner(job, struct lookup, job);
+
+	l->rc = store_run(l->c->w->gw->store, read_rows, l, &l->err);
+}
+
+static void lookup_done(struct job *job)
+{
+	struct lookup *l = loop_owner(job, struct lookup, job);
+
+	if (l->rc != MG_OK) {
+		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", l->err.msg));
+		api_error(l->c->http, 503, "server", "Service temporarily unavailable");
+	} else if (!l->found) {
+		api_error(l->c->http, 404, "not_found", "Generation %s not found", l->id);
+	} else {
+		api_json(l->c->http, 200, buf_view(&l->out));
+	}
+	buf_release(&l->out);
+}
+
+static void lookup(struct api_call *c, bool decision)
+{
+	struct mg_str id = http_query(c->http, "id");
+	struct lookup *l = pool_alloc(c->http->pool, sizeof(*l));
+
+	if (!l) {
+		api_error(c->http, 503, "server", "No memory for the request");
+		return;
+	}
+	if (!id.at || id.len > 64 || strncmp(id.at, "gen-", 4)) {
+		api_error(c->http, 400, "invalid_request", "id: must be a generation's id, such as gen-1764031697-vqvW0uz7ouT4gsp3FYqp");
+		return;
+	}
+	*l = (struct lookup){ .job = { lookup_work, lookup_done, c->w->loop, NULL }, .c = c, .id = id.at, .decision = decision };
+	buf_init(&l->out, RECORD_MAX);
+	background_run(&l->job);
+}
+
+void generation_get(struct api_call *c)
+{
+	lookup(c, false);
+}
+
+/* What policy explain shows: which candidates there were, and what became of each. */
+void decision_get(struct api_call *c)
+{
+	lookup(c, true);
+}
