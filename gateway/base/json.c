@@ -146,12 +146,10 @@ static int scan_string(struct scan *s, bool name, bool *escaped)
 		}
 		if (*s->at < 0x20)
 			return refuse(s, s->at, "a control character in a string must be escaped");
-		do {	/* text beyond ASCII comes in runs */
-			n = utf8_char(s->at, (size_t)(s->end - s->at));
-			if (!n)
-				return refuse(s, s->at, "a string is not UTF-8");
-			s->at += n;
-		} while (s->at < s->end && *s->at >= 0x80);
+		n = utf8_run(s->at, (size_t)(s->end - s->at));
+		s->at += n;
+		if (!n)
+			return refuse(s, s->at, "a string is not UTF-8");
 	}
 }
 
@@ -504,9 +502,12 @@ static int scan_between(struct scan *s)
 
 int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct err *err)
 {
-	struct scan s = { .pool = p, .err = err };
+	struct scan s;	/* its levels need no zeros */
 	int rc;
 
+	s.pool = p;
+	s.err = err;
+	s.depth = 0;
 	s.begin = s.at = (const unsigned char *)(text.at ? text.at : "");
 	s.end = s.begin + (text.at ? text.len : 0);
 	if (text.len >= UINT32_MAX)

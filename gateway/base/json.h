@@ -33,7 +33,7 @@ bool json_is(struct mg_view v, const char *word);	/* a string equal to word */
 bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, below 2^63; else false and *n stays */
 
 /* The writer.  Names are NULL at the top and inside arrays.  Errors (no room,
- * brackets that do not match) stick; json_written() tells. */
+ * brackets that do not match, a name too many or missing) stick; json_written() tells. */
 struct mg_writer { struct buf *out; struct buf own; size_t start; unsigned depth; bool bad, done; char closers[JSON_DEPTH]; bool first[JSON_DEPTH]; };
 void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
 struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */
@@ -51,7 +51,8 @@ void json_quote(struct buf *out, struct mg_str text);
 
 /* Copies an object with some members replaced (value present), removed (value
  * absent) or, where they are not there yet and a value is given, added at the
- * end; every other byte as it came. */
+ * end; every other byte as it came.  Of two edits of one name the first counts;
+ * what is no object fails the buffer. */
 struct json_edit { const char *name; struct mg_str value; };
 void json_splice(struct mg_view object, const struct json_edit *edits, size_t n, struct buf *out);
 

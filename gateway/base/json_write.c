@@ -26,11 +26,11 @@ void json_quote(struct buf *out, struct mg_str text)
 
 	buf_put(out, "\"", 1);
 	for (run = at, end = at ? at + text.len : at; at < end; run = at) {
-		size_t n = 1;
+		size_t n;
 
 		for (;;) {	/* as far as it can be copied */
 			at += utf8_plain(at, (size_t)(end - at));
-			n = at < end && *at >= 0x80 ? utf8_char(at, (size_t)(end - at)) : 0;
+			n = utf8_run(at, (size_t)(end - at));
 			if (!n)
 				break;
 			at += n;

@@ -1,6 +1,8 @@
 #include "base/utf8.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 enum { BLOCK = 64 };
 
@@ -49,17 +51,54 @@ static bool plain_block(const unsigned char *at)
 	return !any;
 }
 
+/* The high bit of each special byte; exact up to the first one, which is all
+ * that is asked: a borrow only ever comes from a special byte. */
+static inline uint64_t special_bits(const unsigned char *at)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t w;
+
+	memcpy(&w, at, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	w = __builtin_bswap64(w);
+#endif
+	return (w | (w - 0x20 * ones) | ((w ^ '"' * ones) - ones) | ((w ^ '\\' * ones) - ones)) & 0x80 * ones;
+}
+
 size_t utf8_plain(const unsigned char *at, size_t len)
 {
 	size_t i = 0;
 
-	for (; i < len && i < 16; i++)	/* most strings are short */
-		if (special(at[i]))
-			return i;
-	while (len - i >= BLOCK && plain_block(at + i))
-		i += BLOCK;
+	while (len - i >= 8) {
+		uint64_t bits = special_bits(at + i);
+
+		if (bits)
+			return i + (size_t)__builtin_ctzll(bits) / 8;
+		i += 8;
+		if (i == 32)	/* most strings are short; this one is not */
+			while (len - i >= BLOCK && plain_block(at + i))
+				i += BLOCK;
+	}
 	while (i < len && !special(at[i]))
 		i++;
+	return i;
+}
+
+size_t utf8_run(const unsigned char *at, size_t len)
+{
+	size_t i = 0, n;
+
+	while (i < len && at[i] >= 0x80) {
+		/* Most of the world's letters beyond ASCII: three bytes, no special case. */
+		while (len - i >= 3 && at[i] > 0xe0 && at[i] < 0xed && tail(at[i + 1]) && tail(at[i + 2]))
+			i += 3;
+		if (i == len || at[i] < 0x80)
+			break;
+		n = utf8_char(at + i, len - i);
+		if (!n)
+			break;
+		i += n;
+	}
 	return i;
 }
 

@@ -13,6 +13,9 @@ size_t utf8_char(const unsigned char *at, size_t len);
  * JSON, and whoever escapes, need not look at. */
 size_t utf8_plain(const unsigned char *at, size_t len);
 
+/* How many bytes from `at` on are well-formed characters beyond ASCII. */
+size_t utf8_run(const unsigned char *at, size_t len);
+
 /* Writes code point c (no surrogate, at most 0x10ffff) and returns its length. */
 size_t utf8_put(char out[static 4], unsigned c);
 

@@ -77,7 +77,7 @@ static void splice(struct pool *p, struct mg_view v)
 	struct mg_view first = json_at(v, 0), new, old;
 	const char *name = first.doc ? name_of(p, first) : "b";
 	const struct json_edit edits[] = {
-		{ "model", MG_STR("\"x\"") }, { name, { NULL, 0 } }, { "last", MG_STR("[1]") },
+		{ "model", MG_STR("\"x\"") }, { "last", MG_STR("[1]") }, { name, { NULL, 0 } },
 	};
 	struct buf b;
 	size_t dropped = !strcmp(name, "model") || !strcmp(name, "last") ? 0 : first.doc != NULL;
