@@ -10,7 +10,7 @@
  */
 #include "moongate.h"
 
-struct acme { bool ended; };	/* the "end" line was seen */
+struct progress { bool ended; };	/* the "end" line was seen */
 
 static int turns(struct mg_call *c, struct mg_writer *w, struct mg_view turn)
 {
@@ -55,7 +55,7 @@ static int request(struct mg_call *c, struct mg_http *out)
 static int end(struct mg_call *c, struct mg_view line)
 {
 	const struct mg_host *h = c->host;
-	struct acme *st = c->state;
+	struct progress *st = c->state;
 	struct mg_str word = h->text(c, h->get(line, "end"));
 	struct mg_usage u = { .size = sizeof(u), .requests = 1, .cost_nusd = -1 };
 	int rc;
@@ -83,7 +83,7 @@ static int frame(struct mg_call *c, const struct mg_frame *f)
 
 static int finish(struct mg_call *c)
 {
-	const struct acme *st = c->state;
+	const struct progress *st = c->state;
 
 	return st->ended ? MG_OK : c->host->fail(c, MG_EPROTO, "answer cut short");
 }
@@ -102,11 +102,11 @@ static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_fai
 }
 
 static const struct mg_operation chat = {
-	.size = sizeof(chat), .state_size = sizeof(struct acme),
+	.size = sizeof(chat), .state_size = sizeof(struct progress),
 	.op = MG_CHAT, .plain = MG_NDJSON, .stream = MG_NDJSON,
 	.request = request, .frame = frame, .finish = finish,
 };
 static const struct mg_operation *const ops[] = { &chat, NULL };
-static const struct mg_provider acme = { .size = sizeof(acme), .ops = ops, .failure = failure };
+static const struct mg_provider provider = { .size = sizeof(provider), .ops = ops, .failure = failure };
 
-MG_PLUGIN(.name = "acme", .version = "0.1.0", .about = "turns in, lines out", .provider = &acme)
+MG_PLUGIN(.name = "acme", .version = "0.1.0", .about = "turns in, lines out", .provider = &provider)
