@@ -87,7 +87,7 @@ static void add_headers(struct req *q, const struct http_header *h)
 static void ready(struct req *q, int status)
 {
 	q->replied = true;
-	q->status = status;
+	q->status = q->pub.status = status;
 	if (q->conn)
 		conn_resume(q->conn);
 	else if (q->finished)

@@ -65,6 +65,13 @@ void server_stop_accept(struct server *s)
 			conn_due(c, DRAIN_IDLE_MS);
 }
 
+void server_each(struct server *s, void (*fn)(struct http_request *r))
+{
+	for (struct conn *c = s->conns; c; c = c->next)
+		if (c->req && c->req->body_seen && !c->req->finished)
+			fn(&c->req->pub);
+}
+
 void server_cut(struct server *s)
 {
 	for (struct conn *c = s->conns; c; c = c->next) {
