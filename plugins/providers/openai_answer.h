@@ -110,27 +110,39 @@ static int think_end(struct mg_call *c)
 
 /* ------------------------------------------------------------- the parts */
 
-/* One of reasoning_details: its text as data, the rest of it as extra. */
-static int detail(struct mg_call *c, const struct choice *ch, struct mg_view item)
+/* Is it said already by text, index and format alone? */
+static bool bare(struct mg_call *c, struct mg_view item)
 {
 	const struct mg_host *h = c->host;
-	struct mg_str text = h->text(c, h->get(item, "text"));
+	struct mg_str type = h->text(c, h->get(item, "type"));
+
+	return (!type.at || mg_is(type, "reasoning.text")) && !h->text(c, h->get(item, "signature")).len &&
+		!h->text(c, h->get(item, "id")).len;
+}
+
+/* One of reasoning_details: its text as data, what else it has as extra. */
+static int detail(struct mg_call *c, const struct choice *ch, struct mg_view item)
+{
+	static const char *const carried[] = { "type", "id", "signature", "data", "index" };
+	const struct mg_host *h = c->host;
+	struct mg_str text = h->text(c, h->get(item, "text")), extra = { NULL, 0 };
 	struct mg_writer *w = h->writer(c);
 	uint64_t index = 0;
 
 	if (!text.at)
 		text = h->text(c, h->get(item, "summary"));
+	if (bare(c, item) && !text.len)
+		return MG_OK;
 	h->count(h->get(item, "index"), &index);
 	h->open(w, NULL, '{');
-	if (!h->get(item, "type").doc)
-		h->put(w, "type", MG_STR("reasoning.text"));
-	for (struct mg_view m = h->at(item, 0); h->kind(m); m = h->next(m))
-		if (h->kind(m) != MG_NULL && !mg_is(h->name(m), "text") && !mg_is(h->name(m), "summary") &&
-		    !mg_is(h->name(m), "format"))
-			h->put_raw(w, terminated(c, h->name(m)), h->raw(m));
+	for (size_t i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
+		if (h->kind(h->get(item, carried[i])) != MG_NULL)
+			h->put_raw(w, carried[i], h->raw(h->get(item, carried[i])));
 	h->close(w);
+	if (!bare(c, item))
+		extra = h->written(w);
 	return h->emit(c, MG_EVENT(MG_EV_REASONING, .choice = ch->index, .index = (uint32_t)index, .data = text,
-		.name = h->text(c, h->get(item, "format")), .extra = h->written(w)));
+		.name = h->text(c, h->get(item, "format")), .extra = extra));
 }
 
 static int reasoning(struct mg_call *c, const struct choice *ch, struct mg_view d)
