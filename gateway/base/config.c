@@ -157,7 +157,7 @@ static int override(struct reading *r, json_t *tree, char *name, const char *tex
 		if (!m && up == &config_root)
 			return MG_OK;
 		if (!m) {
-			const char *like = up->kind == M_OBJECT ? nearest(part, member_name, up->sub) : NULL;
+			const char *like = up->kind == M_OBJECT ? config_nearest(part, member_name, up->sub) : NULL;
 
 			snprintf(hint, sizeof(hint), like ? "did you mean '%s'?" : "%s has no members by name", like ? like : "it");
 			return fail(r->err, MG_EINVAL, "%s: '%s' is no known member\nhint: %s", variable, part, hint);
@@ -342,17 +342,21 @@ int config_load(struct config *c, const char *path, struct err *err)
 	r->err = err ? err : &own;
 	r->fetched = json_object();
 	rc = load(r, c, path);
+	c->origins = config_origins(r);
 	for (size_t i = 0; i < r->n; i++)
 		json_decref(r->sources[i].lines);
 	json_decref(r->fetched);
 	free(r);
+	if (rc)
+		config_release(c);
 	return rc;
 }
 
 void config_release(struct config *c)
 {
 	json_decref(c->tree);
-	c->tree = NULL;
+	json_decref(c->origins);
+	c->tree = c->origins = NULL;
 }
 
 /* ---- showing */

@@ -20,12 +20,20 @@
 #include <jansson.h>
 #include "base/err.h"
 
-struct config { json_t *tree; char path[512]; };	/* path: where it was found; "" for the built-in default */
+/* path: where it was found; "" for the built-in default.  origins: place -> "file:line". */
+struct config { json_t *tree; char path[512]; json_t *origins; };
 
 /* path NULL: looked up ($MOONGATE_CONFIG, ./config.lua, XDG, /etc/moongate);
  * none found: the built-in default (sim on loopback).  config_release() it. */
 int config_load(struct config *c, const char *path, struct err *err);
 void config_release(struct config *c);
+
+/* For who finds a fault in the tree later: "file:line: place: reason\nhint: ...", MG_EINVAL; hint may be NULL.
+ * place: models["a/b"].endpoints[1].provider */
+int config_blame(const struct config *c, struct err *err, const char *place, const char *hint, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* The candidate that is most like word, for "did you mean"; NULL when none is near. */
+const char *config_nearest(const char *word, const char *(*candidate)(const void *arg, size_t i), const void *arg);
 
 /* The tree with secrets as "••••3f2a".  A new reference. */
 json_t *config_show(const struct config *c);

@@ -36,7 +36,7 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *nearest(const char *word, const char *(*candidate)(const void *arg, size_t i), const void *arg)
+const char *config_nearest(const char *word, const char *(*candidate)(const void *arg, size_t i), const void *arg)
 {
 	const char *best = NULL, *c;
 	size_t least_so_far = strlen(word) / 3 + 2, d;
@@ -254,7 +254,7 @@ static json_t *listeners(struct reading *r, const struct member *m, json_t *v, s
 
 static json_t *unknown(struct reading *r, const struct member *m, const char *name, struct place *at)
 {
-	const char *like = nearest(name, member_at, m->sub);
+	const char *like = config_nearest(name, member_at, m->sub);
 	char hint[200];
 
 	if (like)

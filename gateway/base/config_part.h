@@ -31,6 +31,8 @@ void place_up(struct place *p, size_t len);
 int config_fail(struct reading *r, const char *place, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+json_t *config_origins(const struct reading *r);
+
 /* config_lines.c: json: the text is JSON.  MG_EINVAL: a member given twice. */
 int source_scan(struct reading *r, const char *name, const char *text, bool json);
 
@@ -62,7 +64,5 @@ const struct member *member_find(const struct member *object, const char *name);
 
 /* config_check.c: checks tree against the table and gives back the finished one; NULL and r->err. */
 json_t *config_check(struct reading *r, json_t *raw);
-/* The nearest of an object's members, or NULL. */
-const char *nearest(const char *word, const char *(*candidate)(const void *arg, size_t i), const void *arg);
 
 #endif

@@ -99,3 +99,43 @@ int config_fail(struct reading *r, const char *place, const char *hint, const ch
 	return fail(r->err, MG_EINVAL, "%s%s%s%s%s%s", where, place, *place ? ": " : "", reason,
 		hint ? "\nhint: " : "", hint ? hint : "");
 }
+
+/* ---- for later: the lines of all files as one table */
+
+json_t *config_origins(const struct reading *r)
+{
+	json_t *all = json_object(), *line;
+	const char *place;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct source *s = &r->sources[i];
+
+		json_object_foreach(s->lines, place, line) {
+			char key[800];
+
+			snprintf(key, sizeof(key), "%s%s%s", s->prefix, *s->prefix && *place != '[' ? "." : "", place);
+			json_object_set_new(all, key, json_sprintf("%s:%d", s->name, (int)json_integer_value(line)));
+		}
+	}
+	return all;
+}
+
+int config_blame(const struct config *c, struct err *err, const char *place, const char *hint, const char *fmt, ...)
+{
+	const char *origin = NULL;
+	char reason[200], at[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	snprintf(at, sizeof(at), "%s", place);
+	for (size_t n = strlen(at); n && !(origin = json_string_value(json_object_get(c->origins, at)));) {
+		while (n && at[n - 1] != '.' && at[n - 1] != '[')
+			n--;
+		n -= n > 0;
+		at[n] = 0;
+	}
+	return fail(err, MG_EINVAL, "%s%s%s: %s%s%s", origin ? origin : c->path, origin || *c->path ? ": " : "", place, reason,
+		hint ? "\nhint: " : "", hint ? hint : "");
+}

@@ -1,0 +1,177 @@
+/* Providers: a name, a place on the network, a dialect, a credential, facts about data. */
+#include <ctype.h>
+#include "catalog/build.h"
+
+static int blame(struct build *b, const char *slug, const char *member, const char *hint, const char *why, const char *what)
+{
+	char at[300];
+
+	snprintf(at, sizeof(at), "providers.%.200s.%s", slug, member);
+	return config_blame(b->conf, b->err, at, hint, why, what);
+}
+
+static bool good_slug(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '-' && *p != '_' && *p != '.')
+			return false;
+	return *s && strlen(s) <= 64;
+}
+
+static const char *nth_dialect(const void *plugins, size_t i)
+{
+	size_t seen = 0;
+
+	for (size_t k = 0; k < registry_count(plugins); k++) {
+		const struct mg_plugin *p = registry_at(plugins, k)->self;
+
+		if (p->provider && seen++ == i)
+			return p->name;
+	}
+	return NULL;
+}
+
+static int dialect(struct build *b, struct provider *p, const char *name)
+{
+	const char *like;
+	char hint[160] = "is its plugin in plugins.dir?";
+
+	if (!name) {
+		like = b->known ? config_nearest(p->slug, nth_name, b->known) : NULL;
+		snprintf(hint, sizeof(hint), like ? "did you mean provider '%s', which is known? else write dialect = \"openai\""
+			: "most servers speak dialect = \"openai\"", like);
+		return blame(b, p->slug, "dialect", hint, "is required%s", "");
+	}
+	p->dialect = build_text(b, name);
+	p->plugin = b->plugins ? registry_find(b->plugins, name) : NULL;
+	if (!b->plugins || (p->plugin && p->plugin->provider))
+		return MG_OK;
+	like = config_nearest(name, nth_dialect, b->plugins);
+	if (like)
+		snprintf(hint, sizeof(hint), "did you mean '%s'?", like);
+	return blame(b, p->slug, "dialect", hint, "no plugin speaks '%.60s'", name);
+}
+
+/* Scheme and host; a path may follow, a user or a query may not. */
+static int base_url(struct build *b, struct provider *p, const char *url)
+{
+	static const char hint[] = "https://host/path, or http:// for a server of yours";
+	const char *host, *end;
+
+	if (!url && !strcmp(p->dialect, "sim"))
+		url = "sim:";
+	if (!url)
+		return blame(b, p->slug, "base_url", hint, "is required%s", "");
+	if (!strncmp(url, "sim:", 4) && !strcmp(p->dialect, "sim")) {
+		p->base_url = build_text(b, url);
+		p->host = build_text(b, "");
+		return MG_OK;
+	}
+	p->plain_http = !strncmp(url, "http://", 7);
+	if (!p->plain_http && strncmp(url, "https://", 8) != 0)
+		return blame(b, p->slug, "base_url", hint, "'%.80s' is neither https:// nor http://", url);
+	host = url + (p->plain_http ? 7 : 8);
+	end = host + strcspn(host, "/");
+	if (end == host || strpbrk(host, "?#@ \t\r\n\"\\"))
+		return blame(b, p->slug, "base_url", "credentials belong into api_key, parameters into options", "%s", "needs a host, and no user, query or fragment");
+	p->base_url = build_text(b, url);
+	p->host = build_text(b, host);
+	if (!p->base_url || !p->host)
+		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
+	p->host[end - host] = 0;
+	for (size_t n = strlen(p->base_url); n && p->base_url[n - 1] == '/'; n--)
+		p->base_url[n - 1] = 0;
+	return MG_OK;
+}
+
+static void data_policy(struct provider *p, const json_t *data)
+{
+	p->data = (struct data_policy){ .known = json_is_true(json_object_get(data, "known")),
+		.trains = json_is_true(json_object_get(data, "trains")), .retains = json_is_true(json_object_get(data, "retains")),
+		.retention_days = (int)int_of(data, "retention_days", -1) };
+	p->data.zdr = json_is_true(json_object_get(data, "zdr")) && !p->data.retains;	/* contradictions read as the worse */
+	snprintf(p->data.region, sizeof(p->data.region), "%s", text_of(data, "region") ? text_of(data, "region") : "");
+}
+
+static void times(struct build *b, struct provider *p, const json_t *row)
+{
+	const json_t *own = json_object_get(row, "timeouts"), *limits = json_object_get(b->conf->tree, "limits");
+
+	p->connect_ms = (uint64_t)int_of(own, "connect", int_of(limits, "connect", 3000));
+	p->first_output_ms = (uint64_t)int_of(own, "first_output", int_of(limits, "first_output", 120000));
+	p->idle_ms = (uint64_t)int_of(own, "idle", int_of(limits, "idle", 90000));
+	p->total_ms = (uint64_t)int_of(own, "total", int_of(limits, "request", 600000));
+}
+
+/* HTTP's own characters; what the gateway sets itself is not for a file to change. */
+static int headers(struct build *b, struct provider *p, json_t *list)
+{
+	static const char *const ours[] = { "host", "content-length", "transfer-encoding", "connection", "authorization", "x-api-key" };
+	json_t *value;
+	const char *name;
+
+	json_object_foreach(list, name, value) {
+		const char *v = json_string_value(value);
+
+		for (const char *c = name; *c; c++)
+			if (!isalnum((unsigned char)*c) && !strchr("!#$%&'*+-.^_`|~", *c))
+				return blame(b, p->slug, "headers", NULL, "'%.60s' is no name of a header", name);
+		for (; *v; v++)
+			if ((unsigned char)*v < ' ' || *v == 127)
+				return blame(b, p->slug, "headers", NULL, "the value of '%.60s' has a control character", name);
+		for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+			if (!strcasecmp(name, ours[i]))
+				return blame(b, p->slug, "headers", "credentials belong into api_key", "'%s' is set by the gateway", name);
+	}
+	return MG_OK;
+}
+
+static int provider(struct build *b, struct provider *p, const char *slug, json_t *row)
+{
+	static const char *const seen[] = { "quirks", "options", "headers" };
+	const char *secret = text_of(row, "api_key");
+	int rc;
+
+	p->slug = build_text(b, slug);
+	if (!good_slug(slug))
+		return blame(b, slug, "name", "letters a-z, digits, - _ . and at most 64 of them", "'%.70s' is no slug", slug);
+	rc = dialect(b, p, text_of(row, "dialect"));
+	if (!rc)
+		rc = base_url(b, p, text_of(row, "base_url"));
+	if (!rc)
+		rc = headers(b, p, json_object_get(row, "headers"));
+	if (rc)
+		return rc;
+	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
+	p->secret = secret && *secret ? strdup(secret) : NULL;
+	p->max_in_flight = (unsigned)int_of(row, "max_in_flight", 0);
+	p->privacy_url = build_text(b, text_of(row, "privacy_url"));
+	p->terms_url = build_text(b, text_of(row, "terms_url"));
+	p->status_url = build_text(b, text_of(row, "status_url"));
+	p->headquarters = build_text(b, text_of(row, "headquarters"));
+	data_policy(p, json_object_get(row, "data"));
+	times(b, p, row);
+	p->row = json_object();
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		if (json_object_get(row, seen[i]))
+			json_object_set(p->row, seen[i], json_object_get(row, seen[i]));
+	return MG_OK;
+}
+
+int build_providers(struct build *b)
+{
+	struct catalog *c = b->c;
+	const char *slug;
+	json_t *row;
+	int rc;
+
+	c->providers = calloc(json_object_size(b->providers) + 1, sizeof(*c->providers));
+	if (!c->providers)
+		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
+	json_object_foreach(b->providers, slug, row) {
+		rc = provider(b, &c->providers[c->n_providers++], slug, row);
+		if (rc)
+			return rc;
+	}
+	return MG_OK;
+}
