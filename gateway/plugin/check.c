@@ -247,7 +247,8 @@ static bool trial(const struct subject *s, size_t i, char why[240])
 	}
 	if (!child) {
 		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-		signal(SIGALRM, SIG_DFL);
+		for (int sig = 1; sig < 32; sig++)
+			signal(sig, SIG_DFL);
 		alarm(TRIAL_S);
 		if (trials[i].holds(s, why))
 			_exit(0);
@@ -269,9 +270,11 @@ static void check_operation(struct tap *t, const struct subject *s)
 {
 	for (size_t i = 0; i < sizeof(trials) / sizeof(trials[0]); i++) {
 		char why[240] = "", name[160];
+		bool good;
 
 		snprintf(name, sizeof(name), "%s, %s: %s", op_names[s->op], s->streamed ? "streamed" : "plain", trials[i].name);
-		claim(t, trial(s, i, why), name, why[0] ? why : "it ended the process");
+		good = trial(s, i, why);
+		claim(t, good, name, why[0] ? why : "it ended the process");
 	}
 }
 
@@ -308,7 +311,9 @@ int plugin_check(const char *path, void (*say)(void *arg, const char *line), voi
 	struct err err = { MG_OK, "" };
 	struct plugin p;
 
-	if (claim(&t, plugin_open(&p, path, &err) == MG_OK, "loads: file, owner, ABI, tables", err.msg)) {
+	int rc = plugin_open(&p, path, &err);
+
+	if (claim(&t, rc == MG_OK, "loads: file, owner, ABI, tables", err.msg)) {
 		check_symbols(&t, p.fd);
 		put(&t, "# %s %s, ABI %u.%u: %s", p.self->name, p.self->version, p.self->major, p.self->minor, p.self->about);
 		for (size_t i = 0; p.self->provider && p.self->provider->ops[i]; i++)
