@@ -1,0 +1,164 @@
+/* The anthropic dialect: turns, blocks and thinking out; events in. */
+#include "recorded.h"
+
+#define ASK(messages, members) "{\"model\":\"a/b\",\"messages\":[" messages "]" members "}"
+#define SENT(messages, members) "{\"model\":\"m-1\",\"max_tokens\":8000,\"messages\":[" messages "]" members "}"
+#define ROW(quirks) "{\"model\":\"m-1\",\"max_output\":8000,\"quirks\":{" quirks "}}"
+#define HI "{\"role\":\"user\",\"content\":\"Hi\"}"
+#define BLOCK(text) "{\"type\":\"text\",\"text\":\"" text "\"}"
+#define USER(blocks) "{\"role\":\"user\",\"content\":[" blocks "]}"
+#define CLAUDE(blocks) "{\"role\":\"assistant\",\"content\":[" blocks "]}"
+#define SAID USER(BLOCK("Hi"))
+#define CALL "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a.1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":12345678901234567890}\"}}]}"
+#define USE "{\"type\":\"tool_use\",\"id\":\"a_1\",\"name\":\"f\",\"input\":{\"n\":12345678901234567890}}"
+#define RESULT "{\"role\":\"tool\",\"tool_call_id\":\"a.1\",\"content\":\"ok\"}"
+#define DONE "{\"type\":\"tool_result\",\"tool_use_id\":\"a_1\",\"content\":\"ok\"}"
+#define TOOLS ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
+#define TOOLS_SENT ",\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}]"
+#define SCHEMA ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\"}}}"
+#define ADAPTIVE "\"thinking\":\"adaptive\",\"efforts\":[\"low\",\"medium\",\"high\"]"
+
+static const struct rig_case requests[] = {
+	{ "the version, the key, the limit of the endpoint", .request = ASK(HI, ""), .endpoint = ROW(""), .path = "/v1/messages",
+	  .body = SENT(SAID, ""), .sends = "anthropic-version: 2023-06-01\nx-api-key: sk-rig" },
+	{ "system apart, with its cache marks; later ones are the user's",
+	  .request = ASK("{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"s\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]},"
+		"{\"role\":\"developer\",\"content\":\"d\"}," HI ",{\"role\":\"system\",\"content\":\"late\"}", ""), .endpoint = ROW(""),
+	  .body = SENT(USER(BLOCK("Hi") "," BLOCK("late")),
+		",\"system\":[{\"type\":\"text\",\"text\":\"s\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}},{\"type\":\"text\",\"text\":\"d\"}]") },
+	{ "turns alternate, results come first, ids are made to fit, numbers stay",
+	  .request = ASK(HI "," CALL "," RESULT "," HI, TOOLS), .endpoint = ROW(""),
+	  .body = SENT(SAID "," CLAUDE(USE) "," USER(DONE "," BLOCK("Hi")), TOOLS_SENT) },
+	{ "a history of calls brings its tools", .request = ASK(HI "," CALL "," RESULT, ""), .endpoint = ROW(""),
+	  .body = SENT(SAID "," CLAUDE(USE) "," USER(DONE), TOOLS_SENT ",\"tool_choice\":{\"type\":\"none\"}") },
+	{ "an assistant first, empty text, a prefill", .request = ASK("{\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"\"},{\"role\":\"assistant\",\"content\":\"b \\n\"}", ""),
+	  .endpoint = ROW(""), .body = SENT("{\"role\":\"user\",\"content\":\".\"}," CLAUDE(BLOCK("a")) "," CLAUDE(BLOCK("b")), "") },
+	{ "arguments that are no object", .request = ASK("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"x\",\"function\":{\"name\":\"f\",\"arguments\":\"[1]\"}}]}", ""),
+	  .events = "refused(messages[].tool_calls[].function.arguments: not the text of a JSON object)" },
+	{ "images and documents", .request = ASK("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/jpg;base64,AAEC\"}},"
+		"{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"},\"cache_control\":{\"type\":\"ephemeral\"}},"
+		"{\"type\":\"file\",\"file\":{\"filename\":\"n.pdf\",\"file_data\":\"data:application/pdf;base64,AAEC\"}},"
+		"{\"type\":\"file\",\"file\":{\"file_data\":\"data:text/plain;base64,SGk=\"}},{\"type\":\"file\",\"file\":{\"file_data\":\"https://h/d.pdf\"}}]}", ""), .endpoint = ROW(""),
+	  .body = SENT(USER("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/jpeg\",\"data\":\"AAEC\"}},"
+		"{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://h/i.png\"},\"cache_control\":{\"type\":\"ephemeral\"}},"
+		"{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"AAEC\"},\"title\":\"n.pdf\"},"
+		"{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"Hi\"}},"
+		"{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://h/d.pdf\"}}"), "") },
+	{ "audio is refused", .request = ASK("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{}}]}", ""),
+	  .events = "refused(messages[].content[].type: this upstream takes no input_audio)" },
+	{ "a named tool, one at a time", .request = ASK(HI, TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"parallel_tool_calls\":false"), .endpoint = ROW(""),
+	  .body = SENT(SAID, TOOLS_SENT ",\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\",\"disable_parallel_tool_use\":true}") },
+	{ "one at a time, no choice given", .request = ASK(HI, TOOLS ",\"parallel_tool_calls\":false"), .endpoint = ROW(""),
+	  .body = SENT(SAID, TOOLS_SENT ",\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}") },
+	{ "some tool must be called", .request = ASK(HI, TOOLS ",\"tool_choice\":\"required\""), .endpoint = ROW(""),
+	  .body = SENT(SAID, TOOLS_SENT ",\"tool_choice\":{\"type\":\"any\"}") },
+	{ "the service's own tools pass, others are refused", .request = ASK(HI, ",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}]"), .endpoint = ROW(""),
+	  .body = SENT(SAID, ",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}]") },
+	{ "an unknown tool", .request = ASK(HI, ",\"tools\":[{\"type\":\"openrouter:x\"}]"),
+	  .events = "refused(tools[].type: not one that this upstream knows; use \"function\")" },
+	{ "effort becomes a budget, sampling goes", .request = ASK(HI, ",\"reasoning\":{\"effort\":\"medium\"},\"temperature\":0.3,\"max_tokens\":8000"), .endpoint = ROW(""),
+	  .body = SENT(SAID, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":4000}") },
+	{ "a budget is below max_tokens", .request = ASK(HI, ",\"reasoning\":{\"max_tokens\":9000}"), .endpoint = ROW(""),
+	  .body = SENT(SAID, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":7999}") },
+	{ "no room to think", .request = ASK(HI, ",\"reasoning\":{\"effort\":\"high\"},\"max_tokens\":1000"), .endpoint = ROW(""),
+	  .body = "{\"model\":\"m-1\",\"max_tokens\":1000,\"messages\":[" SAID "]}" },
+	{ "adaptive, by effort", .request = ASK(HI, ",\"reasoning\":{\"effort\":\"max\"}"), .endpoint = ROW(ADAPTIVE),
+	  .body = SENT(SAID, ",\"thinking\":{\"type\":\"adaptive\",\"display\":\"summarized\"},\"output_config\":{\"effort\":\"high\"}") },
+	{ "verbosity is an effort without thinking", .request = ASK(HI, ",\"verbosity\":\"low\""), .endpoint = ROW(ADAPTIVE),
+	  .body = SENT(SAID, ",\"output_config\":{\"effort\":\"low\"}") },
+	{ "off is said where it is on by itself", .request = ASK(HI, ",\"reasoning\":{\"effort\":\"none\"}"), .endpoint = ROW("\"thinking_default\":true"),
+	  .body = SENT(SAID, ",\"thinking\":{\"type\":\"disabled\"}") },
+	{ "thoughts go back first, in order, and only ours",
+	  .request = ASK(HI ",{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"t\",\"signature\":\"s\",\"format\":\"anthropic-claude-v1\",\"index\":0},"
+		"{\"type\":\"reasoning.encrypted\",\"data\":\"d\",\"format\":\"anthropic-claude-v1\",\"index\":1},{\"type\":\"reasoning.encrypted\",\"data\":\"o\",\"format\":\"openai-responses-v1\"}]}," HI, ""), .endpoint = ROW(""),
+	  .body = SENT(SAID "," CLAUDE("{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{\"type\":\"redacted_thinking\",\"data\":\"d\"}," BLOCK("x")) "," SAID, "") },
+	{ "a tool loop whose thoughts are lost goes on without", .request = ASK(HI "," CALL "," RESULT, TOOLS ",\"reasoning\":{\"effort\":\"high\"}"), .endpoint = ROW(""),
+	  .body = SENT(SAID "," CLAUDE(USE) "," USER(DONE), TOOLS_SENT) },
+	{ "a schema", .request = ASK(HI, SCHEMA), .endpoint = ROW(""), .body = SENT(SAID, ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}") },
+	{ "JSON without one", .request = ASK(HI, ",\"response_format\":{\"type\":\"json_object\"}"), .endpoint = ROW(""),
+	  .body = SENT(SAID, ",\"system\":[{\"type\":\"text\",\"text\":\"Answer with one JSON object and nothing else: no prose, no code fence.\"}]") },
+	{ "sampling is cut to size", .request = ASK(HI, ",\"temperature\":1.7,\"top_p\":0.90,\"top_k\":5,\"stop\":\"x\",\"user\":\"u\",\"seed\":3,\"service_tier\":\"default\""), .endpoint = ROW("\"sampling\":\"one\""),
+	  .body = SENT(SAID, ",\"temperature\":1,\"top_k\":5,\"stop_sequences\":[\"x\"],\"metadata\":{\"user_id\":\"u\"},\"service_tier\":\"standard_only\"") },
+	{ "a bearer and a beta", .request = ASK(HI, ""), .endpoint = ROW("\"auth\":\"bearer\",\"beta\":\"b-1\""), .body = SENT(SAID, ""),
+	  .sends = "anthropic-beta: b-1\nAuthorization: Bearer sk-rig" },
+};
+
+#define EV(type, rest) "event: " type "\ndata: {\"type\":\"" type "\"" rest "   }\n\n"
+#define BEGIN EV("message_start", ",\"message\":{\"id\":\"i\",\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"cache_read_input_tokens\":4,\"cache_creation_input_tokens\":7," \
+	"\"cache_creation\":{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":5},\"output_tokens\":1}}")
+#define BEGUN "start(i, m) usage(input=9 cached=4 cache_write=2 cache_write_1h=5 output=1) "
+#define START(n, block) EV("content_block_start", ",\"index\":" n ",\"content_block\":" block)
+#define DELTA(n, delta) EV("content_block_delta", ",\"index\":" n ",\"delta\":" delta)
+#define STOP(n) EV("content_block_stop", ",\"index\":" n)
+#define FINISH(word) EV("message_delta", ",\"delta\":{\"stop_reason\":\"" word "\"},\"usage\":{\"output_tokens\":30,\"output_tokens_details\":{\"thinking_tokens\":20}}") EV("message_stop", "")
+#define FINISHED "usage(input=9 cached=4 cache_write=2 cache_write_1h=5 output=10 reasoning=20) "
+
+static const struct rig_case answers[] = {
+	{ "thinking, its signature, text", .streamed = true, .answer = BEGIN EV("ping", "") START("0", "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
+		DELTA("0", "{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}") DELTA("0", "{\"type\":\"signature_delta\",\"signature\":\"sig\"}") STOP("0")
+		START("1", "{\"type\":\"redacted_thinking\",\"data\":\"d\"}") STOP("1")
+		START("2", "{\"type\":\"text\",\"text\":\"\"}") DELTA("2", "{\"type\":\"text_delta\",\"text\":\"Hé\"}") STOP("2") FINISH("end_turn"),
+	  .events = BEGUN "reasoning(hm, anthropic-claude-v1) reasoning(, anthropic-claude-v1, {\"type\":\"reasoning.text\",\"signature\":\"sig\"}) "
+		"reasoning(, anthropic-claude-v1, {\"type\":\"reasoning.encrypted\",\"data\":\"d\"}) text(Hé) " FINISHED "finish(stop, end_turn)" },
+	{ "calls are counted alone; one without arguments", .streamed = true, .answer = BEGIN START("0", "{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"web_search\",\"input\":{}}")
+		DELTA("0", "{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}") STOP("0") START("1", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}")
+		DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}") DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":1}\"}") STOP("1")
+		START("2", "{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\",\"input\":{}}") STOP("2") FINISH("tool_use"),
+	  .events = BEGUN "tool_begin(0, t, f) tool_args(0, {\"a\":1}) tool_end(0) tool_begin(1, u, g) tool_args(1, {}) tool_end(1) " FINISHED "finish(tool_calls, tool_use)" },
+	{ "a forced tool gives the JSON", .streamed = true, .request = ASK(HI, SCHEMA), .endpoint = ROW("\"structured\":\"tool\""),
+	  .body = SENT(SAID, ",\"stream\":true,\"tools\":[{\"name\":\"json\",\"description\":\"Give the final answer, as its input.\",\"input_schema\":{\"type\":\"object\"}}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"json\"}"),
+	  .answer = BEGIN START("0", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"json\",\"input\":{}}") DELTA("0", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":1}\"}") STOP("0") FINISH("tool_use"),
+	  .events = BEGUN "text({\"a\":1}) " FINISHED "finish(stop, tool_use)" },
+	{ "a citation", .streamed = true, .answer = BEGIN START("0", "{\"type\":\"text\",\"text\":\"x\"}")
+		DELTA("0", "{\"type\":\"citations_delta\",\"citation\":{\"type\":\"web_search_result_location\",\"url\":\"u\",\"title\":\"t\",\"cited_text\":\"c\"}}") STOP("0") FINISH("refusal"),
+	  .events = BEGUN "text(x) annotation({\"type\":\"url_citation\",\"url_citation\":{\"url\":\"u\",\"title\":\"t\",\"content\":\"c\"}}) " FINISHED "finish(content_filter, refusal)" },
+	{ "a whole answer", .answer = "{\"type\":\"message\",\"id\":\"i\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"},"
+		"{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"n\":1.0}}],\"stop_reason\":\"model_context_window_exceeded\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2,\"server_tool_use\":{\"web_search_requests\":3}}}",
+	  .events = "start(i, m) text(ab) tool_begin(0, t, f) tool_args(0, {\"n\":1.0}) tool_end(0) usage(input=1 output=2 searches=3) finish(length, model_context_window_exceeded)" },
+	{ "an error in the stream", .streamed = true, .answer = BEGIN EV("error", ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}"),
+	  .events = BEGUN "error(overloaded, Overloaded, code overloaded_error)" },
+	{ "an answer cut short", .streamed = true, .answer = BEGIN START("0", "{\"type\":\"text\",\"text\":\"x\"}"),
+	  .events = BEGUN "text(x) error(upstream, the answer ended without a stop reason)" },
+	{ "529", .status = 529, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", .events = "error(overloaded, Overloaded, code overloaded_error)" },
+	{ "the rate", .status = 429, .headers = "retry-after: 7", .answer = "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}",
+	  .events = "error(rate_limited, slow, code rate_limit_error, retry after 7000 ms)" },
+	{ "a retry-after with a 200 means nothing", .headers = "retry-after: 7", .streamed = true, .answer = BEGIN EV("error", ",\"error\":{\"type\":\"api_error\",\"message\":\"x\"}"),
+	  .events = BEGUN "error(server, x, code api_error)" },
+	{ "the month's money", .status = 429, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"no\",\"details\":{\"error_code\":\"enforced_spend_limit_reached\"}}}",
+	  .events = "error(quota, no, code rate_limit_error)" },
+	{ "the credit", .status = 400, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Your credit balance is too low\"}}",
+	  .events = "error(quota, Your credit balance is too low, code invalid_request_error)" },
+	{ "too long", .status = 400, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 2 tokens > 1 maximum\"}}",
+	  .events = "error(context_length, prompt is too long: 2 tokens > 1 maximum, code invalid_request_error)" },
+	{ "too large, said by a proxy", .status = 413, .answer = "<html>", .events = "error(bad_request, final)" },
+};
+
+static const struct rig_case models[] = {
+	{ "models", .path = "/v1/models?limit=1000", .answer = "{\"data\":[{\"id\":\"a\",\"max_tokens\":5}]}", .events = "model(a, {\"id\":\"a\",\"max_tokens\":5})" },
+};
+
+static const struct recorded recordings[] = {
+	{ "anthropic/anthropic-code-execution-files-cache-prefix-stable-automatic-2", NULL, "\"signature\":\"|usage(input=4 cached=14714 cache_write=379 output=271 reasoning=19) finish(stop, end_turn)", false },
+	{ "anthropic/anthropic-explicit-effort-xhigh-unsupported-model-errors", NULL, "error(bad_request, |final)", false },
+	{ "anthropic/anthropic-instrumentation-multiple-tool-calling-streaming", NULL, "text(|tool_begin(0, toolu_|tool_begin(1, toolu_|usage(input=721 output=113) finish(tool_calls, tool_use)", false },
+	{ "anthropic/anthropic-model-thinking-part-redacted-stream", NULL, "reasoning(, anthropic-claude-v1, {\"type\":\"reasoning.encrypted\",\"data\":\"|finish(stop, end_turn)", false },
+	{ "anthropic/anthropic-refusal-stream", NULL, "usage(input=18 output=5) finish(content_filter, refusal)", false },
+	{ "anthropic/anthropic-text-parts-ahead-of-built-in-tool-call-1-stream", NULL, "annotation({\"type\":\"url_citation\"|usage(input=12957 output=152 searches=1)", false },
+	{ "anthropic/anthropic-web-fetch-tool", NULL, "reasoning(|\"signature\":\"|usage(input=7262 output=171) finish(stop, end_turn)", false },
+	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-stream", NULL, "tool_args(0, {}) tool_end(0) usage(input=598 output=39 reasoning=53)", false },
+	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-1-stream", NULL, "usage(input=707 output=89) finish(stop, end_turn)", false },
+};
+
+#define RUN(op, cases) rig_run(mg_plugin_entry(), op, cases, sizeof(cases) / sizeof((cases)[0]))
+
+int main(void)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
+		recorded_run(MG_CHAT, &recordings[i]);
+	bad |= RUN(MG_MODELS, models);
+	bad |= RUN(MG_CHAT, answers);
+	bad |= RUN(MG_CHAT, requests);
+	return bad;
+}
