@@ -85,8 +85,8 @@ static void conn_free(struct conn *c)
 static void turn_away(const struct door *d, int fd)
 {
 	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-		"Retry-After: 1\r\nConnection: close\r\nContent-Length: 64\r\n\r\n"
-		"{\"error\":{\"code\":503,\"message\":\"too many connections; retry\"}}\n ";
+		"Retry-After: 1\r\nConnection: close\r\nContent-Length: 63\r\n\r\n"
+		"{\"error\":{\"code\":503,\"message\":\"too many connections; retry\"}}\n";
 	char junk[4096];
 
 	if (!d->group->cert && recv(fd, junk, sizeof(junk), MSG_DONTWAIT) != 0)

@@ -235,6 +235,12 @@ static size_t header_size(struct MHD_Connection *mhd)
 	return info ? info->header_size : 0;
 }
 
+/* A NUL would end the target early: one blank on each side of it, and no more. */
+static bool whole_line(const struct guard_head *h)
+{
+	return (uintptr_t)h->method + strlen(h->method) + 1 + h->target.len + 1 == (uintptr_t)h->version;
+}
+
 static int check_whole(struct MHD_Connection *mhd, const struct guard_head *h, const struct walk *w, const char **why)
 {
 	size_t size = header_size(mhd);
@@ -244,7 +250,7 @@ static int check_whole(struct MHD_Connection *mhd, const struct guard_head *h, c
 	if (size > h->max_bytes)
 		return 431;
 	*why = "the request's head is malformed: lines must end with CR LF and must not be folded";
-	if (walkable() && (w->broken || w->end + 4 - (uintptr_t)h->method != size))
+	if (walkable() && (w->broken || w->end + 4 - (uintptr_t)h->method != size || !whole_line(h)))
 		return 400;
 	*why = "exactly one valid Host header is required";
 	if (!w->hosts && !old)
