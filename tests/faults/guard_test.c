@@ -103,6 +103,8 @@ static void say(int fd, const char *at, size_t len)
 	(void)!send(fd, at, len, MSG_NOSIGNAL);
 }
 
+#define SAY(fd, literal) say((fd), (literal), sizeof(literal) - 1)
+
 static unsigned count(const char *text, const char *what)
 {
 	unsigned n = 0;
@@ -215,7 +217,7 @@ static void envelope(void)
 	int fd = dial(port);
 
 	buf_init(&b, 1 << 16);
-	say(fd, "GET /a//b HTTP/1.1\r\n" H "\r\n", 31);
+	SAY(fd, "GET /a//b HTTP/1.1\r\n" H "\r\n");
 	drink(fd, &b, 1000);
 	close(fd);
 	ok(strstr(b.at, "\r\n\r\n{\"error\":{\"code\":400,\"message\":\"") && strstr(b.at, "Connection: close") &&
@@ -355,17 +357,17 @@ static void expectation(void)
 	int fd = dial(port);
 
 	buf_init(&b, 1 << 16);
-	say(fd, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n", 71);
+	SAY(fd, "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
 	drink(fd, &b, 100);
 	ok(!strncmp(b.at, "HTTP/1.1 100", 12), "100-continue is answered");
-	say(fd, "abc", 3);
+	SAY(fd, "abc");
 	buf_reset(&b);
 	drink(fd, &b, 200);
 	ok(!strncmp(b.at, "HTTP/1.1 200", 12), "... and then the body");
 	close(fd);
 	buf_reset(&b);
 	fd = dial(port);
-	say(fd, "POST /small HTTP/1.1\r\n" H "Content-Length: 3000\r\nExpect: 100-continue\r\n\r\n", 79);
+	SAY(fd, "POST /small HTTP/1.1\r\n" H "Content-Length: 3000\r\nExpect: 100-continue\r\n\r\n");
 	drink(fd, &b, 300);
 	ok(!strncmp(b.at, "HTTP/1.1 413", 12), "a refusal comes instead of 100 (R11)");
 	close(fd);
@@ -380,9 +382,9 @@ static void chunked_too_large(void)
 	int fd = dial(port);
 
 	buf_init(&b, 1 << 16);
-	say(fd, "POST /small HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n800\r\n", 66);
+	SAY(fd, "POST /small HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n800\r\n");
 	say(fd, zeros, sizeof(zeros));
-	say(fd, "\r\n0\r\n\r\n" CANARY, 7 + sizeof(CANARY) - 1);
+	SAY(fd, "\r\n0\r\n\r\n" CANARY);
 	ok(drink(fd, &b, 1000) && !strncmp(b.at, "HTTP/1.1 413", 12) && atomic_load(&canaries) == before,
 		"a chunked body is counted: 413 and the end (R7)");
 	close(fd);
@@ -433,7 +435,7 @@ static void stalled_reader(void)
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	connect(fd, (struct sockaddr *)&a, sizeof(a));
-	say(fd, "GET /endless HTTP/1.1\r\n" H "\r\n", 35);
+	SAY(fd, "GET /endless HTTP/1.1\r\n" H "\r\n");
 	while (atomic_load(&ended) == before && clock_ms() - from < 5000)
 		usleep(10000);
 	ok(atomic_load(&ended) == before + 1 && clock_ms() - from > 400, "R19 a reader that stands still is cut");
