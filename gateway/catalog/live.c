@@ -17,6 +17,10 @@ enum { OK, ERROR, LIMITED, PROMPT, CACHED, COUNTERS };
 enum { TTFT, LATENCY, TPUT, HISTOGRAMS };
 
 struct span { _Atomic uint64_t number; _Atomic uint64_t count[COUNTERS]; _Atomic uint32_t bin[HISTOGRAMS][BINS]; };
+/* Adding up the rings costs microseconds, and routing reads every candidate: so it is done twice a second. */
+enum { SUM_MS = 500 };
+enum { S_ERRORS, S_LIMITED, S_CACHED, S_SAMPLES, S_UPTIME, S_PCTS, SUMS = S_PCTS + 4 * 3 };
+
 struct minute { _Atomic uint64_t number; _Atomic uint32_t count[2]; };
 
 struct live {
@@ -26,6 +30,8 @@ struct live {
 	_Atomic uint64_t open_until, probe_at;		/* 0: closed; nobody probes */
 	_Atomic unsigned openings;			/* in a row */
 	_Atomic uint64_t recent;			/* number << 32 | attempts << 16 | failures */
+	_Atomic uint64_t summed_at;			/* monotonic ms + 1; 0: never */
+	_Atomic double sums[SUMS];			/* what the rings said then */
 	struct span spans[SPANS];
 	struct minute minutes[MINUTES];
 };
@@ -321,10 +327,26 @@ static double share(uint64_t part, uint64_t all)
 	return !all ? 0 : part >= all ? 1 : (double)part / (double)all;
 }
 
-void live_read(const struct live *l, uint64_t now_ms, struct live_facts *out)
+static void keep_pcts(struct live *l, int h, struct live_pcts p)
 {
-	uint64_t n = now_ms / SPAN_MS + 1, outage = GET(l->outage_at), open = GET(l->open_until);
-	int64_t inflight = GET(l->inflight), cool = rest(GET(l->cooldown_until), now_ms);
+	_Atomic double *to = &l->sums[S_PCTS + 4 * h];
+
+	PUT(to[0], p.p50);
+	PUT(to[1], p.p75);
+	PUT(to[2], p.p90);
+	PUT(to[3], p.p99);
+}
+
+static struct live_pcts kept_pcts(const struct live *l, int h)
+{
+	const _Atomic double *at = &l->sums[S_PCTS + 4 * h];
+
+	return (struct live_pcts){ GET(at[0]), GET(at[1]), GET(at[2]), GET(at[3]) };
+}
+
+static void sum_up(struct live *l, uint64_t now_ms)
+{
+	uint64_t n = now_ms / SPAN_MS + 1;
 	struct sums sum;
 
 	memset(&sum, 0, sizeof(sum));
@@ -334,16 +356,43 @@ void live_read(const struct live *l, uint64_t now_ms, struct live_facts *out)
 		if (number != CLEARING && number && number <= n && number + SPANS > n)
 			add_span(&sum, &l->spans[i]);
 	}
+	PUT(l->sums[S_ERRORS], share(sum.count[ERROR], sum.count[OK] + sum.count[ERROR]));
+	PUT(l->sums[S_LIMITED], share(sum.count[LIMITED], sum.count[OK] + sum.count[ERROR] + sum.count[LIMITED]));
+	PUT(l->sums[S_CACHED], share(sum.count[CACHED], sum.count[PROMPT]));
+	PUT(l->sums[S_SAMPLES], (double)(sum.count[OK] + sum.count[ERROR]));
+	PUT(l->sums[S_UPTIME], uptime(l, now_ms));
+	for (int h = 0; h < HISTOGRAMS; h++)
+		keep_pcts(l, h, percentiles(&sum, h));
+}
+
+/* One thread adds up; the others take what is there, which is half a second old at most. */
+static void refresh(struct live *l, uint64_t now_ms)
+{
+	uint64_t was = GET(l->summed_at);
+
+	if (was && now_ms + 1 < was + SUM_MS)
+		return;
+	if (!was)	/* nothing is there yet: whoever needs it adds up */
+		sum_up(l, now_ms);
+	if (atomic_compare_exchange_strong_explicit(&l->summed_at, &was, now_ms + 1, memory_order_relaxed, memory_order_relaxed) && was)
+		sum_up(l, now_ms);
+}
+
+void live_read(const struct live *const_live, uint64_t now_ms, struct live_facts *out)
+{
+	struct live *l = (struct live *)const_live;	/* but for what it remembers of itself */
+	uint64_t outage = GET(l->outage_at), open = GET(l->open_until);
+	int64_t inflight = GET(l->inflight), cool = rest(GET(l->cooldown_until), now_ms);
+
+	refresh(l, now_ms);
 	*out = (struct live_facts){
 		.outage_ago_ms = !outage ? INT64_MAX : outage - 1 >= now_ms ? 0 : (int64_t)(now_ms - (outage - 1)),
 		.cooldown_ms = rest(open, now_ms) > cool ? rest(open, now_ms) : cool,
-		.error_rate = share(sum.count[ERROR], sum.count[OK] + sum.count[ERROR]),
-		.rate_429 = share(sum.count[LIMITED], sum.count[OK] + sum.count[ERROR] + sum.count[LIMITED]),
-		.cache_hit = share(sum.count[CACHED], sum.count[PROMPT]),
+		.error_rate = GET(l->sums[S_ERRORS]), .rate_429 = GET(l->sums[S_LIMITED]), .cache_hit = GET(l->sums[S_CACHED]),
 		.inflight = inflight > 0 ? (uint64_t)inflight : 0,
-		.samples = sum.count[OK] + sum.count[ERROR],
-		.ttft_ms = percentiles(&sum, TTFT), .latency_ms = percentiles(&sum, LATENCY), .tput_tps = percentiles(&sum, TPUT),
-		.uptime_30m = uptime(l, now_ms),
+		.samples = (uint64_t)GET(l->sums[S_SAMPLES]),
+		.ttft_ms = kept_pcts(l, TTFT), .latency_ms = kept_pcts(l, LATENCY), .tput_tps = kept_pcts(l, TPUT),
+		.uptime_30m = GET(l->sums[S_UPTIME]),
 		.breaker = !open ? 0 : now_ms < open ? 2 : 1,
 	};
 }
@@ -353,6 +402,7 @@ void live_reset(struct live *l)
 	close_breaker(l);
 	PUT(l->outage_at, 0);
 	PUT(l->cooldown_until, 0);
+	PUT(l->summed_at, 0);
 	for (int i = 0; i < SPANS; i++)
 		clear_span(&l->spans[i]);
 	for (int i = 0; i < MINUTES; i++)

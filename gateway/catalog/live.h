@@ -24,7 +24,8 @@ struct live *live_new(void);
 struct live *live_ref(struct live *l);
 void live_unref(struct live *l);
 
-/* now_ms: monotonic.  An attempt begins and ends exactly once. */
+/* now_ms: monotonic.  An attempt begins and ends exactly once.  Rates and percentiles
+ * are added up twice a second; in flight, cool-down, outage and breaker are exact. */
 void live_begin(struct live *l, uint64_t now_ms);
 struct live_outcome { bool ok, cancelled, counts; /* counts: false for a caller's mistake (400, a bad own key) */
 	enum mg_error kind; uint32_t retry_after_ms; /* input_tokens: the whole prompt, cached ones included */

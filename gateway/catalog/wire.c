@@ -1,0 +1,451 @@
+/* Models, endpoints and providers in the shapes of the public API (C1 to C7). */
+#include <math.h>
+#include "base/json.h"
+#include "base/money.h"
+#include "catalog/live.h"
+#include "catalog/wire.h"
+
+static void put_json(struct mg_writer *w, const char *name, json_t *v)
+{
+	char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	if (text)
+		json_put_raw(w, name, (struct mg_str){ text, strlen(text) });
+	else
+		json_put_null(w, name);
+	free(text);
+}
+
+static void put_limit(struct mg_writer *w, const char *name, uint64_t n)
+{
+	if (n)
+		json_put_int(w, name, (int64_t)n);
+	else
+		json_put_null(w, name);
+}
+
+/* ---- prices */
+
+static const struct { const char *name; enum rate rate; int parent; } prices[] = {
+	{ "prompt", RATE_PROMPT, -1 }, { "completion", RATE_COMPLETION, -1 }, { "request", RATE_REQUEST, -1 }, { "image", RATE_IMAGE, -1 },
+	{ "web_search", RATE_SEARCH, -1 }, { "internal_reasoning", RATE_REASONING, RATE_COMPLETION },
+	{ "input_cache_read", RATE_CACHE_READ, RATE_PROMPT }, { "input_cache_write", RATE_CACHE_WRITE, RATE_PROMPT },
+	{ "input_cache_write_1h", RATE_CACHE_WRITE_1H, RATE_CACHE_WRITE }, { "image_token", RATE_IMAGE_TOKENS, RATE_PROMPT },
+	{ "audio", RATE_AUDIO_IN, RATE_PROMPT }, { "audio_output", RATE_AUDIO_OUT, RATE_COMPLETION },
+	{ "input_audio_cache", RATE_AUDIO_CACHE, RATE_CACHE_READ },
+};
+
+static void put_rate(struct mg_writer *w, const char *name, int64_t pusd)
+{
+	struct buf text;
+
+	buf_init(&text, 64);
+	money_text(&text, pusd, 12);
+	json_put(w, name, buf_view(&text));
+	buf_release(&text);
+}
+
+static int clock_number(int minute)
+{
+	return minute / 60 * 100 + minute % 60;
+}
+
+static void put_overrides(struct mg_writer *w, const struct endpoint *e)
+{
+	if (!e->n_overrides)
+		return;
+	json_open(w, "overrides", '[');
+	for (size_t i = 0; i < e->n_overrides; i++) {
+		const struct rate_override *o = &e->overrides[i];
+
+		json_open(w, NULL, '{');
+		if (o->min_prompt_tokens)	/* theirs is "strictly more than" */
+			json_put_int(w, "min_prompt_tokens", (int64_t)o->min_prompt_tokens - 1);
+		if (o->utc_start >= 0) {
+			json_put_int(w, "utc_start", clock_number(o->utc_start));
+			json_put_int(w, "utc_end", clock_number(o->utc_end));
+		}
+		for (size_t k = 0; k < sizeof(prices) / sizeof(prices[0]); k++)
+			if (o->given & (1u << prices[k].rate))
+				put_rate(w, prices[k].name, o->rates.pusd[prices[k].rate]);
+		json_close(w);
+	}
+	json_close(w);
+}
+
+/* What only inherits is left out; "-1" where no price is known. */
+static void put_pricing(struct mg_writer *w, const struct endpoint *e)
+{
+	json_open(w, "pricing", '{');
+	for (size_t k = 0; k < sizeof(prices) / sizeof(prices[0]); k++) {
+		int64_t rate = e->rates.pusd[prices[k].rate];
+
+		if (!e->priced && k < 2)
+			json_put_text(w, prices[k].name, "-1");
+		else if (prices[k].parent < 0 || rate != e->rates.pusd[prices[k].parent])
+			put_rate(w, prices[k].name, rate);
+	}
+	json_put_int(w, "discount", 0);
+	put_overrides(w, e);
+	json_close(w);
+}
+
+/* ---- models */
+
+static void put_modalities(struct mg_writer *w, const struct model *m, const char *name, const char *side, struct buf *joined)
+{
+	json_t *list = json_object_get(json_object_get(m->row, "modalities"), side), *v;
+	size_t i;
+
+	json_open(w, name, '[');
+	json_array_foreach(list, i, v) {
+		json_put_text(w, NULL, json_string_value(v));
+		buf_print(joined, "%s%s", i ? "+" : "", json_string_value(v));
+	}
+	if (!json_array_size(list)) {
+		json_put_text(w, NULL, "text");
+		buf_text(joined, "text");
+	}
+	json_close(w);
+}
+
+static void put_architecture(struct mg_writer *w, const struct model *m)
+{
+	const char *tokenizer = json_string_value(json_object_get(m->row, "tokenizer"));
+	struct buf joined;
+
+	buf_init(&joined, 1024);
+	json_open(w, "architecture", '{');
+	put_modalities(w, m, "input_modalities", "input", &joined);
+	buf_text(&joined, "->");
+	put_modalities(w, m, "output_modalities", "output", &joined);
+	json_put(w, "modality", buf_view(&joined));
+	json_put_text(w, "tokenizer", tokenizer ? tokenizer : "Other");
+	json_put_text(w, "instruct_type", json_string_value(json_object_get(m->row, "instruct_type")));
+	json_close(w);
+	buf_release(&joined);
+}
+
+static bool said_before(const struct model *m, size_t endpoint, const char *param)
+{
+	struct mg_str word = { param, strlen(param) };
+	json_t *v;
+	size_t i;
+
+	for (size_t k = 0; k < endpoint; k++)
+		json_array_foreach(m->endpoints[k]->params, i, v)
+			if (mg_is(word, json_string_value(v)))
+				return true;
+	return false;
+}
+
+static void put_params(struct mg_writer *w, const struct model *m)
+{
+	json_t *v;
+	size_t i;
+
+	json_open(w, "supported_parameters", '[');
+	for (size_t k = 0; k < m->n_endpoints; k++)
+		json_array_foreach(m->endpoints[k]->params, i, v)
+			if (!said_before(m, k, json_string_value(v)))
+				json_put_text(w, NULL, json_string_value(v));
+	json_close(w);
+}
+
+static void put_details(struct mg_writer *w, const struct model *m)
+{
+	static const char *const nullable[] = { "default_parameters", "supported_voices", "expiration_date", "knowledge_cutoff", "hugging_face_id" };
+	struct buf path;
+
+	for (size_t i = 0; i < sizeof(nullable) / sizeof(nullable[0]); i++)
+		put_json(w, nullable[i], json_object_get(m->row, nullable[i]));
+	if (json_object_get(m->row, "reasoning"))
+		put_json(w, "reasoning", json_object_get(m->row, "reasoning"));
+	buf_init(&path, 1024);
+	buf_print(&path, "/api/v1/models/%s/endpoints", m->slug);
+	json_open(w, "links", '{');
+	json_put(w, "details", buf_view(&path));
+	json_close(w);
+	buf_release(&path);
+}
+
+static void put_model(struct mg_writer *w, const char *name, const struct model *m)
+{
+	const struct endpoint *e = model_front(m);
+
+	json_open(w, name, '{');
+	json_put_text(w, "id", m->slug);
+	json_put_text(w, "canonical_slug", m->canonical);
+	json_put_text(w, "name", m->name);
+	json_put_int(w, "created", m->created);
+	json_put_text(w, "description", m->description);
+	put_limit(w, "context_length", m->context_length);
+	put_architecture(w, m);
+	put_pricing(w, e);
+	json_open(w, "top_provider", '{');
+	put_limit(w, "context_length", e->context_length);
+	put_limit(w, "max_completion_tokens", e->max_output);
+	json_put_bool(w, "is_moderated", json_is_true(json_object_get(m->row, "moderated")));
+	json_close(w);
+	json_put_null(w, "per_request_limits");
+	put_params(w, m);
+	put_details(w, m);
+	json_close(w);
+}
+
+/* ---- the list.  Rows without data sort last; equal ones keep the catalogue's order. */
+
+struct order { struct mg_str by; uint64_t mono_ms; };
+
+static double key(const struct model *m, const struct order *o)
+{
+	struct live_facts f;
+	double best = INFINITY;
+
+	if (mg_is(o->by, "newest"))
+		return m->created ? -(double)m->created : INFINITY;
+	if (mg_is(o->by, "context-high-to-low"))
+		return -(double)m->context_length;
+	if (mg_is(o->by, "pricing-low-to-high") || mg_is(o->by, "pricing-high-to-low")) {
+		const struct endpoint *e = model_front(m);
+		double usd = (double)e->rates.pusd[RATE_PROMPT] + (double)e->rates.pusd[RATE_COMPLETION];
+
+		return !e->priced ? INFINITY : mg_is(o->by, "pricing-low-to-high") ? usd : -usd;
+	}
+	for (size_t i = 0; i < m->n_endpoints; i++) {
+		live_read(m->endpoints[i]->live, o->mono_ms, &f);
+		if (mg_is(o->by, "latency-low-to-high") && f.ttft_ms.p50 > 0 && f.ttft_ms.p50 < best)
+			best = f.ttft_ms.p50;
+		if (mg_is(o->by, "throughput-high-to-low") && f.tput_tps.p50 > 0 && -f.tput_tps.p50 < best)
+			best = -f.tput_tps.p50;
+	}
+	return best;
+}
+
+struct row { const struct model *m; double key; };
+
+static int compare(const void *pa, const void *pb)
+{
+	const struct row *a = pa, *b = pb;
+
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	return a->m < b->m ? -1 : a->m > b->m;	/* models lie in one array */
+}
+
+static size_t select_models(struct row *rows, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
+{
+	struct order o = { q->sort, mono_ms };
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_models; i++)
+		if (model_matches(&c->models[i], q, now_ms))
+			rows[n++] = (struct row){ &c->models[i], q->sort.len ? key(&c->models[i], &o) : 0 };
+	qsort(rows, n, sizeof(*rows), compare);
+	return n;
+}
+
+static void put_links(struct mg_writer *w, const struct model_query *q, size_t total)
+{
+	struct buf next;
+
+	buf_init(&next, 8192);
+	json_open(w, "links", '{');
+	if (q->limit && q->offset + q->limit < total) {
+		buf_print(&next, "/api/v1/models?offset=%llu&limit=%llu", (unsigned long long)(q->offset + q->limit),
+			(unsigned long long)q->limit);
+		if (q->rest)
+			buf_str(&next, buf_view(q->rest));
+		json_put(w, "next", buf_view(&next));
+	} else {
+		json_put_null(w, "next");
+	}
+	json_close(w);
+	buf_release(&next);
+}
+
+void wire_models(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
+{
+	struct row *rows = calloc(c->n_models + 1, sizeof(*rows));
+	size_t n = rows ? select_models(rows, c, q, now_ms, mono_ms) : 0, from, to;
+	struct mg_writer w;
+
+	from = q->offset < n ? (size_t)q->offset : n;
+	to = q->limit && q->limit < n - from ? from + (size_t)q->limit : n;
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	json_open(&w, "data", '[');
+	for (size_t i = from; i < to; i++)
+		put_model(&w, NULL, rows[i].m);
+	json_close(&w);
+	json_put_int(&w, "total_count", (int64_t)n);
+	put_links(&w, q, n);
+	json_close(&w);
+	free(rows);
+}
+
+void wire_count(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_models; i++)
+		n += model_matches(&c->models[i], q, now_ms);
+	buf_print(out, "{\"data\":{\"count\":%zu}}", n);
+}
+
+static const struct model *named(const struct catalog *c, struct mg_str slug)
+{
+	const char *colon = slug.len ? memchr(slug.at, ':', slug.len) : NULL;
+	const struct model *m = catalog_model(c, slug);
+
+	if (!m && colon)
+		m = catalog_model(c, (struct mg_str){ slug.at, (size_t)(colon - slug.at) });
+	return m && !model_hidden(m) ? m : NULL;
+}
+
+bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
+{
+	const struct model *m = named(c, slug);
+	struct mg_writer w;
+
+	if (!m)
+		return false;
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	put_model(&w, "data", m);
+	json_close(&w);
+	return true;
+}
+
+/* ---- endpoints */
+
+static void put_number(struct mg_writer *w, const char *name, double n)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%.4g", n);
+
+	json_put_raw(w, name, (struct mg_str){ text, (size_t)len });
+}
+
+static void put_pcts(struct mg_writer *w, const char *name, struct live_pcts p, bool show)
+{
+	if (!show || p.p50 <= 0) {
+		json_put_null(w, name);
+		return;
+	}
+	json_open(w, name, '{');
+	put_number(w, "p50", p.p50);
+	put_number(w, "p75", p.p75);
+	put_number(w, "p90", p.p90);
+	put_number(w, "p99", p.p99);
+	json_close(w);
+}
+
+static void put_health(struct mg_writer *w, const struct endpoint *e, bool live, uint64_t mono_ms)
+{
+	struct live_facts f;
+
+	live_read(e->live, mono_ms, &f);
+	json_put_int(w, "status", f.breaker == 2 ? -2 : f.breaker == 1 ? -1 : 0);
+	if (f.samples) {
+		put_number(w, "uptime_last_5m", 100 * (1 - f.error_rate));
+		put_number(w, "uptime_last_30m", 100 * f.uptime_30m);
+	} else {
+		json_put_null(w, "uptime_last_5m");
+		json_put_null(w, "uptime_last_30m");
+	}
+	json_put_null(w, "uptime_last_1d");
+	put_pcts(w, "latency_last_30m", f.ttft_ms, live);
+	put_pcts(w, "throughput_last_30m", f.tput_tps, live);
+}
+
+static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool live, uint64_t mono_ms)
+{
+	struct buf name;
+
+	buf_init(&name, 1024);
+	buf_print(&name, "%s | %s", e->provider->name, e->model->canonical);
+	json_open(w, NULL, '{');
+	json_put(w, "name", buf_view(&name));
+	json_put_text(w, "model_id", e->model->slug);
+	json_put_text(w, "model_name", e->model->name);
+	json_put_text(w, "provider_name", e->provider->name);
+	json_put_text(w, "tag", e->tag);
+	json_put_int(w, "context_length", (int64_t)(e->context_length ? e->context_length : e->model->context_length));
+	put_limit(w, "max_completion_tokens", e->max_output);
+	json_put_null(w, "max_prompt_tokens");
+	json_put_text(w, "quantization", e->quantization);
+	put_pricing(w, e);
+	if (e->params)
+		put_json(w, "supported_parameters", e->params);
+	else
+		json_put_raw(w, "supported_parameters", MG_STR("[]"));
+	json_put_bool(w, "supports_implicit_caching", e->rates.pusd[RATE_CACHE_READ] < e->rates.pusd[RATE_PROMPT]);
+	json_put_bool(w, "supports_voice_cloning", false);
+	put_health(w, e, live, mono_ms);
+	json_close(w);
+	buf_release(&name);
+}
+
+bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms)
+{
+	const struct model *m = named(c, slug);
+	struct mg_writer w;
+
+	if (!m)
+		return false;
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	json_open(&w, "data", '{');
+	json_put_text(&w, "id", m->slug);
+	json_put_text(&w, "name", m->name);
+	json_put_int(&w, "created", m->created);
+	json_put_text(&w, "description", m->description);
+	put_architecture(&w, m);
+	json_open(&w, "endpoints", '[');
+	for (size_t i = 0; i < m->n_endpoints; i++)
+		if (!m->endpoints[i]->private)
+			put_endpoint(&w, m->endpoints[i], live, mono_ms);
+	json_close(&w);
+	json_close(&w);
+	json_close(&w);
+	return true;
+}
+
+void wire_zdr(struct buf *out, const struct catalog *c, bool live, uint64_t mono_ms)
+{
+	struct mg_writer w;
+
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	json_open(&w, "data", '[');
+	for (size_t i = 0; i < c->n_endpoints; i++)
+		if (c->endpoints[i].provider->data.known && c->endpoints[i].provider->data.zdr && !c->endpoints[i].private)
+			put_endpoint(&w, &c->endpoints[i], live, mono_ms);
+	json_close(&w);
+	json_close(&w);
+}
+
+void wire_providers(struct buf *out, const struct catalog *c)
+{
+	struct mg_writer w;
+
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	json_open(&w, "data", '[');
+	for (size_t i = 0; i < c->n_providers; i++) {
+		const struct provider *p = &c->providers[i];
+
+		json_open(&w, NULL, '{');
+		json_put_text(&w, "name", p->name);
+		json_put_text(&w, "slug", p->slug);
+		json_put_text(&w, "privacy_policy_url", p->privacy_url);
+		json_put_text(&w, "terms_of_service_url", p->terms_url);
+		json_put_text(&w, "status_page_url", p->status_url);
+		json_put_text(&w, "headquarters", p->headquarters);
+		json_put_null(&w, "datacenters");
+		json_close(&w);
+	}
+	json_close(&w);
+	json_close(&w);
+}

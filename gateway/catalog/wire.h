@@ -1,0 +1,45 @@
+/*
+ * wire.h - the catalogue as clients read it: GET /models and what belongs to
+ * it.  Prices are exact decimal strings, USD per token or unit.
+ */
+#ifndef CATALOG_WIRE_H
+#define CATALOG_WIRE_H
+
+#include "catalog/catalog.h"
+
+/* Strings are borrowed until the answer is written; "" or absent: not asked for. */
+struct model_query {
+	struct mg_str output_modalities, input_modalities, supported_parameters, sort, q, arch, authors, providers, region, category;
+	uint64_t offset, limit, context;	/* limit 0: all */
+	int64_t min_price, max_price, min_output_price, max_output_price;	/* pUSD per token; -1: any */
+	int64_t min_age_days, max_age_days;	/* -1: any */
+	int distillable;			/* -1: any */
+	bool zdr;
+	struct buf *rest;			/* what links.next repeats */
+};
+/* rest: kept by the caller, empty. */
+void model_query_init(struct model_query *q, struct buf *rest);
+/* One parameter of the query, decoded.  What is unknown is passed over; MG_EINVAL names the parameter. */
+int model_query_set(struct model_query *q, struct mg_str name, struct mg_str value, struct err *err);
+
+/* {"data":[...],"total_count":n,"links":{...}}; now_ms: Unix time; mono_ms: for what live health sorts. */
+void wire_models(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms);
+void wire_count(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms);
+/* False: there is no such model.  The slug may carry a variant. */
+bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug);
+/* live: the caller has credentials and sees latency and throughput. */
+bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms);
+void wire_zdr(struct buf *out, const struct catalog *c, bool live, uint64_t mono_ms);
+void wire_providers(struct buf *out, const struct catalog *c);
+
+/* wire_filter.c */
+bool model_matches(const struct model *m, const struct model_query *q, int64_t now_ms);
+/* The endpoint whose price and limits stand for the model: the cheapest of the default tier; never NULL. */
+const struct endpoint *model_front(const struct model *m);
+bool model_hidden(const struct model *m);	/* only private endpoints */
+/* Modalities of one side; text where not said. */
+bool model_takes(const struct model *m, const char *side, struct mg_str word);
+/* A parameter that some endpoint supports. */
+bool model_supports(const struct model *m, struct mg_str param);
+
+#endif
