@@ -11,9 +11,9 @@
 #include "policy/policy.h"
 
 /* provider: the display name; status 0: no HTTP answer came. */
-struct attempt_record { const char *provider, *model; int status; };
+struct router_attempt { const char *provider, *model; int status; };
 struct metadata {
-	const struct attempt_record *attempts; size_t n_attempts;
+	const struct router_attempt *attempts; size_t n_attempts;
 	const struct endpoint *selected;	/* NULL: none, as in every error */
 	const char *region;			/* of the gateway; NULL: not said */
 	bool is_byok;

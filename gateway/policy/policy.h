@@ -74,7 +74,8 @@ struct decision {
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	uint64_t lua_us; long fuel;
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
-	bool alias, resolved;		/* a model was named by an alias; a policy chose the models */
+	unsigned errors;		/* hooks that failed */
+	bool alias, resolved, keep_said;		/* a model was named by an alias; a policy chose the models */
 	uint64_t stamp;			/* of this decision, for the states' caches; decision_init() */
 };
 void decision_init(struct decision *d, struct pool *pool);

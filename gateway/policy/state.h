@@ -43,7 +43,7 @@ struct entry {
 enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_REQ };
 struct proxy { enum sight kind; const struct endpoint *endpoint; unsigned mark; uint64_t route; };
 
-struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts; bool fresh; };
+struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts; };
 
 struct shared;
 
@@ -94,6 +94,7 @@ void library_open(lua_State *L, int names);	/* base, math, table, string, set, g
 void ranking_open(lua_State *L, int names);
 void billing_open(lua_State *L, int names);
 void shared_open(lua_State *L, int names);
+void loader_open(lua_State *L, int names);
 void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
 const char *kind_name(lua_State *L, int i);	/* what type() says */
 
@@ -102,18 +103,31 @@ void objects_open(struct policy_state *s);
 void req_push(struct policy_state *s, struct decision *d);
 void endpoint_push(struct policy_state *s, const struct endpoint *e, const struct live_facts *live);
 void endpoints_reset(struct policy_state *s, const struct catalog *c);
+void types_say(void (*say)(void *arg, const char *line), void *arg);
 void usage_push(lua_State *L, const struct mg_usage *u, bool estimated);
 extern const char *const error_kinds[];	/* by enum mg_error */
 enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
 
-/* ---- bundle.c */
+/* ---- bundle.c: files; loader.c: what they declare */
 int chain_build(struct policy_state *s, struct err *err);
 /* Loads a policy with the parameters at index with (0: none) and leaves decl and my; -1 and s->error. */
 int policy_load(struct policy_state *s, const char *name, int with);
 void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
-const char *answer_for(struct policy_state *s, const char *reason, struct denial *no);
+const char *answer_for(struct policy_state *s, const char *reason);
 
-/* ---- hooks.c */
+/* ---- state.c */
+void hook_begin(struct policy_state *s, struct decision *d);	/* the request's facts and chain are current from here on */
+/* Pushes the function of e; after its arguments, hook_call(). */
+void hook_push(struct policy_state *s, const struct entry *e, enum hook h);
+int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results);
+void hook_failed(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, const char *what);
+void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* for each active entry that has the hook */
+#define EACH_ENTRY(s, h, e) \
+	for (size_t at_##e = 0; at_##e < (s)->n_chain[h]; at_##e++) \
+		for (struct entry *e = &(s)->entries[(s)->chain[h][at_##e]]; e && e->active; e = NULL)
+
+/* ---- billing.c */
 /* Reads the bill at index i of the stack; -1: nonsense. */
 int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);
 int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
@@ -125,12 +139,13 @@ void shared_free(struct shared *sh);
 struct shared *shared_process(void);
 void sticky_put(struct shared *sh, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
-/* ---- resolving.c: what resolve, plan, shape and retain answer, read from the stack */
+/* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */
 int prefs_tighten(lua_State *L, int i, struct decision *d);
 int words_read(lua_State *L, int i, struct pool *p, struct words *out);
 int plan_read(lua_State *L, int i, struct decision *d);
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
 int keep_read(lua_State *L, int i, struct keep *out);
-int denial_read(lua_State *L, int i, struct denial *out);
+int denial_read(lua_State *L, int i, struct denial *out);	/* 0 only for a deny{} */
+int action_read(lua_State *L, int i, struct pool *p, struct action *out);
 
 #endif

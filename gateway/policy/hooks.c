@@ -1,0 +1,410 @@
+/*
+ * The hooks but for routing: each asks the chain, reads the answers, and knows
+ * what a failure means.
+ */
+#include "base/log.h"
+#include "policy/state.h"
+
+bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
+{
+	bool admitted = true;
+
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_ADMIT, e) {
+		struct denial said = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
+		bool ok = false;
+
+		hook_push(s, e, HOOK_ADMIT);
+		req_push(s, d);
+		if (hook_call(s, d, e, HOOK_ADMIT, 1, 1)) {
+			ok = e->open;
+		} else {
+			ok = lua_isboolean(s->L, -1) && lua_toboolean(s->L, -1);
+			if (!ok && denial_read(s->L, lua_gettop(s->L), &said)) {
+				hook_failed(s, d, e, HOOK_ADMIT, "admit must return true or deny{}");
+				ok = e->open;
+			}
+			lua_pop(s->L, 1);
+		}
+		if (ok)
+			continue;
+		hook_note(d, HOOK_ADMIT, e, "%s%d %s: %s", e->shadow ? "shadow: " : "", said.status, said.code, said.message);
+		if (e->shadow || !admitted)
+			continue;	/* the first denial is the answer; all are noted */
+		admitted = false;
+		snprintf(said.by, sizeof(said.by), "%s", e->at[HOOK_ADMIT]);
+		*no = said;
+	}
+	return admitted;
+}
+
+void policy_retain(struct policy_state *s, struct decision *d)
+{
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_RETAIN, e) {
+		struct keep said = { .store = KEEP_NONE, .ttl_s = d->keep.ttl_s, .cache = false };
+
+		if (e->shadow)
+			continue;
+		hook_push(s, e, HOOK_RETAIN);
+		req_push(s, d);
+		if (hook_call(s, d, e, HOOK_RETAIN, 1, 1)) {
+			said = (struct keep){ 0 };
+		} else {
+			if (keep_read(s->L, lua_gettop(s->L), &said)) {
+				hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache}");
+				said = (struct keep){ 0 };
+			}
+			lua_pop(s->L, 1);
+		}
+		/* The first word takes the place of the default; after it, the strictest. */
+		if (!d->keep_said)
+			d->keep = said;
+		if (said.store < d->keep.store)
+			d->keep.store = said.store;
+		if (said.ttl_s < d->keep.ttl_s)
+			d->keep.ttl_s = said.ttl_s;
+		d->keep.cache &= said.cache;
+		d->keep_said = true;
+	}
+}
+
+/* ---- resolve */
+
+static int models_take(struct policy_state *s, struct decision *d, int at)
+{
+	struct words models = d->facts.models;
+	int rc = 0;
+
+	if (lua_getfield(s->L, at, "models") != LUA_TNIL)
+		rc = words_read(s->L, lua_gettop(s->L), d->pool, &models) || !models.n ? -1 : 0;
+	lua_pop(s->L, 1);
+	if (!rc && models.at != d->facts.models.at) {
+		d->facts.models = models;
+		d->resolved = true;
+	}
+	return rc;
+}
+
+static const char *text_of(struct policy_state *s, struct decision *d, int at, const char *name)
+{
+	const char *out = NULL;
+
+	if (lua_getfield(s->L, at, name) == LUA_TSTRING)
+		out = pool_dup(d->pool, (struct mg_str){ lua_tostring(s->L, -1), lua_rawlen(s->L, -1) }).at;
+	lua_pop(s->L, 1);
+	return out;
+}
+
+static int resolution_take(struct policy_state *s, struct decision *d, const struct entry *e, int at)
+{
+	struct facts before = d->facts;
+	bool resolved = d->resolved;
+	const char *note, *strategy;
+	int rc = models_take(s, d, at);
+
+	if (!rc && lua_getfield(s->L, at, "prefs") != LUA_TNIL)
+		rc = prefs_tighten(s->L, lua_gettop(s->L), d);
+	lua_settop(s->L, at);
+	if (rc) {
+		d->facts = before;
+		d->resolved = resolved;
+		return -1;
+	}
+	note = text_of(s, d, at, "note");
+	strategy = text_of(s, d, at, "strategy");
+	if (strategy)
+		d->strategy = strategy;
+	hook_note(d, HOOK_RESOLVE, e, "%s", note ? note : "changed");
+	d->stamp++;	/* what req shows is old now */
+	return 0;
+}
+
+bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *no)
+{
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_RESOLVE, e) {
+		int at;
+
+		if (e->shadow)
+			continue;
+		hook_push(s, e, HOOK_RESOLVE);
+		req_push(s, d);
+		if (hook_call(s, d, e, HOOK_RESOLVE, 1, 1))
+			continue;
+		at = lua_gettop(s->L);
+		if (!lua_isnil(s->L, at) && !denial_read(s->L, at, no)) {
+			snprintf(no->by, sizeof(no->by), "%s", e->at[HOOK_RESOLVE]);
+			hook_note(d, HOOK_RESOLVE, e, "%d %s: %s", no->status, no->code, no->message);
+			lua_settop(s->L, at - 1);
+			return false;
+		}
+		if (!lua_isnil(s->L, at) && (!table_at(s->L, at) || resolution_take(s, d, e, at)))
+			hook_failed(s, d, e, HOOK_RESOLVE, "resolve must return nil, {models, prefs, strategy, note} or deny{}");
+		lua_settop(s->L, at - 1);
+	}
+	return true;
+}
+
+/* ---- plan, shape, on_error */
+
+static void list_push(struct policy_state *s, struct candidate *const *list, size_t n)
+{
+	lua_createtable(s->L, (int)n, 0);
+	for (size_t i = 0; i < n; i++) {
+		endpoint_push(s, list[i]->endpoint, &list[i]->live);
+		lua_rawseti(s->L, -2, (lua_Integer)i + 1);
+	}
+}
+
+void policy_plan(struct policy_state *s, struct decision *d)
+{
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_PLAN, e) {
+		if (e->shadow)
+			continue;
+		hook_push(s, e, HOOK_PLAN);
+		req_push(s, d);
+		list_push(s, d->order, d->n_order);
+		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
+			continue;
+		if (!lua_isnil(s->L, -1) && plan_read(s->L, lua_gettop(s->L), d))
+			hook_failed(s, d, e, HOOK_PLAN, "plan must return nil or a plan of whole numbers");
+		lua_pop(s->L, 1);
+	}
+}
+
+bool policy_shape(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, struct shape *out)
+{
+	bool ok = true;
+
+	*out = (struct shape){ .n = 0 };
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_SHAPE, e) {
+		if (e->shadow || !ok)
+			continue;
+		hook_push(s, e, HOOK_SHAPE);
+		req_push(s, d);
+		endpoint_push(s, endpoint, NULL);
+		if (hook_call(s, d, e, HOOK_SHAPE, 2, 1)) {
+			ok = false;	/* it may carry store=false */
+			continue;
+		}
+		if (!lua_isnil(s->L, -1) && shape_read(s->L, lua_gettop(s->L), d, out)) {
+			hook_failed(s, d, e, HOOK_SHAPE, "shape may set or drop parameters of its list only");
+			ok = false;
+		}
+		lua_pop(s->L, 1);
+	}
+	return ok;
+}
+
+static void integer_in(lua_State *L, const char *name, uint64_t n)
+{
+	lua_pushinteger(L, n < INT64_MAX ? (lua_Integer)n : INT64_MAX);
+	lua_setfield(L, -2, name);
+}
+
+static void failure_push(lua_State *L, const struct attempt_error *e)
+{
+	lua_createtable(L, 0, 12);
+	integer_in(L, "n", e->n);
+	integer_in(L, "tries_here", e->tries_here);
+	integer_in(L, "status", (uint64_t)(e->status > 0 ? e->status : 0));
+	integer_in(L, "retry_after_ms", e->retry_after_ms);
+	integer_in(L, "bytes_sent", e->bytes_sent);
+	integer_in(L, "elapsed_ms", e->elapsed_ms);
+	integer_in(L, "deadline_ms", e->deadline_ms ? e->deadline_ms : INT64_MAX);
+	lua_pushstring(L, error_kinds[(unsigned)e->kind < ERROR_KINDS ? e->kind : MG_E_UPSTREAM]);
+	lua_setfield(L, -2, "kind");
+	lua_pushstring(L, e->phase ? e->phase : "headers");
+	lua_setfield(L, -2, "phase");
+	lua_pushboolean(L, e->retryable);
+	lua_setfield(L, -2, "retryable");
+	proxy_push(L, SIGHT_PLAIN);
+}
+
+static void describe(struct decision *d, const struct entry *e, const struct attempt_error *err, const struct action *a)
+{
+	static const char *const names[] = { "next", "retry", "model", "stop" }, *const skips[] = { "", ", skip model", ", skip provider" };
+
+	hook_note(d, HOOK_ON_ERROR, e, "%s at %s -> %s%s", error_kinds[(unsigned)err->kind < ERROR_KINDS ? err->kind : MG_E_UPSTREAM],
+		err->endpoint ? err->endpoint->id : "?", names[a->what], skips[a->skip]);
+}
+
+/* First opinion wins.  Nobody's: the next endpoint, or the end. */
+void policy_on_error(struct policy_state *s, struct decision *d, const struct attempt_error *err,
+	struct candidate *const *rest, size_t n, struct action *out)
+{
+	bool said = false;
+
+	*out = (struct action){ .what = n ? ACT_NEXT : ACT_STOP };
+	hook_begin(s, d);
+	EACH_ENTRY(s, HOOK_ON_ERROR, e) {
+		struct action a = { 0 };
+
+		if (e->shadow || said)
+			continue;
+		hook_push(s, e, HOOK_ON_ERROR);
+		req_push(s, d);
+		failure_push(s->L, err);
+		list_push(s, rest, n);
+		if (hook_call(s, d, e, HOOK_ON_ERROR, 3, 1))
+			continue;
+		if (!lua_isnil(s->L, -1)) {
+			said = !action_read(s->L, lua_gettop(s->L), d->pool, &a);
+			if (!said)
+				hook_failed(s, d, e, HOOK_ON_ERROR, "on_error must return an action of act, or nil");
+		}
+		lua_pop(s->L, 1);
+		if (!said)
+			continue;
+		*out = a;
+		describe(d, e, err, &a);
+	}
+}
+
+/* ---- price and observe */
+
+static void bill_push(lua_State *L)
+{
+	lua_createtable(L, 0, 1);
+	lua_newtable(L);
+	lua_setfield(L, -2, "lines");
+}
+
+/* Lines are appended, and an earlier line may change its side alone. */
+static bool appended(const struct bill *before, const struct bill *after, size_t n_before, size_t n_after)
+{
+	if (n_after < n_before)
+		return false;
+	for (size_t i = 0, k = 0; i < before->n; i++, k++) {
+		/* What went to the customer's own account with the provider is not read back. */
+		while (k < after->n && (strcmp(before->lines[i].code, after->lines[k].code) || before->lines[i].pusd != after->lines[k].pusd))
+			k++;
+		if (k == after->n && after->n == n_after)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_lines(lua_State *L, int i)
+{
+	size_t n = 0;
+
+	if (lua_istable(L, i) && lua_getfield(L, i, "lines") == LUA_TTABLE)
+		n = lua_rawlen(L, -1);
+	lua_settop(L, i);
+	return n;
+}
+
+/* The bill is on top and stays there, whatever a policy returned. */
+static int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
+	const struct mg_usage *u, bool estimated, struct bill *bill)
+{
+	lua_State *L = s->L;
+	int at = lua_gettop(L);
+	size_t n = count_lines(L, at);
+	struct bill now;
+
+	hook_push(s, e, HOOK_PRICE);
+	req_push(s, d);
+	endpoint_push(s, endpoint, NULL);
+	usage_push(L, u, estimated);
+	lua_pushvalue(L, at);
+	if (hook_call(s, d, e, HOOK_PRICE, 4, 1))
+		return -1;
+	if (bill_read(L, at + 1, d, &now) || !appended(bill, &now, n, count_lines(L, at + 1))) {
+		hook_failed(s, d, e, HOOK_PRICE, "price must return the bill, with lines appended only");
+		return -1;
+	}
+	lua_replace(L, at);
+	*bill = now;
+	return 0;
+}
+
+int policy_price(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, const struct mg_usage *u, bool estimated, struct bill *bill)
+{
+	int top = lua_gettop(s->L), rc = 0;
+	bool asked = false;
+
+	*bill = (struct bill){ 0 };
+	if (!endpoint->priced)
+		return -1;
+	hook_begin(s, d);
+	bill_push(s->L);
+	EACH_ENTRY(s, HOOK_PRICE, e) {
+		if (e->shadow || rc)
+			continue;
+		asked = true;
+		rc = price_step(s, d, e, endpoint, u, estimated, bill);
+	}
+	lua_settop(s->L, top);
+	if (rc || !asked) {
+		list_price(endpoint, u, d->facts.now_ms, bill);
+		bill->needs_rating = rc != 0;
+	}
+	return 0;
+}
+
+static void outcome_push(struct policy_state *s, const struct outcome *o)
+{
+	lua_State *L = s->L;
+
+	lua_createtable(L, 0, 12);
+	integer_in(L, "status", (uint64_t)(o->status > 0 ? o->status : 0));
+	integer_in(L, "attempts", o->attempts);
+	integer_in(L, "ttft_ms", o->ttft_ms);
+	integer_in(L, "latency_ms", o->latency_ms);
+	lua_pushstring(L, o->kind ? o->kind : "");
+	lua_setfield(L, -2, "kind");
+	lua_pushboolean(L, o->hedged);
+	lua_setfield(L, -2, "hedged");
+	lua_pushboolean(L, o->sticky_hit);
+	lua_setfield(L, -2, "sticky_hit");
+	if (o->endpoint) {
+		endpoint_push(s, o->endpoint, NULL);
+		lua_setfield(L, -2, "endpoint");
+	}
+	if (o->usage) {
+		usage_push(L, o->usage, false);
+		lua_setfield(L, -2, "usage");
+	}
+	if (o->bill) {
+		lua_createtable(L, 0, 2);
+		lua_pushinteger(L, o->bill->cost_nusd);
+		lua_setfield(L, -2, "cost_nusd");
+		lua_pushinteger(L, o->bill->charge_nusd);
+		lua_setfield(L, -2, "charge_nusd");
+		lua_setfield(L, -2, "bill");
+	}
+	freeze(L);
+}
+
+/* Who answered is remembered for the next turn, where a plan asked for it. */
+static void remember(struct policy_state *s, const struct decision *d, const struct outcome *o)
+{
+	const struct mg_str id = d->facts.key.id, key = d->plan.sticky_key;
+	char full[700];
+	int n;
+
+	if (!key.at || !key.len || !o->endpoint || o->status < 200 || o->status > 299)
+		return;
+	n = snprintf(full, sizeof(full), "%.*s\n%.*s", (int)id.len, id.at ? id.at : "", (int)key.len, key.at);
+	if (n > 0 && (size_t)n < sizeof(full))
+		sticky_put(s->shared, full, (size_t)n, o->endpoint->id, d->plan.sticky_ttl_s);
+}
+
+void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o)
+{
+	hook_begin(s, d);
+	remember(s, d, o);
+	EACH_ENTRY(s, HOOK_OBSERVE, e) {
+		if (e->shadow)
+			continue;
+		hook_push(s, e, HOOK_OBSERVE);
+		req_push(s, d);
+		outcome_push(s, o);
+		hook_call(s, d, e, HOOK_OBSERVE, 2, 0);
+	}
+}

@@ -1,0 +1,775 @@
+/*
+ * What a policy can call.  Everything is linear in what it reads, and pays for
+ * it: a helper that could run long burns fuel before it does.
+ */
+#include <ctype.h>
+#include <lualib.h>
+#include <math.h>
+#include "policy/state.h"
+
+enum { STRING_MAX = 64 << 10, NOTE_MAX = 256 };
+
+/* ---- base */
+
+static int l_assert(lua_State *L)
+{
+	if (lua_toboolean(L, 1))
+		return lua_gettop(L);
+	luaL_checkany(L, 1);
+	lua_remove(L, 1);
+	lua_pushliteral(L, "assertion failed!");
+	lua_settop(L, 1);
+	return lua_error(L);
+}
+
+static int l_error(lua_State *L)
+{
+	int level = (int)luaL_optinteger(L, 2, 1);
+
+	lua_settop(L, 1);
+	if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
+		luaL_where(L, level);
+		lua_insert(L, 1);
+		lua_concat(L, 2);
+	}
+	return lua_error(L);
+}
+
+static int each_index(lua_State *L)
+{
+	lua_Integer i = luaL_checkinteger(L, 2) + 1;
+
+	lua_pushinteger(L, i);
+	return lua_geti(L, 1, i) == LUA_TNIL ? 1 : 2;
+}
+
+static int l_ipairs(lua_State *L)
+{
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	lua_pushcfunction(L, each_index);
+	lua_pushvalue(L, 1);
+	lua_pushinteger(L, 0);
+	return 3;
+}
+
+/* Numbers before strings, each in its order; other keys have none. */
+static bool key_before(lua_State *L, int a, int b)
+{
+	int ta = lua_type(L, a), tb = lua_type(L, b);
+
+	if (ta != tb)
+		return ta == LUA_TNUMBER || (ta != LUA_TSTRING && tb != LUA_TNUMBER && tb != LUA_TSTRING && ta < tb);
+	return (ta == LUA_TNUMBER || ta == LUA_TSTRING) && lua_compare(L, a, b, LUA_OPLT);
+}
+
+/* Merges the keys at [lo, mid) and [mid, hi) of table `at` through table `by`. */
+static void merge_keys(lua_State *L, int at, int by, lua_Integer lo, lua_Integer mid, lua_Integer hi)
+{
+	lua_Integer a = lo, b = mid;
+
+	for (lua_Integer i = lo; i < hi; i++) {
+		bool right = a >= mid;
+
+		if (!right && b < hi) {
+			lua_rawgeti(L, at, b);
+			lua_rawgeti(L, at, a);
+			right = key_before(L, -2, -1);
+			lua_pop(L, 2);
+		}
+		lua_rawgeti(L, at, right ? b++ : a++);
+		lua_rawseti(L, by, i);
+	}
+	for (lua_Integer i = lo; i < hi; i++) {
+		lua_rawgeti(L, by, i);
+		lua_rawseti(L, at, i);
+	}
+}
+
+/* Bottom-up, so that the C stack stays flat. */
+static void sort_keys(lua_State *L, int at, lua_Integer n)
+{
+	lua_createtable(L, (int)n, 0);
+	for (lua_Integer w = 1; w < n; w *= 2)
+		for (lua_Integer lo = 1; lo + w <= n; lo += 2 * w)
+			merge_keys(L, at, lua_gettop(L), lo, lo + w, lo + 2 * w <= n + 1 ? lo + 2 * w : n + 1);
+	lua_pop(L, 1);
+}
+
+static int each_pair(lua_State *L)
+{
+	lua_Integer i = lua_tointeger(L, lua_upvalueindex(3)) + 1;
+
+	lua_pushinteger(L, i);
+	lua_replace(L, lua_upvalueindex(3));
+	if (lua_rawgeti(L, lua_upvalueindex(1), i) == LUA_TNIL)
+		return 1;
+	lua_pushvalue(L, -1);
+	lua_rawget(L, lua_upvalueindex(2));
+	return 2;
+}
+
+/* In an order of its own: a table's differs between states (R66 of replay). */
+static int l_pairs(lua_State *L)
+{
+	lua_Integer n = 0;
+
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	if (proxy_at(L, 1)) {
+		luaL_getmetafield(L, 1, "__index");
+		lua_replace(L, 1);
+	}
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_pushnil(L);
+	while (lua_next(L, 1)) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, 2, ++n);
+		burn(L, 8);
+	}
+	if (n > 1)
+		sort_keys(L, 2, n);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, 1);
+	lua_pushinteger(L, 0);
+	lua_pushcclosure(L, each_pair, 3);
+	return 1;
+}
+
+static int l_type(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	lua_pushstring(L, kind_name(L, 1));
+	return 1;
+}
+
+/* No addresses: they differ from one run to the next. */
+static void plain_text(lua_State *L, int i)
+{
+	switch (lua_type(L, i)) {
+	case LUA_TNIL: case LUA_TBOOLEAN: case LUA_TNUMBER: case LUA_TSTRING:
+		luaL_tolstring(L, i, NULL);
+		break;
+	default:
+		lua_pushstring(L, kind_name(L, i));
+	}
+}
+
+static int l_tostring(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	plain_text(L, 1);
+	return 1;
+}
+
+static int l_select(lua_State *L)
+{
+	int n = lua_gettop(L);
+	lua_Integer i;
+
+	if (lua_type(L, 1) == LUA_TSTRING && *lua_tostring(L, 1) == '#') {
+		lua_pushinteger(L, n - 1);
+		return 1;
+	}
+	i = luaL_checkinteger(L, 1);
+	if (i < 0)
+		i = n + i;
+	luaL_argcheck(L, i >= 1, 1, "index out of range");
+	return i >= n ? 0 : n - (int)i;
+}
+
+static int l_tonumber(lua_State *L)
+{
+	const char *text;
+	size_t len;
+
+	if (lua_type(L, 1) == LUA_TNUMBER) {
+		lua_settop(L, 1);
+		return 1;
+	}
+	text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &len) : NULL;
+	if (!text || lua_stringtonumber(L, text) != len + 1)
+		lua_pushnil(L);
+	return 1;
+}
+
+static int l_policy(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	lua_pushvalue(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, "declared");
+	return 1;
+}
+
+static int l_deny(lua_State *L)
+{
+	lua_Integer status;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_getfield(L, 1, "status");
+	lua_getfield(L, 1, "code");
+	lua_getfield(L, 1, "message");
+	status = lua_tointeger(L, -3);
+	if (status < 400 || status > 599 || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+		return luaL_error(L, "deny{} needs status (400..599), code, message");
+	lua_settop(L, 1);
+	lua_pushboolean(L, 1);
+	lua_setfield(L, 1, "deny");
+	return 1;
+}
+
+/* ---- math: the library's own functions, without the random ones */
+
+static void pick(lua_State *L, int names, const char *group, lua_CFunction open, const char *const *want)
+{
+	lua_pushcfunction(L, open);
+	lua_call(L, 0, 1);
+	lua_newtable(L);
+	for (; *want; want++) {
+		lua_getfield(L, -2, *want);
+		lua_setfield(L, -2, *want);
+	}
+	proxy_push(L, SIGHT_PLAIN);
+	lua_setfield(L, names, group);
+	lua_pop(L, 1);
+}
+
+/* ---- table: the library's, behind a meter: one call may move a whole table */
+
+static int metered(lua_State *L)
+{
+	lua_CFunction f = lua_tocfunction(L, lua_upvalueindex(1));
+	lua_Integer weight = lua_tointeger(L, lua_upvalueindex(2));
+
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	burn(L, (size_t)luaL_len(L, 1) * (size_t)weight / 4 + 1);
+	return f(L);
+}
+
+static int l_unpack(lua_State *L)
+{
+	lua_Integer from = luaL_optinteger(L, 2, 1), to;
+
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	to = luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1));
+	if (from > to)
+		return 0;
+	if ((lua_Unsigned)to - (lua_Unsigned)from >= 200)
+		return luaL_error(L, "table.unpack: more than 200 values");
+	luaL_checkstack(L, 210, "table.unpack");
+	for (lua_Integer i = from; i < to; i++)
+		lua_geti(L, 1, i);
+	lua_geti(L, 1, to);
+	return (int)(to - from) + 1;
+}
+
+static void table_library(lua_State *L, int names)
+{
+	static const struct { const char *name; int weight; } want[] = {
+		{ "concat", 1 }, { "insert", 1 }, { "remove", 1 }, { "sort", 32 } };
+
+	lua_pushcfunction(L, luaopen_table);
+	lua_call(L, 0, 1);
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		lua_getfield(L, -2, want[i].name);
+		lua_pushinteger(L, want[i].weight);
+		lua_pushcclosure(L, metered, 2);
+		lua_setfield(L, -2, want[i].name);
+	}
+	lua_pushcfunction(L, l_unpack);
+	lua_setfield(L, -2, "unpack");
+	proxy_push(L, SIGHT_PLAIN);
+	lua_setfield(L, names, "table");
+	lua_pop(L, 1);
+}
+
+/* ---- string: no patterns (R63) */
+
+static int s_len(lua_State *L)
+{
+	size_t n;
+
+	luaL_checklstring(L, 1, &n);
+	lua_pushinteger(L, (lua_Integer)n);
+	return 1;
+}
+
+static int change_case(lua_State *L, int (*to)(int))
+{
+	size_t n;
+	const char *s = luaL_checklstring(L, 1, &n);
+	luaL_Buffer b;
+	char *at;
+
+	burn(L, n / 8);
+	at = luaL_buffinitsize(L, &b, n);
+	for (size_t i = 0; i < n; i++)
+		at[i] = (unsigned char)s[i] < 0x80 ? (char)to((unsigned char)s[i]) : s[i];
+	luaL_pushresultsize(&b, n);
+	return 1;
+}
+
+static int s_lower(lua_State *L) { return change_case(L, tolower); }
+static int s_upper(lua_State *L) { return change_case(L, toupper); }
+
+static bool starts(const char *s, size_t n, const char *p, size_t m)
+{
+	return m <= n && !memcmp(s, p, m);
+}
+
+static int s_starts(lua_State *L)
+{
+	size_t n, m;
+	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &m);
+
+	lua_pushboolean(L, starts(s, n, p, m));
+	return 1;
+}
+
+static int s_ends(lua_State *L)
+{
+	size_t n, m;
+	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &m);
+
+	lua_pushboolean(L, m <= n && !memcmp(s + n - m, p, m));
+	return 1;
+}
+
+static int s_has(lua_State *L)
+{
+	size_t n, m;
+	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &m);
+
+	burn(L, n / 8 + 1);
+	lua_pushboolean(L, !m || memmem(s, n, p, m) != NULL);
+	return 1;
+}
+
+static int s_rep(lua_State *L)
+{
+	size_t n;
+	const char *s = luaL_checklstring(L, 1, &n);
+	lua_Integer times = luaL_checkinteger(L, 2);
+	luaL_Buffer b;
+
+	if (times > 0 && n && (lua_Unsigned)times > STRING_MAX / n)
+		return luaL_error(L, "string.rep: result over 64 KiB");
+	if (times <= 0 || !n) {
+		lua_pushliteral(L, "");
+		return 1;
+	}
+	burn(L, n * (size_t)times / 8);
+	luaL_buffinit(L, &b);
+	for (lua_Integer i = 0; i < times; i++)
+		luaL_addlstring(&b, s, n);
+	luaL_pushresult(&b);
+	return 1;
+}
+
+static int s_split(lua_State *L)
+{
+	size_t n, m;
+	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &m);
+	lua_Integer i = 0;
+
+	luaL_argcheck(L, m > 0, 2, "the separator is empty");
+	burn(L, n / 8 + 1);
+	lua_newtable(L);
+	for (;;) {
+		const char *hit = memmem(s, n, p, m);
+
+		lua_pushlstring(L, s, hit ? (size_t)(hit - s) : n);
+		lua_rawseti(L, -2, ++i);
+		if (!hit)
+			return 1;
+		burn(L, 4);
+		n -= (size_t)(hit - s) + m;
+		s = hit + m;
+	}
+}
+
+static int s_format(lua_State *L)
+{
+	size_t n;
+	const char *f = luaL_checklstring(L, 1, &n);
+
+	burn(L, n / 8 + 1);
+	luaL_argcheck(L, n <= STRING_MAX, 1, "format over 64 KiB");
+	for (const char *at = f; (at = memchr(at, '%', n - (size_t)(at - f))); at++) {
+		at += 1 + strspn(at + 1, "-+ #0123456789.");
+		if (*at == 'p' || *at == 'a' || *at == 'A' || *at == 'q')
+			return luaL_error(L, "string.format: '%%%c' is not available", *at);
+		if (!*at)
+			break;
+	}
+	for (int i = 2; i <= lua_gettop(L); i++)
+		if (lua_type(L, i) > LUA_TSTRING || lua_type(L, i) == LUA_TLIGHTUSERDATA) {
+			plain_text(L, i);
+			lua_replace(L, i);
+		}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, 1);
+	burn(L, lua_rawlen(L, -1) / 8);
+	return 1;
+}
+
+static void string_library(lua_State *L, int names)
+{
+	static const luaL_Reg fns[] = { { "len", s_len }, { "lower", s_lower }, { "upper", s_upper }, { "starts", s_starts },
+		{ "ends", s_ends }, { "has", s_has }, { "rep", s_rep }, { "split", s_split }, { NULL, NULL } };
+
+	lua_pushcfunction(L, luaopen_string);	/* sets the strings' metatable, which is replaced below */
+	lua_call(L, 0, 1);
+	lua_newtable(L);
+	luaL_setfuncs(L, fns, 0);
+	lua_getfield(L, -2, "sub");
+	lua_setfield(L, -2, "sub");
+	lua_getfield(L, -2, "byte");
+	lua_setfield(L, -2, "byte");
+	lua_getfield(L, -2, "format");
+	lua_pushcclosure(L, s_format, 1);
+	lua_setfield(L, -2, "format");
+	proxy_push(L, SIGHT_PLAIN);
+	lua_pushliteral(L, "");
+	lua_newtable(L);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "__index");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+	lua_setfield(L, names, "string");
+	lua_pop(L, 1);
+}
+
+/* ---- set */
+
+static int set_of(lua_State *L)
+{
+	lua_Integer n;
+
+	lua_settop(L, 1);
+	lua_newtable(L);
+	if (!table_at(L, 1))
+		return 1;
+	n = luaL_len(L, 1);
+	burn(L, (size_t)n);
+	for (lua_Integer i = 1; i <= n; i++) {
+		if (lua_geti(L, 1, i) == LUA_TNIL) {
+			lua_pop(L, 1);
+			continue;
+		}
+		lua_pushboolean(L, 1);
+		lua_rawset(L, 2);
+	}
+	return 1;
+}
+
+static void bare(lua_State *L)
+{
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	if (proxy_at(L, 1)) {
+		luaL_getmetafield(L, 1, "__index");
+		lua_replace(L, 1);
+	}
+	lua_settop(L, 1);
+}
+
+static int set_any(lua_State *L)
+{
+	bare(L);
+	lua_pushnil(L);
+	lua_pushboolean(L, lua_next(L, 1));
+	return 1;
+}
+
+static int set_list(lua_State *L)
+{
+	lua_Integer n = 0;
+
+	bare(L);
+	lua_newtable(L);
+	lua_pushnil(L);
+	while (lua_next(L, 1)) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, 2, ++n);
+		burn(L, 8);
+	}
+	if (n > 1)
+		sort_keys(L, 2, n);
+	return 1;
+}
+
+/* ---- glob: '*' only; greedy from the left is enough, so it is linear */
+
+static bool glob_match(const char *p, size_t m, const char *s, size_t n)
+{
+	const char *star = memchr(p, '*', m);
+
+	if (!star)
+		return m == n && !memcmp(p, s, n);
+	if (!starts(s, n, p, (size_t)(star - p)))
+		return false;
+	n -= (size_t)(star - p);
+	s += star - p;
+	for (;;) {
+		const char *part = star + 1, *hit;
+		size_t rest = m - (size_t)(part - p);
+		const char *next = memchr(part, '*', rest);
+		size_t len = next ? (size_t)(next - part) : rest;
+
+		if (!next)
+			return len <= n && !memcmp(s + n - len, part, len);
+		hit = len ? memmem(s, n, part, len) : s;
+		if (!hit)
+			return false;
+		n -= (size_t)(hit - s) + len;
+		s = hit + len;
+		star = next;
+	}
+}
+
+static int l_glob_match(lua_State *L)
+{
+	size_t m, n;
+	const char *p = luaL_checklstring(L, 1, &m), *s = luaL_checklstring(L, 2, &n);
+
+	burn(L, (n + m) / 8 + 1);
+	lua_pushboolean(L, glob_match(p, m, s, n));
+	return 1;
+}
+
+static int l_glob_any(lua_State *L)
+{
+	size_t n, m;
+	const char *s = luaL_checklstring(L, 2, &n), *p;
+	lua_Integer count;
+
+	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
+	count = luaL_len(L, 1);
+	for (lua_Integer i = 1; i <= count; i++) {
+		lua_geti(L, 1, i);
+		p = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &m) : NULL;
+		burn(L, 2 + (p ? (n + m) / 8 : 0));
+		if (p && glob_match(p, m, s, n)) {
+			lua_pushboolean(L, 1);
+			return 1;
+		}
+		lua_pop(L, 1);
+	}
+	lua_pushboolean(L, 0);
+	return 1;
+}
+
+/* ---- slug: a base slug means every region, but no service tier */
+
+struct slugs { const char *tag, *provider, *tier, *name; };
+
+static const char *field_text(lua_State *L, int i, const char *name)
+{
+	lua_getfield(L, i, name);
+	return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";	/* the table keeps it alive */
+}
+
+static void slugs_of(lua_State *L, int i, struct slugs *out)
+{
+	struct proxy *p = proxy_at(L, i);
+
+	if (p && p->endpoint) {
+		const struct endpoint *e = p->endpoint;
+
+		*out = (struct slugs){ e->tag, e->provider->slug, e->tier, e->provider->name };
+		return;
+	}
+	luaL_argcheck(L, table_at(L, i), i, "endpoint expected");
+	out->tag = field_text(L, i, "tag");
+	out->provider = field_text(L, i, "provider");
+	out->tier = field_text(L, i, "tier");
+	out->name = "";
+	lua_pop(L, 3);
+}
+
+static bool slug_match(const char *want, const struct slugs *e)
+{
+	if (!strcmp(want, e->tag))
+		return true;
+	return !strcmp(e->tier, "default") && (!strcmp(want, e->provider) || (*e->name && !strcmp(want, e->name)));
+}
+
+static int l_slug_match(lua_State *L)
+{
+	struct slugs e;
+
+	slugs_of(L, 2, &e);
+	lua_pushboolean(L, slug_match(luaL_checkstring(L, 1), &e));
+	return 1;
+}
+
+static int l_slug_any(lua_State *L)
+{
+	struct slugs e;
+	lua_Integer n = table_at(L, 1) ? luaL_len(L, 1) : 0;
+
+	if (!n) {	/* by far the most common */
+		lua_pushboolean(L, 0);
+		return 1;
+	}
+	slugs_of(L, 2, &e);
+	burn(L, (size_t)n);
+	for (lua_Integer i = 1; i <= n; i++) {
+		lua_geti(L, 1, i);
+		if (lua_type(L, -1) == LUA_TSTRING && slug_match(lua_tostring(L, -1), &e)) {
+			lua_pushboolean(L, 1);
+			lua_pushinteger(L, i);
+			return 2;
+		}
+		lua_pop(L, 1);
+	}
+	lua_pushboolean(L, 0);
+	return 1;
+}
+
+/* ---- hash: stable over processes and versions, so that a canary stays who it is */
+
+static uint32_t fnv(uint32_t h, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (unsigned char)s[i]) * 16777619u;
+	return h;
+}
+
+static uint32_t mix(uint32_t h)
+{
+	h = (h ^ h >> 16) * 0x85ebca6bu;
+	h = (h ^ h >> 13) * 0xc2b2ae35u;
+	return h ^ h >> 16;
+}
+
+static int l_hash_u32(lua_State *L)
+{
+	size_t n;
+	const char *s = luaL_checklstring(L, 1, &n);
+
+	burn(L, n / 8);
+	lua_pushinteger(L, mix(fnv(2166136261u, s, n)));
+	return 1;
+}
+
+static int l_hash_bps(lua_State *L)
+{
+	size_t n;
+	const char *s = luaL_checklstring(L, 1, &n);
+
+	burn(L, n / 8);
+	lua_pushinteger(L, mix(fnv(2166136261u, s, n)) % 10000);
+	return 1;
+}
+
+/* 0 <= x < 1, the same for the same request and label; a test may pin it with req.u. */
+static int l_rand(lua_State *L)
+{
+	size_t n, m;
+	const char *label = luaL_checklstring(L, 2, &n), *seed;
+	uint32_t h;
+
+	luaL_argcheck(L, table_at(L, 1), 1, "request expected");
+	if (lua_getfield(L, 1, "u") == LUA_TNUMBER)
+		return 1;
+	lua_getfield(L, 1, "seed");
+	seed = luaL_tolstring(L, -1, &m);
+	h = fnv(fnv(fnv(2166136261u, seed, m), "|", 1), label, n);
+	lua_pushnumber(L, mix(h) / 4294967296.0);
+	return 1;
+}
+
+/* ---- time and actions */
+
+static int utc(lua_State *L, lua_Integer ms)
+{
+	lua_Integer s = ms / 1000 - (ms % 1000 < 0), day = s / 86400 - (s % 86400 < 0);
+
+	lua_createtable(L, 0, 2);
+	lua_pushinteger(L, ((day + 4) % 7 + 7) % 7);
+	lua_setfield(L, -2, "weekday");		/* 0 is Sunday */
+	lua_pushinteger(L, (s - day * 86400) / 60);
+	lua_setfield(L, -2, "minute");
+	return 1;
+}
+
+static int l_utc(lua_State *L) { return utc(L, luaL_checkinteger(L, 1)); }
+
+static int l_local(lua_State *L)
+{
+	return utc(L, luaL_checkinteger(L, 1) + luaL_checkinteger(L, 2) * 60000);
+}
+
+static int action(lua_State *L, const char *what)
+{
+	lua_createtable(L, 0, 2);
+	lua_pushstring(L, what);
+	lua_setfield(L, -2, "action");
+	return 1;
+}
+
+static int act_next(lua_State *L)
+{
+	lua_settop(L, 1);
+	action(L, "next");
+	if (table_at(L, 1)) {
+		lua_getfield(L, 1, "skip");
+		lua_setfield(L, 2, "skip");
+	}
+	return 1;
+}
+
+static int act_retry(lua_State *L)
+{
+	lua_Integer ms = luaL_optinteger(L, 1, 0);
+
+	action(L, "retry");
+	lua_pushinteger(L, ms);
+	lua_setfield(L, -2, "delay_ms");
+	return 1;
+}
+
+static int act_model(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	action(L, "model");
+	lua_pushvalue(L, 1);
+	lua_setfield(L, -2, "model");
+	return 1;
+}
+
+static int act_stop(lua_State *L) { return action(L, "stop"); }
+
+void library_open(lua_State *L, int names)
+{
+	static const luaL_Reg base[] = { { "assert", l_assert }, { "error", l_error }, { "ipairs", l_ipairs }, { "pairs", l_pairs },
+		{ "select", l_select }, { "tonumber", l_tonumber }, { "tostring", l_tostring }, { "type", l_type },
+		{ "policy", l_policy }, { "deny", l_deny }, { "rand", l_rand }, { NULL, NULL } };
+	static const luaL_Reg sets[] = { { "of", set_of }, { "any", set_any }, { "list", set_list }, { NULL, NULL } };
+	static const luaL_Reg globs[] = { { "match", l_glob_match }, { "any", l_glob_any }, { NULL, NULL } };
+	static const luaL_Reg slugs[] = { { "match", l_slug_match }, { "any", l_slug_any }, { NULL, NULL } };
+	static const luaL_Reg hashes[] = { { "u32", l_hash_u32 }, { "bps", l_hash_bps }, { NULL, NULL } };
+	static const luaL_Reg times[] = { { "utc", l_utc }, { "local_", l_local }, { NULL, NULL } };
+	static const luaL_Reg acts[] = { { "next", act_next }, { "retry", act_retry }, { "model", act_model }, { "stop", act_stop }, { NULL, NULL } };
+	static const char *const maths[] = { "abs", "ceil", "floor", "huge", "log", "max", "maxinteger", "min", "sqrt", "tointeger", "type", NULL };
+
+	lua_pushvalue(L, names);
+	luaL_setfuncs(L, base, 0);
+	lua_pop(L, 1);
+	pick(L, names, "math", luaopen_math, maths);
+	table_library(L, names);
+	string_library(L, names);
+	group_open(L, names, "set", sets);
+	group_open(L, names, "glob", globs);
+	group_open(L, names, "slug", slugs);
+	group_open(L, names, "hash", hashes);
+	group_open(L, names, "time", times);
+	group_open(L, names, "act", acts);
+}

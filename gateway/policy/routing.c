@@ -1,0 +1,331 @@
+/*
+ * policy_route(): candidates from the catalogue, every one through every
+ * filter, the survivors through every ranking.  Nothing reaches an endpoint in
+ * another way.
+ */
+#include "base/clock.h"
+#include "policy/state.h"
+
+static const char *dup(struct decision *d, const char *text)
+{
+	const char *copy = pool_dup(d->pool, (struct mg_str){ text, strlen(text) }).at;
+
+	return copy ? copy : "";
+}
+
+static void answer(struct denial *no, int status, const char *code, const char *by, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+static void answer(struct denial *no, int status, const char *code, const char *by, const char *fmt, ...)
+{
+	va_list args;
+
+	*no = (struct denial){ .status = status };
+	snprintf(no->code, sizeof(no->code), "%s", code);
+	snprintf(no->by, sizeof(no->by), "%s", by);
+	va_start(args, fmt);
+	vsnprintf(no->message, sizeof(no->message), fmt, args);
+	va_end(args);
+}
+
+/* ---- candidates */
+
+static bool seen(const struct mg_str *models, size_t n, const char *slug)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mg_is(models[i], slug))
+			return true;
+	return false;
+}
+
+/* Names become slugs of the catalogue; -1: the client named one that is not there. */
+static int find_models(struct decision *d, const struct catalog *c, struct model **out, size_t *n, struct denial *no)
+{
+	struct words *asked = &d->facts.models;
+	struct mg_str *slugs = pool_alloc(d->pool, sizeof(*slugs) * (asked->n + 1));
+
+	*n = 0;
+	if (!slugs)
+		return -1;
+	for (size_t i = 0; i < asked->n; i++) {
+		struct model *m = catalog_model(c, asked->at[i]);
+
+		if (!m && !d->resolved) {
+			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)asked->at[i].len, asked->at[i].at);
+			return -1;
+		}
+		if (!m || seen(slugs, *n, m->slug))
+			continue;	/* a policy may name more than is configured */
+		d->alias |= !mg_is(asked->at[i], m->slug) && !mg_is(asked->at[i], m->canonical);
+		out[*n] = m;
+		slugs[(*n)++] = (struct mg_str){ m->slug, strlen(m->slug) };
+	}
+	if (!*n) {
+		answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)d->facts.model.len, d->facts.model.at ? d->facts.model.at : "");
+		return -1;
+	}
+	*asked = (struct words){ slugs, *n };
+	return 0;
+}
+
+static int expand(struct decision *d, const struct catalog *c, struct denial *no)
+{
+	struct model **models = pool_alloc(d->pool, sizeof(*models) * (d->facts.models.n + 1));
+	uint64_t now = clock_ms();
+	size_t n_models, total = 0;
+
+	if (!models || find_models(d, c, models, &n_models, no))
+		return -1;
+	for (size_t i = 0; i < n_models; i++)
+		total += models[i]->n_endpoints;
+	d->candidates = pool_alloc(d->pool, sizeof(*d->candidates) * (total + 1));
+	d->order = pool_alloc(d->pool, sizeof(*d->order) * (total + 1));
+	if (!d->candidates || !d->order)
+		return -1;
+	for (size_t i = 0; i < n_models; i++)
+		for (size_t k = 0; k < models[i]->n_endpoints; k++) {
+			struct candidate *cand = &d->candidates[d->n++];
+
+			cand->endpoint = models[i]->endpoints[k];
+			cand->live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1 };
+			if (cand->endpoint->live)
+				live_read(cand->endpoint->live, now, &cand->live);
+		}
+	return 0;
+}
+
+/* ---- filters: any "no" or error drops */
+
+/* The endpoint is on top and stays there.  NULL: it may serve. */
+static const char *verdict(struct policy_state *s, struct decision *d, const struct entry *e)
+{
+	lua_State *L = s->L;
+	const char *why = NULL;
+
+	hook_push(s, e, HOOK_FILTER);
+	req_push(s, d);
+	lua_pushvalue(L, -3);
+	if (hook_call(s, d, e, HOOK_FILTER, 2, 2))
+		return "policy_error";
+	if (lua_isboolean(L, -2) && lua_toboolean(L, -2)) {
+		lua_pop(L, 2);
+		return NULL;
+	}
+	if (!lua_isboolean(L, -2)) {	/* a forgotten `return true` must be loud */
+		hook_failed(s, d, e, HOOK_FILTER, "filter must return true or false, not something else");
+		why = "policy_error";
+	} else {
+		why = dup(d, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "filtered");
+	}
+	lua_pop(L, 2);
+	return why;
+}
+
+static void filter(struct policy_state *s, struct decision *d, struct candidate *c)
+{
+	for (size_t i = 0; i < s->n_chain[HOOK_FILTER] && !c->dropped; i++) {
+		const struct entry *e = &s->entries[s->chain[HOOK_FILTER][i]];
+		const char *why = e->active ? verdict(s, d, e) : NULL;
+
+		if (why && e->shadow) {
+			hook_note(d, HOOK_FILTER, e, "shadow: would drop %s: %s", c->endpoint->id, why);
+		} else if (why) {
+			c->dropped = why;
+			c->by = dup(d, e->at[HOOK_FILTER]);
+		}
+	}
+}
+
+/* Its sight remembers which candidate it is, so that a ranking can be read back. */
+static void candidate_push(struct policy_state *s, const struct decision *d, const struct candidate *c)
+{
+	struct proxy *p;
+
+	endpoint_push(s, c->endpoint, &c->live);
+	p = proxy_at(s->L, -1);
+	p->mark = (unsigned)(c - d->candidates);
+	p->route = s->routes;
+}
+
+static void filter_all(struct policy_state *s, struct decision *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct candidate *c = &d->candidates[i];
+
+		candidate_push(s, d, c);
+		filter(s, d, c);
+		lua_pop(s->L, 1);
+		if (!c->dropped)
+			d->order[d->n_order++] = c;
+	}
+}
+
+/* ---- rankings: a permutation of what is left, or fewer */
+
+static void order_push(struct policy_state *s, const struct decision *d)
+{
+	lua_createtable(s->L, (int)d->n_order, 0);
+	for (size_t i = 0; i < d->n_order; i++) {
+		candidate_push(s, d, d->order[i]);
+		lua_rawseti(s->L, -2, (lua_Integer)i + 1);
+	}
+}
+
+/* The list on top into next: -1 when it holds anything that it was not given, or the same twice. */
+static int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n)
+{
+	lua_State *L = s->L;
+	size_t len;
+
+	if (!table_at(L, -1))
+		return -1;
+	len = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+	if (len > d->n_order)
+		return -1;
+	for (size_t i = 0; i < d->n_order; i++)
+		d->order[i]->rank = 0;
+	*n = 0;
+	for (size_t i = 0; i < len; i++) {
+		struct proxy *p;
+		struct candidate *c;
+
+		lua_rawgeti(L, -1, (lua_Integer)i + 1);
+		p = proxy_at(L, -1);
+		lua_pop(L, 1);
+		if (!p || p->kind != SIGHT_ENDPOINT || p->route != s->routes || p->mark >= d->n)
+			return -1;
+		c = &d->candidates[p->mark];
+		if (c->dropped || c->rank)
+			return -1;
+		c->rank = (unsigned)++*n;
+		next[*n - 1] = c;
+	}
+	return 0;
+}
+
+static void order_take(struct decision *d, const struct entry *e, struct candidate **next, size_t n)
+{
+	for (size_t i = 0; i < d->n_order; i++)
+		if (!d->order[i]->rank) {
+			d->order[i]->dropped = "unranked";
+			d->order[i]->by = dup(d, e->at[HOOK_RANK]);
+		}
+	if (n)
+		memcpy(d->order, next, n * sizeof(*next));
+	d->n_order = n;
+}
+
+static void rank_all(struct policy_state *s, struct decision *d)
+{
+	struct candidate **next = pool_alloc(d->pool, sizeof(*next) * (d->n_order + 1));
+
+	for (size_t i = 0; next && i < s->n_chain[HOOK_RANK] && d->n_order; i++) {
+		const struct entry *e = &s->entries[s->chain[HOOK_RANK][i]];
+		size_t n;
+
+		if (!e->active)
+			continue;
+		hook_push(s, e, HOOK_RANK);
+		req_push(s, d);
+		order_push(s, d);
+		if (hook_call(s, d, e, HOOK_RANK, 2, 1))
+			continue;	/* the order stays */
+		if (order_read(s, d, next, &n))
+			hook_failed(s, d, e, HOOK_RANK, "rank must return endpoints of its list, each at most once");
+		else if (e->shadow)
+			hook_note(d, HOOK_RANK, e, "shadow: first would be %s", n ? next[0]->endpoint->id : "none");
+		else
+			order_take(d, e, next, n);
+		lua_pop(s->L, 1);
+	}
+	for (size_t i = 0; i < d->n_order; i++)
+		d->order[i]->rank = (unsigned)i + 1;
+}
+
+/* ---- nothing is left */
+
+struct reason { const char *code, *by; unsigned n; };
+
+static size_t count_reasons(const struct decision *d, struct reason *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct candidate *c = &d->candidates[i];
+		size_t k = 0;
+
+		if (!c->dropped)
+			continue;
+		while (k < n && strcmp(out[k].code, c->dropped))
+			k++;
+		if (k == max)
+			continue;
+		if (k == n)
+			out[n++] = (struct reason){ c->dropped, c->by ? c->by : "", 0 };
+		out[k].n++;
+	}
+	return n;
+}
+
+/* "code: message" of the bundle's answers, then what dropped how many: never which. */
+static void nothing_left(struct policy_state *s, struct decision *d, struct denial *no)
+{
+	struct reason reasons[16], *most = NULL;
+	size_t n = count_reasons(d, reasons, 16), len;
+	const char *text = NULL, *message;
+	char code[64] = "no_endpoints";
+
+	for (size_t i = 0; i < n; i++)
+		if (!most || reasons[i].n > most->n)
+			most = &reasons[i];
+	d->policy_error = n == 1 && !strcmp(most->code, "policy_error");
+	if (d->policy_error) {
+		answer(no, 503, "policy_error", most->by, "A routing policy failed; the request was not sent anywhere");
+		return;
+	}
+	if (most)
+		text = answer_for(s, most->code);
+	if (!text && most)
+		text = answer_for(s, "otherwise");
+	message = text ? strstr(text, ": ") : NULL;
+	if (message)
+		snprintf(code, sizeof(code), "%.*s", (int)(message - text), text);
+	if (message)
+		answer(no, 404, code, most->by, "%s", message + 2);
+	else
+		answer(no, 404, code, most ? most->by : "", "No endpoints found for %.*s", (int)d->facts.model.len, d->facts.model.at ? d->facts.model.at : "");
+	for (size_t i = 0; i < n; i++) {
+		len = strlen(no->message);
+		snprintf(no->message + len, sizeof(no->message) - len, "%s%s %u%s", i ? ", " : " (", reasons[i].code, reasons[i].n, i + 1 == n ? ")" : "");
+	}
+}
+
+bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no)
+{
+	int top;
+
+	d->candidates = NULL;
+	d->order = NULL;
+	d->n = d->n_order = 0;
+	if (!d->resolved && !d->facts.models.n) {
+		answer(no, 400, "model_not_found", "", "No models provided");
+		return false;
+	}
+	*no = (struct denial){ .status = 503 };
+	if (expand(d, c, no)) {
+		if (no->status == 503)
+			answer(no, 503, "policy_error", "", "The request is too large to route");
+		return false;
+	}
+	d->stamp++;	/* models are slugs now: req is filled again */
+	hook_begin(s, d);
+	if (s->catalog != c || s->version != c->version)
+		endpoints_reset(s, c);
+	top = lua_gettop(s->L);
+	s->routes++;
+	filter_all(s, d);
+	rank_all(s, d);
+	lua_settop(s->L, top);
+	if (d->n_order)
+		return true;
+	nothing_left(s, d, no);
+	return false;
+}

@@ -1,0 +1,295 @@
+/*
+ * A state is built from nothing: no library is opened into it and nothing is
+ * taken away afterwards (R62).  What a policy can name is in one table, behind
+ * a read-only sight that is its environment.
+ */
+#include "policy/state.h"
+
+/* A finer count costs the same as a coarse one: the VM traps on each instruction anyway. */
+enum { FUEL_STEP = 100, HEAP_BYTES = 16 << 20, FREEZE_DEPTH = 32 };
+
+struct policy_state *state_of(lua_State *L)
+{
+	return *(struct policy_state **)lua_getextraspace(L);
+}
+
+/* Caps what is live and, in a hook, what was handed out since it began. */
+static void *allocate(void *arg, void *at, size_t old, size_t size)
+{
+	struct policy_state *s = arg;
+
+	if (!at)
+		old = 0;	/* it is a type's number then */
+	if (!size) {
+		free(at);
+		s->heap -= old;
+		return NULL;
+	}
+	if (size > old) {
+		size_t more = size - old;
+
+		/* The host's own objects are bounded elsewhere, and an error outside of a call would be the end. */
+		if (s->metered && (s->heap + more > s->heap_max || s->spent + more > s->spent_max))
+			return NULL;
+		s->spent += more;
+	}
+	void *to = realloc(at, size);
+
+	if (to)
+		s->heap += size - old;
+	return to;
+}
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+	struct policy_state *s = state_of(L);
+
+	s->fuel -= FUEL_STEP;
+	if (s->fuel > 0)
+		return;
+	lua_sethook(L, on_count, LUA_MASKCOUNT, 1);	/* nothing can run on after this */
+	luaL_error(L, "fuel exhausted");
+}
+
+/* A helper's own work, by the same counter: hooks do not run inside C (R63). */
+void burn(lua_State *L, size_t n)
+{
+	struct policy_state *s = state_of(L);
+
+	s->fuel -= n < (size_t)s->fuel_max ? (long)n : s->fuel_max;
+	if (s->metered && s->fuel <= 0) {
+		lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+		luaL_error(L, "fuel exhausted");
+	}
+}
+
+static int traceback(lua_State *L)
+{
+	/* error{...}: only text may leave a policy */
+	if (!lua_isstring(L, 1))
+		lua_pushfstring(L, "(error object is a %s value)", kind_name(L, 1));
+	return 1;
+}
+
+static void keep_error(struct policy_state *s, int rc)
+{
+	const char *text = lua_tostring(s->L, -1);
+
+	snprintf(s->error, sizeof(s->error), "%s", rc == LUA_ERRMEM ? "out of memory" : text ? text : "error");
+	if (rc == LUA_ERRMEM)
+		s->starved = true;
+}
+
+int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, size_t bytes)
+{
+	lua_State *L = s->L;
+	int base = lua_gettop(L) - n_args;
+	bool outer = !s->metered;
+	int rc;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->traceback);
+	lua_insert(L, base);
+	if (outer) {
+		s->fuel = s->fuel_max = fuel;
+		s->spent = 0;
+		s->spent_max = bytes;
+		s->metered = true;
+		lua_sethook(L, on_count, LUA_MASKCOUNT, FUEL_STEP);	/* restarts the count, too */
+	}
+	rc = lua_pcall(L, n_args, n_results, base);
+	if (outer) {
+		s->metered = false;
+		lua_sethook(L, NULL, 0, 0);
+	}
+	if (rc) {
+		keep_error(s, rc);
+		lua_settop(L, base - 1);
+		return -1;
+	}
+	lua_remove(L, base);
+	return 0;
+}
+
+/* ---- read-only sights */
+
+static int refuse_write(lua_State *L)
+{
+	return luaL_error(L, "read-only: cannot set '%s'", lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : kind_name(L, 2));
+}
+
+static int sight_len(lua_State *L)
+{
+	if (!luaL_getmetafield(L, 1, "__index"))
+		return 0;
+	lua_pushinteger(L, (lua_Integer)lua_rawlen(L, -1));
+	return 1;
+}
+
+struct proxy *proxy_push(lua_State *L, enum sight kind)
+{
+	struct proxy *p = lua_newuserdatauv(L, sizeof(*p), 0);
+
+	*p = (struct proxy){ .kind = kind };
+	lua_createtable(L, 0, 4);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, refuse_write);
+	lua_setfield(L, -2, "__newindex");
+	lua_pushcfunction(L, sight_len);
+	lua_setfield(L, -2, "__len");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_setmetatable(L, -2);
+	lua_remove(L, -2);
+	return p;
+}
+
+struct proxy *proxy_at(lua_State *L, int i)
+{
+	return lua_type(L, i) == LUA_TUSERDATA ? lua_touserdata(L, i) : NULL;
+}
+
+bool table_at(lua_State *L, int i)
+{
+	return lua_istable(L, i) || proxy_at(L, i);
+}
+
+static void freeze_to(lua_State *L, int depth)
+{
+	if (!lua_istable(L, -1))
+		return;
+	if (depth > FREEZE_DEPTH)
+		luaL_error(L, "tables are nested more than %d deep", FREEZE_DEPTH);
+	luaL_checkstack(L, 8, "tables are nested too deep");
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		if (!lua_istable(L, -1)) {
+			lua_pop(L, 1);
+			continue;
+		}
+		freeze_to(L, depth + 1);
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, -4);	/* an assignment to a field that is there: next stays valid */
+	}
+	proxy_push(L, SIGHT_PLAIN);
+}
+
+void freeze(lua_State *L)
+{
+	freeze_to(L, 0);
+}
+
+const char *kind_name(lua_State *L, int i)
+{
+	return proxy_at(L, i) ? "table" : luaL_typename(L, i);
+}
+
+/* ---- environment */
+
+static int unknown_name(lua_State *L)
+{
+	return luaL_error(L, "unknown name '%s'", lua_tostring(L, 2) ? lua_tostring(L, 2) : kind_name(L, 2));
+}
+
+static int global_write(lua_State *L)
+{
+	return luaL_error(L, "global write '%s' (use 'local')", lua_tostring(L, 2) ? lua_tostring(L, 2) : kind_name(L, 2));
+}
+
+/* The names on top become an environment: what is not there is an error that names it. */
+static void environment(lua_State *L)
+{
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, unknown_name);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
+	proxy_push(L, SIGHT_PLAIN);
+	lua_getmetatable(L, -1);
+	lua_pushcfunction(L, global_write);
+	lua_setfield(L, -2, "__newindex");
+	lua_pop(L, 1);
+}
+
+void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns)
+{
+	lua_newtable(L);
+	luaL_setfuncs(L, fns, 0);
+	proxy_push(L, SIGHT_PLAIN);
+	lua_setfield(L, names, group);
+}
+
+int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env)
+{
+	lua_State *L = s->L;
+	char chunk[NAME_BYTES + 2];
+	int rc;
+
+	snprintf(chunk, sizeof(chunk), "=%s", name);
+	rc = luaL_loadbufferx(L, text, len, chunk, "t");
+	if (rc) {
+		keep_error(s, rc);
+		lua_pop(L, 1);
+		return -1;
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, env);
+	lua_setupvalue(L, -2, 1);
+	return 0;
+}
+
+static int fill(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+
+	lua_newtable(L);
+	library_open(L, 1);
+	ranking_open(L, 1);
+	billing_open(L, 1);
+	shared_open(L, 1);
+	loader_open(L, 1);
+	if (s->testing) {
+		lua_newtable(L);	/* the same names, and the tests' own: filled by testing.c */
+		lua_pushnil(L);
+		while (lua_next(L, 1)) {
+			lua_pushvalue(L, -2);
+			lua_insert(L, -2);
+			lua_rawset(L, -4);
+		}
+		lua_setfield(L, LUA_REGISTRYINDEX, "test_names");
+		lua_getfield(L, LUA_REGISTRYINDEX, "test_names");
+		environment(L);
+		s->test_env = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	lua_settop(L, 1);
+	environment(L);
+	s->env = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pushcfunction(L, traceback);
+	s->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+	objects_open(s);
+	return 0;
+}
+
+static int panicked(lua_State *L)
+{
+	fprintf(stderr, "lua: %s\n", lua_tostring(L, -1) ? lua_tostring(L, -1) : "unprotected error");
+	return 0;	/* aborts */
+}
+
+int sandbox_open(struct policy_state *s)
+{
+	s->heap_max = HEAP_BYTES;
+	s->L = lua_newstate(allocate, s);
+	if (!s->L)
+		return -1;
+	*(struct policy_state **)lua_getextraspace(s->L) = s;
+	lua_atpanic(s->L, panicked);
+	lua_gc(s->L, LUA_GCGEN, 0, 0);
+	lua_pushcfunction(s->L, fill);
+	if (lua_pcall(s->L, 0, 0, 0)) {
+		keep_error(s, LUA_ERRRUN);
+		lua_close(s->L);
+		s->L = NULL;
+		return -1;
+	}
+	return 0;
+}

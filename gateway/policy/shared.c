@@ -1,0 +1,399 @@
+/*
+ * What policies share over requests and workers: windowed counters, plain
+ * counters, and who answered a conversation last.  Sharded by key, bounded:
+ * a shard that is full forgets what is oldest.
+ */
+#include <pthread.h>
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "policy/state.h"
+
+enum { SHARDS = 16, ROWS = 4096, KEY_BYTES = 160, VALUE_BYTES = 200 };
+
+struct row {
+	char key[KEY_BYTES], value[VALUE_BYTES];
+	uint64_t hash, used;
+	int64_t n, since_ms, until_ms;	/* until: it may be forgotten; 0: when room is needed */
+};
+struct shard { pthread_mutex_t lock; struct row **slots; size_t n; uint64_t ticks; };
+struct shared { struct shard shards[SHARDS]; };
+
+struct shared *shared_new(void)
+{
+	struct shared *sh = calloc(1, sizeof(*sh));
+
+	for (size_t i = 0; sh && i < SHARDS; i++)
+		pthread_mutex_init(&sh->shards[i].lock, NULL);
+	return sh;
+}
+
+void shared_free(struct shared *sh)
+{
+	for (size_t i = 0; sh && i < SHARDS; i++) {
+		struct shard *s = &sh->shards[i];
+
+		for (size_t k = 0; s->slots && k < ROWS; k++)
+			free(s->slots[k]);
+		free(s->slots);
+		pthread_mutex_destroy(&s->lock);
+	}
+	free(sh);
+}
+
+static struct shared *process;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_process(void) { process = shared_new(); }
+
+void policy_shared_init(void) { pthread_once(&once, make_process); }
+
+struct shared *shared_process(void)
+{
+	policy_shared_init();
+	return process;
+}
+
+/* kind, name and key in one; cut keys are told apart by their hash. */
+struct name { char text[KEY_BYTES]; uint64_t hash; };
+
+static void name_make(struct name *out, const char *kind, const char *name, const char *key, size_t len)
+{
+	int n = snprintf(out->text, sizeof(out->text), "%s\n%s\n%.*s", kind, name, (int)(len < 1024 ? len : 1024), key);
+
+	out->hash = hash64(key, len, hash64(out->text, n > 0 && (size_t)n < sizeof(out->text) ? (size_t)n : sizeof(out->text) - 1, 7));
+}
+
+/* Where the row is or could be: eight places from its own on; the oldest one gives way. */
+static struct row **row_place(struct shard *s, const struct name *n, bool make)
+{
+	struct row **oldest = NULL;
+
+	if (!s->slots && (!make || !(s->slots = calloc(ROWS, sizeof(*s->slots)))))
+		return NULL;
+	for (size_t i = 0; i < 8; i++) {
+		struct row **at = &s->slots[(n->hash + i) % ROWS];
+
+		if (*at && (*at)->hash == n->hash && !strcmp((*at)->key, n->text))
+			return at;
+		if (!oldest || (*oldest && (!*at || (*at)->used < (*oldest)->used)))
+			oldest = at;
+	}
+	return make ? oldest : NULL;
+}
+
+static struct row *row_at(struct shard *s, const struct name *n, bool make)
+{
+	struct row **at = row_place(s, n, make);
+	struct row *r;
+
+	if (!at)
+		return NULL;
+	r = *at;
+	if (r && r->hash == n->hash && !strcmp(r->key, n->text)) {
+		r->used = ++s->ticks;
+		return r;
+	}
+	if (!make || (!r && !(r = *at = malloc(sizeof(*r)))))
+		return NULL;
+	*r = (struct row){ .hash = n->hash, .used = ++s->ticks };
+	memcpy(r->key, n->text, sizeof(r->key));
+	return r;
+}
+
+static struct shard *shard_lock(struct shared *sh, const struct name *n)
+{
+	struct shard *s = &sh->shards[n->hash >> 40 & (SHARDS - 1)];
+
+	pthread_mutex_lock(&s->lock);
+	return s;
+}
+
+void sticky_put(struct shared *sh, const char *key, size_t len, const char *value, uint64_t ttl_s)
+{
+	struct name n;
+	struct shard *s;
+	struct row *r;
+
+	if (strlen(value) >= VALUE_BYTES)
+		return;
+	name_make(&n, "sticky", "", key, len);
+	s = shard_lock(sh, &n);
+	r = row_at(s, &n, true);
+	if (r) {
+		snprintf(r->value, sizeof(r->value), "%s", value);
+		r->until_ms = (int64_t)clock_ms() + (int64_t)(ttl_s < 86400 * 30 ? ttl_s : 86400 * 30) * 1000;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool sticky_find(struct shared *sh, const char *key, size_t len, char out[static VALUE_BYTES])
+{
+	struct name n;
+	struct shard *s;
+	struct row *r;
+
+	name_make(&n, "sticky", "", key, len);
+	s = shard_lock(sh, &n);
+	r = row_at(s, &n, false);
+	if (r && r->until_ms > (int64_t)clock_ms())
+		memcpy(out, r->value, VALUE_BYTES);
+	else
+		r = NULL;
+	pthread_mutex_unlock(&s->lock);
+	return r != NULL;
+}
+
+/* ---- for Lua */
+
+static void need_write(lua_State *L, const char *what)
+{
+	struct policy_state *s = state_of(L);
+
+	if (s->hook == HOOK_ADMIT || s->hook == HOOK_OBSERVE)
+		return;
+	luaL_error(L, "%s is not allowed in hook '%s' (only admit and observe may write)", what, s->hook == HOOK_NONE ? "none" : hook_names[s->hook]);
+}
+
+/* limit.take(name, key, {max, per_s, n}) -> ok, retry_after_s */
+static int limit_take(lua_State *L)
+{
+	struct policy_state *st = state_of(L);
+	size_t len;
+	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
+	lua_Integer max, per_s, take, wait = 0;
+	int64_t now = st->now_ms;
+	struct name n;
+	struct shard *s;
+	struct row *r;
+	bool ok = false;
+
+	need_write(L, "limit.take");
+	luaL_argcheck(L, table_at(L, 3), 3, "{max, per_s, n} expected");
+	lua_getfield(L, 3, "max");
+	lua_getfield(L, 3, "per_s");
+	lua_getfield(L, 3, "n");
+	max = luaL_checkinteger(L, -3);
+	per_s = luaL_checkinteger(L, -2);
+	take = luaL_optinteger(L, -1, 1);
+	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
+	name_make(&n, "limit", what, key, len);
+	s = shard_lock(st->shared, &n);
+	r = row_at(s, &n, true);
+	if (r) {
+		if (!r->until_ms || now - r->since_ms >= per_s * 1000 || now < r->since_ms) {
+			r->n = 0;
+			r->since_ms = now;
+			r->until_ms = now + per_s * 1000;
+		}
+		ok = r->n + take <= max;
+		if (ok)
+			r->n += take;
+		else
+			wait = (per_s * 1000 - (now - r->since_ms) + 999) / 1000;
+	}
+	pthread_mutex_unlock(&s->lock);
+	lua_pushboolean(L, ok);
+	lua_pushinteger(L, ok ? 0 : wait ? wait : 1);
+	return 2;
+}
+
+static int counter_get(lua_State *L)
+{
+	size_t len;
+	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
+	struct name n;
+	struct shard *s;
+	struct row *r;
+	int64_t value;
+
+	name_make(&n, "counter", what, key, len);
+	s = shard_lock(state_of(L)->shared, &n);
+	r = row_at(s, &n, false);
+	value = r ? r->n : 0;
+	pthread_mutex_unlock(&s->lock);
+	lua_pushinteger(L, value);
+	return 1;
+}
+
+static int counter_add(lua_State *L)
+{
+	size_t len;
+	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
+	lua_Integer add = luaL_optinteger(L, 3, 1);
+	struct name n;
+	struct shard *s;
+	struct row *r;
+
+	need_write(L, "counter.add");
+	name_make(&n, "counter", what, key, len);
+	s = shard_lock(state_of(L)->shared, &n);
+	r = row_at(s, &n, true);
+	if (r && __builtin_add_overflow(r->n, add, &r->n))
+		r->n = add < 0 ? INT64_MIN : INT64_MAX;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* In a test: what t.state() holds.  Leaves group[key], or nil. */
+static void scratch(lua_State *L, const char *group, const char *key)
+{
+	lua_rawgeti(L, LUA_REGISTRYINDEX, state_of(L)->scratch);
+	lua_getfield(L, -1, group);
+	if (!lua_istable(L, -1)) {
+		lua_pushnil(L);
+		return;
+	}
+	lua_getfield(L, -1, key);
+}
+
+/* A conversation is one key's: two keys that send the same session share nothing. */
+static int sticky_get(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+	const char *key = luaL_checkstring(L, 1);
+	char value[VALUE_BYTES], full[KEY_BYTES + 512];
+	int n;
+
+	if (s->testing) {
+		scratch(L, "sticky", key);
+		return 1;
+	}
+	if (!s->d)
+		return 0;
+	n = snprintf(full, sizeof(full), "%.*s\n%s", (int)s->d->facts.key.id.len, s->d->facts.key.id.at ? s->d->facts.key.id.at : "", key);
+	if (n < 0 || (size_t)n >= sizeof(full) || !sticky_find(s->shared, full, (size_t)n, value))
+		lua_pushnil(L);
+	else
+		lua_pushstring(L, value);
+	return 1;
+}
+
+/* Budgets are the account's: a policy sees one only where a test sets it. */
+static bool budget(lua_State *L, lua_Integer *limit, lua_Integer *spent)
+{
+	if (!state_of(L)->testing)
+		return false;
+	lua_pushfstring(L, "%s:%s", luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+	scratch(L, "budget", lua_tostring(L, -1));
+	if (!lua_istable(L, -1))
+		return false;
+	lua_getfield(L, -1, "limit");
+	lua_getfield(L, -2, "spent");
+	*limit = luaL_checkinteger(L, -2);
+	*spent = luaL_checkinteger(L, -1);
+	return true;
+}
+
+static int budget_left(lua_State *L)
+{
+	lua_Integer limit, spent;
+
+	luaL_checkstring(L, 1);
+	luaL_checkstring(L, 2);
+	if (!budget(L, &limit, &spent))
+		return 0;
+	lua_pushinteger(L, limit - spent);
+	return 1;
+}
+
+static int budget_used(lua_State *L)
+{
+	lua_Integer limit, spent;
+	bool set = budget(L, &limit, &spent);
+
+	lua_pushinteger(L, set && limit > 0 ? (lua_Integer)((__int128)spent * 10000 / limit) : 0);
+	return 1;
+}
+
+static int budget_spent(lua_State *L)
+{
+	lua_Integer limit, spent;
+
+	lua_pushinteger(L, budget(L, &limit, &spent) ? spent : 0);
+	return 1;
+}
+
+/* No lookup is configured outside of tests: the fallback, and why. */
+static int lookup(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+	const char *name = luaL_checkstring(L, 1);
+
+	if (s->hook != HOOK_ADMIT && s->hook != HOOK_RESOLVE)
+		return luaL_error(L, "lookup() may be used only in admit and resolve");
+	lua_settop(L, 3);
+	if (s->testing) {
+		scratch(L, "lookups", name);
+		if (!lua_isnil(L, -1))
+			return 1;
+	}
+	lua_pushvalue(L, 3);
+	lua_pushstring(L, s->testing ? "timeout" : "unconfigured");
+	return 2;
+}
+
+/* note(fmt, ...): a line of the decision's record. */
+static int l_note(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+	struct decision *d = s->d;
+	struct note *note;
+	struct mg_str text;
+
+	luaL_checkstring(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, 1);
+	if (!d || !s->entry || s->hook == HOOK_NONE)
+		return 0;
+	text = (struct mg_str){ lua_tostring(L, -1), lua_rawlen(L, -1) };
+	text = pool_dup(d->pool, (struct mg_str){ text.at, text.len < 256 ? text.len : 256 });
+	note = pool_alloc(d->pool, sizeof(*note));
+	if (!text.at || !note)
+		return 0;
+	*note = (struct note){ hook_names[s->hook], s->entry->name, text.at, NULL };
+	*d->notes_end = note;
+	d->notes_end = &note->next;
+	return 0;
+}
+
+static int log_say(lua_State *L, enum log_level level)
+{
+	struct policy_state *s = state_of(L);
+	char line[257];
+	const char *text = line;
+
+	snprintf(line, sizeof(line), "%s", luaL_checkstring(L, 1));
+	for (char *at = line; *at; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+	if (!s->testing && s->entry)
+		log_at(level, EV_POLICY_LOG, NULL, LOG_S("policy", s->entry->name), LOG_S("text", text));
+	return 0;
+}
+
+static int log_info(lua_State *L) { return log_say(L, LOG_INFO); }
+static int log_warn(lua_State *L) { return log_say(L, LOG_WARN); }
+
+void shared_open(lua_State *L, int names)
+{
+	static const luaL_Reg limits[] = { { "take", limit_take }, { NULL, NULL } };
+	static const luaL_Reg counters[] = { { "get", counter_get }, { "add", counter_add }, { NULL, NULL } };
+	static const luaL_Reg budgets[] = { { "left_nusd", budget_left }, { "used_bps", budget_used }, { "spent_nusd", budget_spent }, { NULL, NULL } };
+	static const luaL_Reg stickies[] = { { "get", sticky_get }, { NULL, NULL } };
+	static const luaL_Reg logs[] = { { "info", log_info }, { "warn", log_warn }, { NULL, NULL } };
+
+	group_open(L, names, "limit", limits);
+	group_open(L, names, "counter", counters);
+	group_open(L, names, "budget", budgets);
+	group_open(L, names, "sticky", stickies);
+	group_open(L, names, "log", logs);
+	lua_pushcfunction(L, lookup);
+	lua_setfield(L, names, "lookup");
+	lua_getfield(L, names, "string");
+	lua_getfield(L, -1, "format");
+	lua_pushcclosure(L, l_note, 1);
+	lua_setfield(L, names, "note");
+	lua_pop(L, 1);
+}

@@ -1,0 +1,163 @@
+/*
+ * A state's life, and the one way in which a hook is called.
+ */
+#include <stdatomic.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/state.h"
+
+/* In instructions; a helper's work counts, too. */
+const long hook_fuel[HOOK_COUNT] = { 50000, 10000, 50000, 2000, 300000, 20000, 10000, 20000, 50000, 50000 };
+enum { HOOK_BYTES = 1 << 20, WALL_US = 5000 };
+
+static int state_fill(struct policy_state *s, struct err *err)
+{
+	s->request_fuel = 1000000;
+	s->hook = HOOK_NONE;
+	s->cache = calloc(CACHED_MAX, sizeof(*s->cache));
+	s->entries = calloc(ENTRIES_MAX, sizeof(*s->entries));
+	if (!s->shared)
+		s->shared = shared_process();
+	if (!s->cache || !s->entries || !s->shared || sandbox_open(s))
+		return fail(err, MG_ENOMEM, "no memory for a policy state");
+	return chain_build(s, err);
+}
+
+static void state_empty(struct policy_state *s)
+{
+	if (s->L)
+		lua_close(s->L);
+	free(s->cache);
+	free(s->entries);
+	free(s->slot);
+}
+
+struct policy_state *policy_state_new(struct bundle *b, struct err *err)
+{
+	struct policy_state *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		fail(err, MG_ENOMEM, "no memory for a policy state");
+		return NULL;
+	}
+	s->bundle = bundle_ref(b);
+	if (state_fill(s, err)) {
+		policy_state_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void policy_state_free(struct policy_state *s)
+{
+	if (!s)
+		return;
+	state_empty(s);
+	if (s->testing)
+		shared_free(s->shared);
+	bundle_unref(s->bundle);
+	free(s);
+}
+
+size_t policy_state_heap(const struct policy_state *s)
+{
+	return s->heap;
+}
+
+/* After a hook ran out of memory: a collection, or where that is not enough a new state (R64). */
+static void recover(struct policy_state *s)
+{
+	struct policy_state fresh = { .bundle = s->bundle, .shared = s->shared, .testing = s->testing };
+	struct err err;
+
+	s->starved = false;
+	lua_gc(s->L, LUA_GCCOLLECT);
+	if (s->heap < s->heap_max / 4 * 3)
+		return;
+	/* The allocator's argument is the state itself, so it is filled in place. */
+	state_empty(s);
+	*s = fresh;
+	if (state_fill(s, &err)) {
+		fprintf(stderr, "policy: %s\n", err.msg);
+		abort();	/* it was built from the same text before */
+	}
+}
+
+void decision_init(struct decision *d, struct pool *pool)
+{
+	static _Atomic uint64_t stamps = 1;
+
+	*d = (struct decision){ .pool = pool, .notes_end = &d->notes,
+		.stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) << 8 };
+	d->facts.prefs.allow_fallbacks = true;
+	d->keep = (struct keep){ .store = KEEP_METADATA, .ttl_s = 30 * 86400 };
+}
+
+void hook_begin(struct policy_state *s, struct decision *d)
+{
+	if (s->starved)
+		recover(s);
+	s->now_ms = d->facts.now_ms;
+	if (s->stamp != d->stamp || s->d != d)
+		chain_choose(s, d);
+	s->d = d;
+}
+
+void hook_push(struct policy_state *s, const struct entry *e, enum hook h)
+{
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->fn[h]);
+}
+
+void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...)
+{
+	struct note *note = pool_alloc(d->pool, sizeof(*note));
+	char text[256];
+	struct mg_str kept;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	kept = pool_dup(d->pool, (struct mg_str){ text, strlen(text) });
+	if (!note || !kept.at)
+		return;
+	*note = (struct note){ hook_names[h], pool_dup(d->pool, (struct mg_str){ e->name, strlen(e->name) }).at, kept.at, NULL };
+	*d->notes_end = note;
+	d->notes_end = &note->next;
+}
+
+void hook_failed(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, const char *what)
+{
+	struct mg_str id = pool_dup(d->pool, d->facts.id);
+
+	d->errors++;
+	hook_note(d, h, e, "error: %s", what);
+	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", what));
+}
+
+/* -1: it failed, which is noted; nothing is left on the stack then. */
+int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results)
+{
+	uint64_t began = clock_us(), took;
+	int rc;
+
+	if (d->fuel >= s->request_fuel) {
+		lua_pop(s->L, n_args + 1);
+		hook_failed(s, d, e, h, "the request's fuel is exhausted");
+		return -1;
+	}
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
+	s->hook = h;
+	s->entry = e;
+	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
+	s->hook = HOOK_NONE;
+	s->entry = NULL;
+	d->fuel += s->fuel_max - s->fuel;
+	took = clock_us() - began;
+	d->lua_us += took;
+	if (rc)
+		hook_failed(s, d, e, h, s->error);
+	else if (took > WALL_US)
+		hook_note(d, h, e, "slow: %llu us", (unsigned long long)took);
+	return rc;
+}

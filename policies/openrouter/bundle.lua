@@ -1,0 +1,29 @@
+-- The shipped policies: OpenRouter's documented behaviour. An operator's bundle says
+-- base = "openrouter" and adds to it; a list it gives (guard, default ...) takes the place of ours.
+return {
+  policies = {
+    default = {
+      { use = "free_limits" },
+      { use = "or_variants" },
+      { use = "or_eligibility" },
+      { use = "or_ranking", with = { outage_window_s = 30 } },
+      { use = "or_fallback" },
+      { use = "price_tiers" },
+    },
+  },
+  -- What the client reads when a filter's reason left nothing: "availability code: text".
+  -- How many endpoints each reason dropped is added; which ones never is.
+  answers = {
+    zdr = "privacy_restricted: No endpoints found matching your data policy",
+    data_collection = "privacy_restricted: No endpoints found matching your data policy",
+    distillable = "constraint_filtered: No endpoints found that allow distillation",
+    only = "constraint_filtered: No allowed providers are available for the selected model",
+    ignore = "constraint_filtered: No allowed providers are available for the selected model",
+    unranked = "constraint_filtered: No allowed providers are available for the selected model",
+    parameter = "constraint_filtered: No endpoints found that support the parameters of the request",
+    max_price = "constraint_filtered: No endpoints found within max_price",
+    quantization = "constraint_filtered: No endpoints found with these quantizations",
+    context = "constraint_filtered: No endpoints found with a context length for this request",
+    max_tokens = "constraint_filtered: No endpoints found that can produce max_tokens",
+  },
+}

@@ -1,0 +1,54 @@
+-- OpenRouter eligibility: which endpoints MAY serve this request. One endpoint at a time, veto only.
+-- Order does not matter between filters: one "no" anywhere is final, and an error counts as "no".
+-- Always return true, or false plus a short reason code (it appears in `explain` and in metrics).
+local function has(list, x) for i = 1, #list do if list[i] == x then return true end end return false end
+
+-- what a level covers besides itself
+local COVERED = { mxfp4 = "fp4", nvfp4 = "fp4", mxfp8 = "fp8" }
+
+return policy {
+  name = "or_eligibility", api = 1, version = "1.0.0",
+  params = {
+    -- provider.data_collection="deny": OpenRouter separates "trains" from "retains" (zdr covers the latter).
+    -- Set to true if your legal team reads "deny" as "must not keep anything either".
+    deny_also_retention = { type = "boolean", default = false },
+  },
+  filter = function(req, ep, my)
+    local p, f = req.prefs, req.feat
+    if ep.private and not ep.private_to[req.key.org] then return false, "private" end
+    if req.variant == "free" and not ep.free then return false, "not_free" end
+    if req.variant ~= "free" and ep.free then return false, "free_by_name_only" end
+    -- only/ignore: a base slug ("google-vertex") means every region of it; a full slug means that one
+    if #p.only > 0 and not slug.any(p.only, ep) then return false, "only" end
+    if slug.any(p.ignore, ep) then return false, "ignore" end
+    -- service tiers need an explicit opt-in: a variant, service_tier, or the full slug in only/order
+    if ep.tier ~= "default" and ep.tier ~= p.service_tier
+       and not slug.any(p.only, ep) and not slug.any(p.order, ep) then return false, "tier" end
+    if #p.quantizations > 0 and not has(p.quantizations, COVERED[ep.quantization] or ep.quantization) then
+      return false, "quantization"
+    end
+    -- data policy: an endpoint whose policy is unknown counts as "trains and retains"
+    local d = ep.data
+    if p.data_collection == "deny" and (not d.known or d.trains or (my.deny_also_retention and d.retains)) then
+      return false, "data_collection"
+    end
+    if p.zdr and not (d.known and d.zdr) then return false, "zdr" end
+    if p.distillable and not ep.distillable then return false, "distillable" end
+    -- max_price: USD per million tokens (prompt, completion), USD per unit (request, image)
+    local mp, u = p.max_price, ep.usd
+    if not ep.priced and set.any(mp) then return false, "max_price" end -- nobody said what it costs
+    if (mp.prompt and u.prompt > mp.prompt) or (mp.completion and u.completion > mp.completion)
+       or (mp.request and u.request > mp.request) or (mp.image and u.image > mp.image) then
+      return false, "max_price"
+    end
+    if f.prompt_tokens + f.max_tokens > ep.context_length then return false, "context" end
+    if f.max_tokens > ep.max_output then return false, "max_tokens" end
+    -- an endpoint that lists no parameters at all gets all of them passed on
+    if p.require_parameters and ep.params_known then
+      for name in pairs(req.params) do
+        if not ep.params[name] then return false, "parameter" end
+      end
+    end
+    return true
+  end,
+}

@@ -1,0 +1,27 @@
+local P = use("or_fallback")
+local function after(t, e, n) e.tries_here = e.tries_here or 1
+  local rest = {}; for i = 1, n do rest[i] = t.ep { provider = "p" .. i } end
+  local a = P.on_error(t.req {}, t.err(e), rest); return a.action .. (a.skip and ":" .. a.skip or "") end
+test("server errors, timeouts and 429 go on", function(t)
+  for _, k in ipairs { "server", "timeout", "connect", "rate_limited", "overloaded" } do t.eq(after(t, { kind = k }, 2), "next", k) end
+end)
+test("client mistakes stop", function(t) t.eq(after(t, { kind = "bad_request" }, 2), "stop") end)
+test("context and moderation go to the next model, credentials to the next provider", function(t)
+  t.eq(after(t, { kind = "context_length" }, 2), "next:model")
+  t.eq(after(t, { kind = "moderation" }, 0), "stop")
+  t.eq(after(t, { kind = "auth" }, 2), "next:provider")
+end)
+test("attempt cap and deadline", function(t)
+  t.eq(after(t, { kind = "server", n = 6 }, 9), "stop")
+  t.eq(after(t, { kind = "server", elapsed_ms = 60000 }, 9), "stop")
+end)
+test("a short Retry-After on the last endpoint is honoured once", function(t)
+  t.eq(after(t, { kind = "rate_limited", retry_after_ms = 1000 }, 0), "retry")
+  t.eq(after(t, { kind = "rate_limited", retry_after_ms = 1000, tries_here = 2 }, 0), "stop")
+  t.eq(after(t, { kind = "rate_limited", retry_after_ms = 30000 }, 0), "stop")
+end)
+test("the retry is only for rate limits and overload, up to the cap", function(t)
+  t.eq(after(t, { kind = "overloaded", retry_after_ms = 2000 }, 0), "retry")
+  t.eq(after(t, { kind = "server", retry_after_ms = 1000 }, 0), "stop")
+  t.eq(after(t, { kind = "rate_limited", retry_after_ms = 0 }, 0), "stop")
+end)
