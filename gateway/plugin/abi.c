@@ -80,10 +80,10 @@ static int provider_check(const struct mg_provider *p, const char *path, struct 
 
 static int store_check(const struct mg_store *s, const char *path, struct err *err)
 {
-	if (s->size < FIRST(struct mg_store, backup))
+	if (s->size < FIRST(struct mg_store, sums_each))
 		return fail(err, MG_EINVAL, "'%s': struct mg_store is cut short", path);
 	if (!s->open || !s->close || !s->begin || !s->commit || !s->rollback || !s->put || !s->each || !s->sums ||
-	    !s->audit || !s->backup)
+	    !s->audit || !s->backup || !s->sums_each)
 		return fail(err, MG_EINVAL, "'%s': a store has all functions of struct mg_store", path);
 	return MG_OK;
 }
