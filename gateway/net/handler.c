@@ -251,10 +251,16 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 	}
 	if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK || !q->queued)
 		q->pub.gone = true;
-	if (q->finished)
-		req_ended(q);
-	else if (q->pub.gone)
+	if (!q->finished && q->pub.gone) {
+		bool asked = q->body_seen || q->replied;
+
+		q->replied = q->finished = !asked;	/* before its body() nobody owes an answer */
 		q->pub.server->on.gone(&q->pub);
+		if (!asked)
+			req_ended(q);
+	} else if (q->finished) {
+		req_ended(q);
+	}
 }
 
 /* Gives up the memory of a burst: most streams wait most of the time. */

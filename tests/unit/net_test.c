@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BIG = 20 * 1024 * 1024, PATIENCE_MS = 20000 };
@@ -21,7 +22,7 @@ static struct loop *loop;
 static struct server *server;
 static struct client *client;
 static char base[160];
-static int listening;
+static int listening, tls_fd = -1;
 
 /* What the server remembers of its requests. */
 static struct { unsigned heads, bodies, gone, ended, drained; size_t body_len; bool body_fine; struct http_request *held; } seen;
@@ -546,6 +547,103 @@ static void upstreams(void)
 	close(raw.listen.fd);
 }
 
+/* A certificate for 127.0.0.1, made by openssl in dir; false: there is none. */
+static bool make_cert(const char *cert, const char *key)
+{
+	const char *argv[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+		"-keyout", key, "-out", cert, "-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", NULL };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout))
+			_exit(126);
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return !status;
+}
+
+static char *slurp(const char *path)
+{
+	char *text = calloc(1, 16384);
+	FILE *f = fopen(path, "r");
+
+	if (f && !fread(text, 1, 16383, f))
+		*text = 0;
+	if (f)
+		fclose(f);
+	return text;
+}
+
+static void upload_and_stream_tls(struct exchange_conf c, const char *origin)
+{
+	char *big = malloc(BIG), url[192];
+	struct mg_str one = { big, BIG };
+
+	for (size_t i = 0; i < BIG; i++)
+		big[i] = letter(i);
+	snprintf(url, sizeof(url), "%s/x", origin);
+	c.url = url;
+	c.method = "POST";
+	c.body = &one;
+	c.pieces = 1;
+	fetch(&c);
+	ok(run.how == EXCHANGE_DONE && seen.body_len == BIG && seen.body_fine, "20 MB go up under TLS");
+	free(big);
+	c.method = "GET";
+	c.body = NULL;
+	snprintf(url, sizeof(url), "%s/flood", origin);
+	run.pause_every = 100;
+	fetch(&c);
+	ok(run.how == EXCHANGE_DONE && run.bytes == BIG && run.fine, "20 MB stream under TLS, with pauses");
+	snprintf(url, sizeof(url), "%s/abort", origin);
+	fetch(&c);
+	ok(run.how == EXCHANGE_CUT && run.bytes == 4, "an aborted stream is cut under TLS");
+}
+
+static void tls(void)
+{
+	char dir[] = "/tmp/net_test.XXXXXX", cert[64], key[64], name[128], origin[160], url[192];
+	struct listener l = { .at = "127.0.0.1:0" };
+	struct exchange_conf c = conf("GET", "/");
+	struct err err = { 0, "" };
+	char *certs, *keys;
+
+	if (!mkdtemp(dir))
+		return;
+	snprintf(cert, sizeof(cert), "%s/cert", dir);
+	snprintf(key, sizeof(key), "%s/key", dir);
+	if (!make_cert(cert, key)) {
+		printf("ok %d - TLS # SKIP no openssl\n", ++tap_n);
+		rmdir(dir);
+		return;
+	}
+	l.cert = certs = slurp(cert);
+	l.key = keys = slurp(key);
+	ok(!listener_open(&l, &err) && !server_listen(server, &l, &err), "a TLS listener");
+	listener_name(&l, name);
+	snprintf(origin, sizeof(origin), "https://%s", name);
+	snprintf(url, sizeof(url), "%s/x", origin);
+	c.url = url;
+	c.plain_http = false;
+	c.connect_ms = 5000;
+	fetch(&c);
+	ok(run.how == EXCHANGE_CONNECT && *run.why, "an unknown issuer is refused");
+	printf("# %s\n", run.why);
+	c.ca_file = cert;
+	fetch(&c);
+	ok(run.how == EXCHANGE_DONE && run.status == 200 && !strcmp(run.text, "hello"), "a known one is not");
+	upload_and_stream_tls(c, origin);
+	unlink(cert);
+	unlink(key);
+	rmdir(dir);
+	free(certs);
+	free(keys);
+	tls_fd = l.fd;
+}
+
 /* Requests one after the other must not wait for a delayed acknowledgement. */
 static void no_stalls(void)
 {
@@ -615,10 +713,13 @@ int main(void)
 	limits();
 	refusals();
 	upstreams();
+	tls();
 	no_stalls();
 	drain();
 	client_free(client);
 	server_free(server);
+	if (tls_fd >= 0)
+		close(tls_fd);
 	loop_free(loop);
 	return tap_done();
 }
