@@ -25,8 +25,6 @@
 #include "sim/reason.h"
 #include "sim/tools.h"
 
-struct sim { bool ended; };
-
 enum { TOKENS_MAX = 200000, TOP_MAX = 20 };
 
 /* ------------------------------------------------ JSON mode */

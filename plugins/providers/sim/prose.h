@@ -39,7 +39,7 @@ static void prose(const struct ask *a, struct text *out, long n, bool exact)
 	struct mg_str about = topic(a);
 	size_t at = a->seed % COUNT(lines), step = 5;
 
-	for (long i = 0; i < n && i < WORDS_MAX; at += step) {
+	for (long i = 0; i < n && i < WORDS_MAX && !out->failed; at += step) {
 		const char *line = lines[at % COUNT(lines)], *slot = strstr(line, "%s");
 		struct text one = { .c = a->c };
 		struct mg_str left, w;
@@ -47,6 +47,8 @@ static void prose(const struct ask *a, struct text *out, long n, bool exact)
 		put(&one, (struct mg_str){ line, (size_t)(slot - line) });
 		put(&one, about);
 		say(&one, slot + 2);
+		if (one.failed)
+			return;
 		for (left = whole(&one); (w = word(&left)).len && (!exact || i < n); i++) {
 			say(out, out->len && !space(out->at[out->len - 1]) ? " " : "");
 			put(out, w);

@@ -41,7 +41,7 @@ static bool shaped(struct mg_str s, struct text *out)
 	static const char *const more[] = { "there", "friend", "and", "welcome", "to", "you", "all", "today" };
 	struct mg_str rest = behind(s, "in exactly|in just|in only|in");
 	struct mg_str what = s, one;
-	long n, i = 0;
+	long n, i = 0, had;
 
 	if (rest.at && number_here(rest, &n) && has(rest, "words|word")) {
 		what.len = (size_t)(rest.at - s.at);
@@ -50,8 +50,8 @@ static bool shaped(struct mg_str s, struct text *out)
 			say(out, i ? " " : "");
 			put(out, one);
 		}
-		for (; i < n && i < 200; i++)
-			print(out, "%s%s", i ? " " : "", more[(size_t)i % COUNT(more)]);
+		for (had = i; i < n && i < 200; i++)
+			print(out, "%s%s", i ? " " : "", more[(size_t)(i - had) % COUNT(more)]);
 		return true;
 	}
 	for (size_t at = 0; at < s.len; at++)

@@ -11,7 +11,7 @@ struct script {
 	struct mg_call *c;
 	struct text out;
 	uint64_t ttft_ms, chunk_ms, per_s, owed;	/* owed: tokens times 1000 that were not waited for yet */
-	bool begun, failed;
+	bool begun;
 	size_t first_end;		/* behind the first line of content: where a stream is cut */
 };
 
@@ -175,8 +175,9 @@ static int strike(struct script *s, uint64_t seed)
 static int script_send(struct script *s, struct mg_http *out)
 {
 	struct mg_str *body = s->c->host->alloc(s->c, sizeof(*body));
+	const struct sim *st = s->c->state;
 
-	if (!body || s->out.failed)
+	if (!body || st->starved)
 		return s->c->host->fail(s->c, MG_ENOMEM, "no memory for the answer");
 	*body = whole(&s->out);
 	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), MG_STR("/sim"), body, 1 };

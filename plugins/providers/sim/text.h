@@ -14,7 +14,9 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define TEXT(s) ((struct mg_str){ (s), strlen(s) })
 
-/* Errors stick: check `failed` once, at the end. */
+struct sim { bool ended, starved; };	/* the finish event came; memory ran out somewhere */
+
+/* Errors stick: `failed` here, and `starved` for the attempt, looked at once, at the end. */
 struct text { struct mg_call *c; char *at; size_t len, size; bool failed; };
 
 static void put(struct text *t, struct mg_str s)
@@ -25,7 +27,10 @@ static void put(struct text *t, struct mg_str s)
 
 		if (more && t->len)
 			memcpy(more, t->at, t->len);
+		if (!more)
+			t->len = 0;
 		t->failed = !more;
+		((struct sim *)t->c->state)->starved |= !more;
 		t->at = more;
 		t->size = size;
 	}
