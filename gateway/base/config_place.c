@@ -96,7 +96,7 @@ int config_fail(struct reading *r, const char *place, const char *hint, const ch
 		snprintf(where, sizeof(where), "%s:%d: ", best->name, line);
 	else if (r->n)
 		snprintf(where, sizeof(where), "%s: ", r->sources[0].name);
-	return fail(r->err, MG_EINVAL, "%s%s%s%s%s%s", where, place, *place ? ": " : "", reason,
+	return fail(r->err, MG_EINVAL, "%s%.100s%s%s%s%s", where, place, *place ? ": " : "", reason,
 		hint ? "\nhint: " : "", hint ? hint : "");
 }
 
@@ -136,6 +136,6 @@ int config_blame(const struct config *c, struct err *err, const char *place, con
 		n -= n > 0;
 		at[n] = 0;
 	}
-	return fail(err, MG_EINVAL, "%s%s%s: %s%s%s", origin ? origin : c->path, origin || *c->path ? ": " : "", place, reason,
+	return fail(err, MG_EINVAL, "%s%s%.100s: %s%s%s", origin ? origin : c->path, origin || *c->path ? ": " : "", place, reason,
 		hint ? "\nhint: " : "", hint ? hint : "");
 }

@@ -93,7 +93,7 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 		{ "region", &q->region }, { "category", &q->category } };
 	struct { const char *name; int64_t *at; } prices[] = { { "min_price", &q->min_price }, { "max_price", &q->max_price },
 		{ "min_output_price", &q->min_output_price }, { "max_output_price", &q->max_output_price } };
-	int on, rc = MG_OK;
+	int on = 0, rc = MG_OK;
 
 	if (mg_is(name, "offset"))
 		return number(name, v, 0, 1000000000, &q->offset, err);
