@@ -7,7 +7,7 @@
 enum { BATCH = 256 };
 
 struct left { char *attempt_id, *generation_id, *key_hash, *endpoint; int64_t hold_nusd, at_ms; };
-struct batch { struct left at[BATCH]; size_t n; bool failed; struct recovered *out; };
+struct batch { struct left at[BATCH]; size_t n; bool failed; };
 
 static bool on_intent(void *arg, const void *row)
 {
@@ -48,29 +48,6 @@ static int settle(const struct mg_store *ops, void *handle, const struct left *l
 	return rc;
 }
 
-static int recover(const struct mg_store *ops, void *handle, void *arg, struct err *err)
-{
-	struct batch *b = arg;
-	char why[256] = "";
-	int rc = ops->each(handle, MG_ROW_INTENT, NULL, 0, BATCH, on_intent, b, why);
-
-	if (rc)
-		return fail(err, rc, "%s", why);
-	if (b->failed)
-		return fail(err, MG_ENOMEM, "no memory for the open holds");
-	for (size_t i = 0; i < b->n; i++) {
-		/* a generation's attempts come one behind the other; the hold only grew, and the last one has it all */
-		if (i + 1 < b->n && !strcmp(b->at[i].generation_id, b->at[i + 1].generation_id))
-			continue;
-		rc = settle(ops, handle, &b->at[i], err);
-		if (rc)
-			return rc;
-		b->out->loss_nusd += b->at[i].hold_nusd;
-		b->out->generations++;
-	}
-	return MG_OK;
-}
-
 static void forget(struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
@@ -79,24 +56,59 @@ static void forget(struct batch *b)
 		free(b->at[i].key_hash);
 		free(b->at[i].endpoint);
 	}
-	b->n = 0;
+	free(b);
+}
+
+static int settle_batch(const struct mg_store *ops, void *handle, const struct batch *b, struct recovered *out, struct err *err)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		int rc;
+
+		/* a generation's attempts come one behind the other; the hold only grew, and the last one has it all */
+		if (i + 1 < b->n && !strcmp(b->at[i].generation_id, b->at[i + 1].generation_id))
+			continue;
+		rc = settle(ops, handle, &b->at[i], err);
+		if (rc)
+			return rc;
+		out->loss_nusd += b->at[i].hold_nusd;
+		out->generations++;
+	}
+	return MG_OK;
+}
+
+int ledger_recover_some(const struct mg_store *ops, void *handle, struct recovered *out, struct err *err)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	char why[256] = "";
+	int rc;
+
+	if (!b)
+		return fail(err, MG_ENOMEM, "no memory for the open holds");
+	rc = ops->each(handle, MG_ROW_INTENT, NULL, 0, BATCH, on_intent, b, why);
+	if (rc)
+		rc = fail(err, rc, "%s", why);
+	else if (b->failed)
+		rc = fail(err, MG_ENOMEM, "no memory for the open holds");
+	else
+		rc = settle_batch(ops, handle, b, out, err);
+	forget(b);
+	return rc;
+}
+
+static int recover(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	return ledger_recover_some(ops, handle, arg, err);
 }
 
 int ledger_recover(struct store *store, struct recovered *out, struct err *err)
 {
-	struct batch *b = calloc(1, sizeof(*b));
 	size_t before;
 	int rc;
 
 	*out = (struct recovered){ 0, 0 };
-	if (!b)
-		return fail(err, MG_ENOMEM, "no memory for the open holds");
-	b->out = out;
 	do {
 		before = out->generations;
-		rc = store_run(store, recover, b, err);
-		forget(b);
+		rc = store_run(store, recover, out, err);
 	} while (!rc && out->generations > before);
-	free(b);
 	return rc;
 }

@@ -16,5 +16,7 @@
 struct recovered { size_t generations; int64_t loss_nusd; };
 /* After store_open(), before the first request. */
 int ledger_recover(struct store *store, struct recovered *out, struct err *err);
+/* One batch of it, inside the caller's transaction; adds to out.  Until it adds nothing. */
+int ledger_recover_some(const struct mg_store *ops, void *handle, struct recovered *out, struct err *err);
 
 #endif
