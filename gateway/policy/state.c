@@ -32,11 +32,14 @@ static void state_empty(struct policy_state *s)
 	free(s->slot);
 }
 
-struct policy_state *policy_state_new(struct bundle *b, struct err *err)
+static struct policy_state *state_new(struct bundle *b, bool testing, struct err *err)
 {
 	struct policy_state *s = calloc(1, sizeof(*s));
 
-	if (!s) {
+	if (s) {
+		s->testing = testing;
+		s->shared = testing ? shared_new() : NULL;
+	} else {
 		fail(err, MG_ENOMEM, "no memory for a policy state");
 		return NULL;
 	}
@@ -46,6 +49,17 @@ struct policy_state *policy_state_new(struct bundle *b, struct err *err)
 		return NULL;
 	}
 	return s;
+}
+
+struct policy_state *policy_state_new(struct bundle *b, struct err *err)
+{
+	return state_new(b, false, err);
+}
+
+/* With what tests may name besides, and shared state of its own. */
+struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err)
+{
+	return state_new(b, true, err);
 }
 
 void policy_state_free(struct policy_state *s)

@@ -115,7 +115,11 @@ int policy_load(struct policy_state *s, const char *name, int with);
 void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
 const char *answer_for(struct policy_state *s, const char *reason);
 
+/* ---- prelude.c */
+extern const char *const policy_prelude[];	/* lines of Lua, then NULL */
+
 /* ---- state.c */
+struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err);
 void hook_begin(struct policy_state *s, struct decision *d);	/* the request's facts and chain are current from here on */
 /* Pushes the function of e; after its arguments, hook_call(). */
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h);
