@@ -109,7 +109,7 @@ void http_reply(struct http_request *r, int status, const struct http_header *he
 	ready(q, status);
 }
 
-void reply_error(struct req *q, int status, const char *why)
+void req_refuse(struct req *q, int status, const char *why)
 {
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("application/json") },
@@ -129,7 +129,7 @@ void http_stream(struct http_request *r, int status, const struct http_header *h
 		return;
 	q->stream = true;
 	if (q->conn)
-		q->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, q, NULL);
+		q->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, req_read, q, NULL);
 	if (q->response)
 		add_headers(q, headers);
 	ready(q, status);

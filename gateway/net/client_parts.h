@@ -67,12 +67,12 @@ void place_drop(struct place *p, bool own);
 void places_free(struct client *c);
 
 /* events.c: what libcurl calls for one exchange */
-size_t on_header(char *at, size_t size, size_t n, void *arg);
-size_t on_data(char *at, size_t size, size_t n, void *arg);
-size_t on_read(char *at, size_t size, size_t n, void *arg);
-int on_seek(void *arg, curl_off_t offset, int origin);
-int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port);
-curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a);
+size_t transfer_header(char *at, size_t size, size_t n, void *arg);
+size_t transfer_data(char *at, size_t size, size_t n, void *arg);
+size_t transfer_read(char *at, size_t size, size_t n, void *arg);
+int transfer_seek(void *arg, curl_off_t offset, int origin);
+int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_port);
+curl_socket_t transfer_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a);
 
 /* timeouts.c */
 void exchange_deadline(struct timer *t);

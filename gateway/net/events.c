@@ -14,7 +14,7 @@ static void heard(struct exchange *x)
 }
 
 /* The empty line ends the head; those of 1xx answers and the trailers do not count. */
-size_t on_header(char *at, size_t size, size_t n, void *arg)
+size_t transfer_header(char *at, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
 	size_t len = size * n;
@@ -37,7 +37,7 @@ size_t on_header(char *at, size_t size, size_t n, void *arg)
 	return x->cancelled ? 0 : len;
 }
 
-size_t on_data(char *at, size_t size, size_t n, void *arg)
+size_t transfer_data(char *at, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
 	size_t len = size * n;
@@ -59,7 +59,7 @@ size_t on_data(char *at, size_t size, size_t n, void *arg)
 	return x->cancelled ? 0 : len;
 }
 
-size_t on_read(char *at, size_t size, size_t n, void *arg)
+size_t transfer_read(char *at, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
 	size_t room = size * n, done = 0;
@@ -86,7 +86,7 @@ size_t on_read(char *at, size_t size, size_t n, void *arg)
 }
 
 /* A connection that died before the first byte is tried again, from the start of the body. */
-int on_seek(void *arg, curl_off_t offset, int origin)
+int transfer_seek(void *arg, curl_off_t offset, int origin)
 {
 	struct exchange *x = arg;
 
@@ -96,7 +96,7 @@ int on_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
+int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	struct exchange *x = arg;
 
@@ -158,7 +158,7 @@ static bool public_address(const struct sockaddr *a)
 }
 
 /* The resolved address is what counts, each one of each attempt (R37). */
-curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+curl_socket_t transfer_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct exchange *x = arg;
 

@@ -132,7 +132,7 @@ static bool has_body(const struct req *q)
 
 static enum MHD_Result refuse(struct req *q, int status, const char *why)
 {
-	reply_error(q, status, why);
+	req_refuse(q, status, why);
 	return deliver(q);
 }
 
@@ -283,7 +283,7 @@ static void take(struct req *q, size_t n)
 	}
 }
 
-ssize_t stream_read(void *cls, uint64_t pos, char *at, size_t max)
+ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max)
 {
 	struct req *q = cls;
 	size_t n = q->out.len - q->out_at;

@@ -153,9 +153,9 @@ static int set_body(struct exchange *x, const struct exchange_conf *conf, struct
 	for (size_t i = 0; i < x->pieces; i++)
 		x->body_len += x->body[i].len;
 	if (x->pieces > 1 && x->body_len > JOIN_MAX) {
-		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, transfer_read);
 		curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
-		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, transfer_seek);
 		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, NULL);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body_len);
@@ -208,7 +208,7 @@ static void set_fences(struct exchange *x, const struct exchange_conf *conf)
 	if (!conf->foreign)
 		return;
 	/* The check is not called for a connection that is used again. */
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, transfer_open);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, x);
 	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
@@ -251,11 +251,11 @@ int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct 
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_data);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_connected);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
 	return set_method(x, conf, err);
 }

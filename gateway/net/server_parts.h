@@ -127,9 +127,9 @@ enum MHD_Result handle_request(void *cls, struct MHD_Connection *mhd, const char
 void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how);
 void req_ended(struct req *q);		/* to be told at the end of the turn */
 void reqs_tell(struct server *s);
-ssize_t stream_read(void *cls, uint64_t pos, char *at, size_t max);
+ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max);
 
 /* answer.c */
-void reply_error(struct req *q, int status, const char *why);
+void req_refuse(struct req *q, int status, const char *why);
 
 #endif

@@ -118,6 +118,9 @@ static void on_body(struct http_request *r)
 		http_stream(r, 200, sse);
 		http_stream_write(r, "half", 4);
 		http_stream_abort(r);
+	} else if (mg_is(r->path, "/hang")) {
+		http_stream(r, 200, sse);
+		http_stream_write(r, "half", 4);
 	} else if (mg_is(r->path, "/never")) {
 		seen.held = r;
 	} else if (mg_is(r->path, "/query")) {
@@ -156,7 +159,7 @@ static void on_ended(struct http_request *r)
 /* One exchange as the client sees it. */
 static struct run {
 	int status, how, phase;
-	unsigned heads, ends, pauses, pause_every;
+	unsigned heads, ends, pauses, pause_every, pause_ms;
 	size_t bytes;
 	bool fine, stop_at_end;
 	struct exchange *x;
@@ -189,7 +192,7 @@ static bool on_x_data(void *owner, struct exchange *x, const char *at, size_t le
 	(void)owner;
 	if (run.pause_every && !(++run.pauses % run.pause_every)) {
 		run.again.fire = on_again;
-		loop_timer_set(loop, &run.again, 1);
+		loop_timer_set(loop, &run.again, run.pause_ms ? run.pause_ms : 1);
 		return false;
 	}
 	for (size_t i = 0; i < len; i++) {
@@ -278,15 +281,15 @@ static void start(const struct exchange_conf *c)
 
 static void fetch(const struct exchange_conf *c)
 {
-	unsigned pause = run.pause_every;
+	unsigned pause = run.pause_every, pause_ms = run.pause_ms;
 	size_t cancel = run.cancel_at;
 
-	run = (struct run){ .pause_every = pause, .cancel_at = cancel, .how = -1 };
+	run = (struct run){ .pause_every = pause, .pause_ms = pause_ms, .cancel_at = cancel, .how = -1 };
 	memset(&seen, 0, sizeof(seen));
 	start(c);
 	if (run.x)
 		turn_for(PATIENCE_MS);
-	run.pause_every = 0;
+	run.pause_every = run.pause_ms = 0;
 	run.cancel_at = 0;
 }
 
@@ -440,6 +443,16 @@ static void limits(void)
 	fetch(&c);
 	ok(run.how == EXCHANGE_TIMEOUT && run.phase == PHASE_BODY && run.bytes > 0, "a stream longer than allowed");
 	drip_more = false;
+	c = conf("GET", "/hang");
+	c.idle_ms = 60;
+	fetch(&c);
+	ok(run.how == EXCHANGE_TIMEOUT && run.phase == PHASE_BODY && run.bytes == 4, "an answer that stops");
+	c = conf("GET", "/drip");
+	c.idle_ms = 60;
+	run.pause_every = 3;
+	run.pause_ms = 150;
+	fetch(&c);
+	ok(run.how == EXCHANGE_DONE && run.bytes == 45, "a pause of ours does not count as idle");
 	c = conf("GET", "/big");
 	c.max_bytes = 1000000;
 	fetch(&c);
