@@ -1,0 +1,263 @@
+/* store_test - the store under kill -9, a full disk, a flipped byte, a second process. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "ledger/recovery.h"
+#include "ledger/store_rig.h"
+#include "tap.h"
+
+enum { KILLS = 20 };
+
+static const struct mg_plugin *plugin;
+
+static struct mg_store_generation row(const char *gen, int64_t charge)
+{
+	return (struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = gen, .generation_id = gen,
+		.key_hash = "key", .model = "m", .provider = "p", .charge_nusd = charge, .at_ms = 1000, .delivered = true, .json = "{}" };
+}
+
+static bool do_one(struct journal *j, const char *gen, int64_t charge)
+{
+	struct mg_store_generation g = row(gen, charge);
+	struct mg_store_intent i = { sizeof(i), gen, gen, "key", "e", charge, 1000 };
+
+	return !journal_intent(j, &i, NULL) && !journal_settle(j, &g, NULL);
+}
+
+/* ---- kill -9 (R43): what was told to the parent was told after the journal had it */
+
+static void child(int round, int tell)
+{
+	struct store *s = store_open(plugin, rig_dir, false, NULL, NULL);
+	struct journal *j = s ? store_journal(s, 0, NULL) : NULL;
+	char gen[32];
+
+	for (uint32_t n = 0; j; n++) {
+		snprintf(gen, sizeof(gen), "k%d-%u", round, n);
+		if (!do_one(j, gen, 1) || write(tell, &n, sizeof(n)) != sizeof(n))
+			break;
+	}
+	_exit(1);
+}
+
+/* How many the child had finished when it was killed. */
+static uint32_t kill_one(int round, unsigned after)
+{
+	uint32_t n = 0, got = 0;
+	int fd[2];
+	pid_t pid;
+
+	if (pipe(fd))
+		return 0;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(fd[0]);
+		child(round, fd[1]);
+	}
+	close(fd[1]);
+	while (got < after && read(fd[0], &n, sizeof(n)) == sizeof(n))
+		got++;
+	kill(pid, SIGKILL);
+	while (read(fd[0], &n, sizeof(n)) == sizeof(n))
+		got++;
+	waitpid(pid, NULL, 0);
+	close(fd[0]);
+	return got;
+}
+
+struct look { const char *like; size_t rows; int64_t charged; int findings; };
+
+static bool on_row(void *arg, const void *at)
+{
+	struct look *l = arg;
+	const struct mg_store_generation *g = at;
+
+	if (!strncmp(g->generation_id, l->like, strlen(l->like)) && g->delivered) {
+		l->rows++;
+		l->charged += g->charge_nusd;
+	}
+	return true;
+}
+
+static int look(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	struct look *l = arg;
+	char why[256];
+
+	return ops->each(handle, MG_ROW_GENERATION, NULL, 0, 0, on_row, l, why);
+}
+
+static int audit(const char *name)
+{
+	char why[256];
+	void *h = NULL;
+	int n = plugin->store->open(rig_path(name), true, &h, why);
+
+	if (n)
+		return n;
+	n = plugin->store->audit(h, rig_finding, NULL, why);
+	plugin->store->close(h);
+	return n;
+}
+
+static void test_kills(void)
+{
+	unsigned seed = (unsigned)getpid();
+	bool kept = true, recovered = true;
+
+	printf("# seed %u\n", seed);
+	for (int round = 0; round < KILLS; round++) {
+		uint32_t told = kill_one(round, (unsigned)rand_r(&seed) % 3000);
+		struct recovered r;
+		char like[16];
+		struct look l = { .like = like };
+		struct store *s = store_open(plugin, rig_dir, false, NULL, NULL);
+
+		snprintf(like, sizeof(like), "k%d-", round);
+		if (!s || ledger_recover(s, &r, NULL) || store_run(s, look, &l, NULL)) {
+			kept = false;
+			break;
+		}
+		/* one more may be in the journal that it could not tell of; its charge is 1 each */
+		kept &= l.rows >= told && l.rows <= told + 1 && (size_t)l.charged == l.rows;
+		recovered &= r.generations <= 1;
+		store_close(s);
+	}
+	ok(kept, "20 kills at random moments: all that was told is there, charged once");
+	ok(recovered, "at most the one that was on its way is recovered");
+	ok(audit("moongate.db") == 0, "and the audit is clean");
+}
+
+/* ---- a full disk (R98, R58): the database cannot grow */
+
+static int big(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	struct mg_store_decision d = { sizeof(d), arg, 1, NULL };
+	char why[256], *text = malloc(600000);
+	int rc;
+
+	memset(text, 'x', 599999);
+	text[599999] = '\0';
+	d.json = text;
+	rc = ops->put(handle, MG_ROW_DECISION, &d, why);
+	free(text);
+	return rc ? fail(err, rc, "%s", why) : MG_OK;
+}
+
+static void limit(rlim_t bytes)
+{
+	struct rlimit r = { bytes, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_FSIZE, &r);
+}
+
+static void test_full(void)
+{
+	struct err err = { 0 };
+	struct look l = { .like = "full-" };
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	char gen[32];
+	bool went_in = true;
+
+	if (!j) {
+		ok(false, err.msg);
+		return;
+	}
+	limit(200000);
+	ok(store_run(s, big, "big-1", &err) == MG_ENOMEM, "a job that finds no room fails, and may be tried again");
+	for (int i = 0; i < 200; i++) {
+		snprintf(gen, sizeof(gen), "full-%d", i);
+		went_in &= do_one(j, gen, 1);
+	}
+	ok(went_in, "the journal still takes what fits");
+	for (int i = 200; i < 5000 && went_in; i++) {
+		snprintf(gen, sizeof(gen), "late-%d", i);
+		went_in = do_one(j, gen, 1);
+	}
+	ok(!went_in, "and refuses when it is full too");
+	limit(RLIM_INFINITY);
+	ok(!store_run(s, big, "big-2", &err), "with room again, all goes on");
+	ok(!store_run(s, look, &l, &err) && l.rows == 200 && l.charged == 200, "and nothing was lost or doubled");
+	store_close(s);
+	ok(audit("moongate.db") == 0, "the audit is clean");
+}
+
+/* ---- a second process (R103) */
+
+static void test_second(void)
+{
+	struct err err = { 0 };
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		struct err why = { 0 };
+		struct store *second = store_open(plugin, rig_dir, false, NULL, &why);
+
+		_exit(second || why.rc != MG_EDENIED || !strstr(why.msg, "in use"));
+	}
+	waitpid(pid, &status, 0);
+	ok(s && WIFEXITED(status) && !WEXITSTATUS(status), "a second process is refused, in words");
+	store_close(s);
+}
+
+/* ---- a flipped byte (R100), and the way back */
+
+static void test_flip(void)
+{
+	struct err err = { 0 };
+	char why[256], byte, copy[256];
+	struct store *s;
+	void *h = NULL;
+	int fd;
+	off_t size, hurt = 0;
+
+	snprintf(copy, sizeof(copy), "%s", rig_path("backup.db"));
+	ok(!plugin->store->open(rig_path("moongate.db"), true, &h, why) && !plugin->store->backup(h, copy, why), "a backup");
+	plugin->store->close(h);
+	fd = open(rig_path("moongate.db"), O_RDWR);
+	size = lseek(fd, 0, SEEK_END);
+	for (off_t at = 4096; at < size; at += 4096, hurt++)	/* the type of each page: whatever else, that is seen */
+		if (pread(fd, &byte, 1, at) == 1) {
+			byte ^= 0x55;
+			if (pwrite(fd, &byte, 1, at) != 1)
+				break;
+		}
+	close(fd);
+	s = store_open(plugin, rig_dir, false, NULL, &err);
+	ok(hurt && !s && err.rc == MG_EPROTO, "a damaged file is not opened for money");
+	store_close(s);
+	unlink(rig_path("moongate.db-wal"));
+	unlink(rig_path("moongate.db-shm"));
+	ok(!rename(copy, rig_path("moongate.db")), "the backup is put in its place");
+	s = store_open(plugin, rig_dir, false, NULL, &err);
+	ok(s, "and opens");
+	store_close(s);
+	ok(audit("moongate.db") == 0, "with a clean audit");
+}
+
+int main(void)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	plugin = rig_start();
+	log_open(2, false, LOG_ERROR);
+	test_kills();
+	test_full();
+	test_second();
+	test_flip();
+	rig_clean();
+	return tap_done();
+}
