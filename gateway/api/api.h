@@ -65,6 +65,7 @@ void models_count(struct api_call *c);
 void models_endpoints(struct api_call *c);
 void model_get(struct api_call *c);
 void providers_list(struct api_call *c);
+void endpoints_zdr(struct api_call *c);
 void generation_get(struct api_call *c);
 void decision_get(struct api_call *c);
 void key_self(struct api_call *c);

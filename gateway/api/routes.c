@@ -15,6 +15,7 @@ const struct route api_routes[] = {
 	{ "GET",    "/models/count",		PUBLIC, SMALL, models_count },
 	{ "GET",    "/models/*/*/endpoints",	PUBLIC, SMALL, models_endpoints },
 	{ "GET",    "/model/*/*",		PUBLIC, SMALL, model_get },
+	{ "GET",    "/endpoints/zdr",		PUBLIC, SMALL, endpoints_zdr },
 	{ "GET",    "/providers",		PUBLIC, SMALL, providers_list },
 	{ "GET",    "/generation",		KEY, SMALL, generation_get },
 	{ "GET",    "/key",			KEY, SMALL, key_self },

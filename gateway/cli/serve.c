@@ -145,7 +145,7 @@ static int worker_listeners(struct serving *s, unsigned worker, struct listener 
 			listener_name(&own[i], names[i]);
 			s->listeners[i].fd = own[i].fd;
 			if (i == 0)
-				snprintf(s->address, sizeof(s->address), "%s", names[i]);
+				snprintf(s->address, sizeof(s->address), "%.127s", names[i]);
 			printf("listening on %s%s\n", !strncmp(names[i], "unix:", 5) ? "" : own[i].cert ? "https://" : "http://", names[i]);
 		}
 	}

@@ -1,0 +1,142 @@
+/*
+ * models.c - the catalogue over HTTP: /models and its relatives.  What may be
+ * asked is the catalogue's business; here is only the query and the envelope.
+ */
+#include <strings.h>
+#include "base/clock.h"
+#include "catalog/wire.h"
+#include "api/api.h"
+
+enum { ANSWER_MAX = 64 * 1024 * 1024, QUERY_MAX = 8192 };	/* bytes */
+
+struct reading {
+	struct snapshot *snap;
+	struct buf out, rest;
+	struct model_query query;
+};
+
+static void begin(struct api_call *c, struct reading *rd)
+{
+	rd->snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
+	buf_init(&rd->out, ANSWER_MAX);
+	buf_init(&rd->rest, QUERY_MAX);
+	model_query_init(&rd->query, &rd->rest);
+}
+
+static void end(struct api_call *c, struct reading *rd)
+{
+	snapshot_unpin(c->w->gw->snapshots, c->w->n, rd->snap);
+	buf_release(&rd->out);
+	buf_release(&rd->rest);
+}
+
+/* Each parameter, decoded; false: it has been answered. */
+static bool query(struct api_call *c, struct reading *rd)
+{
+	struct mg_str left = c->http->query;
+	struct err err = { 0 };
+
+	while (left.len) {
+		const char *amp = memchr(left.at, '&', left.len);
+		size_t len = amp ? (size_t)(amp - left.at) : left.len;
+		const char *equals = memchr(left.at, '=', len);
+		struct mg_str name = pool_dup(c->http->pool, (struct mg_str){ left.at, equals ? (size_t)(equals - left.at) : len });
+		struct mg_str value = name.at ? http_query(c->http, name.at) : (struct mg_str){ 0 };
+
+		if (value.at && model_query_set(&rd->query, name, value, &err) != MG_OK) {
+			api_error(c->http, 400, "invalid_request", "%s", err.msg);
+			return false;
+		}
+		left.at += len + (amp != NULL);
+		left.len -= len + (amp != NULL);
+	}
+	return true;
+}
+
+/* The two segments of "author/slug", percent-decoded where a colon was escaped. */
+static struct mg_str slug_of(struct api_call *c)
+{
+	struct mg_str raw = pool_print(c->http->pool, "%.*s/%.*s", (int)c->args[0].len, c->args[0].at, (int)c->args[1].len, c->args[1].at);
+	char *to = (char *)(uintptr_t)raw.at;
+	size_t n = 0;
+
+	for (size_t i = 0; i < raw.len; i++) {
+		if (raw.len - i > 2 && !strncasecmp(raw.at + i, "%3a", 3)) {
+			to[n++] = ':';
+			i += 2;
+		} else {
+			to[n++] = raw.at[i];
+		}
+	}
+	raw.len = n;
+	return raw;
+}
+
+static void answer(struct api_call *c, struct reading *rd, bool found, struct mg_str slug)
+{
+	if (found)
+		api_json(c->http, 200, buf_view(&rd->out));
+	else
+		api_error(c->http, 404, "not_found", "Model '%.*s' not found", (int)(slug.len < 128 ? slug.len : 128), slug.at);
+	end(c, rd);
+}
+
+void models_list(struct api_call *c)
+{
+	struct reading rd;
+
+	begin(c, &rd);
+	if (query(c, &rd)) {
+		wire_models(&rd.out, rd.snap->catalog, &rd.query, clock_wall_ms(), clock_ms());
+		api_json(c->http, 200, buf_view(&rd.out));
+	}
+	end(c, &rd);
+}
+
+void models_count(struct api_call *c)
+{
+	struct reading rd;
+
+	begin(c, &rd);
+	if (query(c, &rd)) {
+		wire_count(&rd.out, rd.snap->catalog, &rd.query, clock_wall_ms());
+		api_json(c->http, 200, buf_view(&rd.out));
+	}
+	end(c, &rd);
+}
+
+void models_endpoints(struct api_call *c)
+{
+	struct mg_str slug = slug_of(c);
+	struct reading rd;
+
+	begin(c, &rd);
+	answer(c, &rd, wire_endpoints(&rd.out, rd.snap->catalog, slug, c->key.hash[0] != '\0', clock_ms()), slug);
+}
+
+void model_get(struct api_call *c)
+{
+	struct mg_str slug = slug_of(c);
+	struct reading rd;
+
+	begin(c, &rd);
+	answer(c, &rd, wire_model(&rd.out, rd.snap->catalog, slug), slug);
+}
+
+void endpoints_zdr(struct api_call *c)
+{
+	struct reading rd;
+
+	begin(c, &rd);
+	wire_zdr(&rd.out, rd.snap->catalog, c->key.hash[0] != '\0', clock_ms());
+	answer(c, &rd, true, (struct mg_str){ "", 0 });
+}
+
+void providers_list(struct api_call *c)
+{
+	struct reading rd;
+
+	begin(c, &rd);
+	wire_providers(&rd.out, rd.snap->catalog);
+	answer(c, &rd, true, (struct mg_str){ "", 0 });
+}

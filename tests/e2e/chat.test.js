@@ -1,0 +1,204 @@
+// chat.test.js - the chat surface over HTTP, against sim and a scripted upstream.
+import { eq, ok, run, test } from './tap.js';
+import { chunk, completion, readStream, sendJson, startGateway, startUpstream, until } from './gateway.js';
+
+let behave = (req, res) => sendJson(res, 200, completion('hi'));
+const up = await startUpstream((req, res, n) => behave(req, res, n));
+const other = await startUpstream((req, res) => sendJson(res, 200, completion('from the other')));
+const g = await startGateway(`
+  providers = {
+    sim = { dialect = "sim", base_url = "sim:" },
+    first = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream-one", name = "First" },
+    third = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream-one", name = "Third" },
+    second = { dialect = "openai", base_url = "${other.url}", api_key = "sk-CANARY-upstream-two", name = "Second" },
+  },
+  models = {
+    ["sim/echo"] = { endpoints = { { provider = "sim", model = "echo", price = { input = "0.10", output = "0.40" } } } },
+    ["acme/one"] = { endpoints = { { provider = "first", model = "up-one", price = { input = "1", output = "2" } } } },
+    ["acme/two"] = { endpoints = {
+      { provider = "first", model = "up-one", price = { input = "1", output = "2" } },
+      { provider = "second", model = "up-two", price = { input = "3", output = "6" } } } },
+    ["acme/three"] = { endpoints = {
+      { provider = "third", model = "up-three", price = { input = "1", output = "2" } },
+      { provider = "second", model = "up-two", price = { input = "3", output = "6" } } } },
+  },`);
+const key = await g.newKey();
+
+const post = (body, headers = {}) => fetch(g.api + '/chat/completions', { method: 'POST',
+  headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+const ask = (model, text, more = {}) => post({ model, messages: [{ role: 'user', content: text }], ...more });
+
+test('sim answers, with usage and cost', async () => {
+  const r = await ask('sim/echo', 'Say moon');
+  const a = await r.json();
+  eq(r.status, 200, 'status');
+  eq(a.object, 'chat.completion');
+  ok(/moon/i.test(a.choices[0].message.content), 'the answer says moon: ' + a.choices[0].message.content);
+  ok(a.usage.prompt_tokens > 0 && a.usage.completion_tokens > 0 && a.usage.cost > 0, 'usage: ' + JSON.stringify(a.usage));
+  eq(a.model, 'sim/echo');
+  ok(/^gen-\d+-[A-Za-z0-9]{20}$/.test(a.id), 'id ' + a.id);
+  eq(r.headers.get('x-generation-id'), a.id);
+});
+
+test('a stream: deltas, one finish, one usage chunk, [DONE]', async () => {
+  const r = await ask('sim/echo', 'Count to 5', { stream: true });
+  const events = await readStream(r);
+  eq(r.headers.get('content-type').split(';')[0], 'text/event-stream');
+  eq(events.at(-1), '[DONE]');
+  const chunks = events.filter((e) => e.object);
+  eq(chunks.filter((c) => c.choices[0]?.finish_reason).length, 1, 'terminal chunks');
+  eq(chunks.filter((c) => c.usage).length, 1, 'usage chunks');
+  eq(chunks.at(-1).choices, []);
+  eq(new Set(chunks.map((c) => c.id)).size, 1, 'ids');
+  ok(chunks.at(-1).usage.cost > 0, 'cost');
+});
+
+test('what the upstream gets: its own key and model name, and nothing of the client', async () => {
+  up.asked.length = 0;
+  behave = (req, res) => sendJson(res, 200, completion('fine'));
+  const a = await (await ask('acme/one', 'x', { temperature: 0.1, top_p: 1e-1, seed: 12345678901234567890n.toString() && 7, provider: { order: ['first'] },
+    safe_prompt: true })).json();
+  eq(a.choices[0].message.content, 'fine');
+  eq(a.provider, 'First');
+  const sent = up.asked[0];
+  eq(sent.json.model, 'up-one');
+  eq(sent.headers.authorization, 'Bearer sk-CANARY-upstream-one');
+  eq(sent.json.provider, undefined, 'gateway-only members');
+  eq(sent.json.safe_prompt, true, 'unknown members go through');
+  ok(!sent.text.includes(key) && !JSON.stringify(sent.headers).includes(key), 'the client key stays here');
+});
+
+test('numbers keep their text', async () => {
+  up.asked.length = 0;
+  await post('{"model":"acme/one","messages":[{"role":"user","content":"x"}],"temperature":0.10,"logit_bias":{"1":1e0},"x_big":12345678901234567890}');
+  ok(up.asked[0].text.includes('0.10') && up.asked[0].text.includes('1e0') && up.asked[0].text.includes('12345678901234567890'), up.asked[0].text);
+});
+
+test('cost is exact: tokens times price, the same in the answer and the record', async () => {
+  behave = (req, res) => sendJson(res, 200, completion('x', { prompt_tokens: 1000, completion_tokens: 500 }));
+  const a = await (await ask('acme/one', 'x')).json();
+  eq(a.usage.cost, 0.002);
+  const rec = await until('the record', async () => {
+    const r = await fetch(`${g.api}/generation?id=${a.id}`, { headers: { authorization: `Bearer ${key}` } });
+    return r.status === 200 ? r.json() : null;
+  });
+  eq(rec.data.usage, 0.002);
+  eq(rec.data.native_tokens_prompt, 1000);
+  eq(rec.data.provider_name, 'First');
+});
+
+for (const [name, fault] of [
+  ['refuses with 500', (req, res) => sendJson(res, 500, { error: { message: 'boom' } })],
+  ['says 429', (req, res) => sendJson(res, 429, { error: { message: 'slow down' } }, { 'retry-after': '1' })],
+  ['says 529', (req, res) => sendJson(res, 529, { error: { message: 'overloaded' } })],
+  ['answers malformed JSON', (req, res) => { res.writeHead(200, { 'content-type': 'application/json' }); res.end('{"choices":['); }],
+  ['drops the connection', (req, res) => res.destroy()],
+]) {
+  test(`fail-over: the first ${name}, the second answers, the winner is charged once`, async () => {
+    behave = fault;
+    const a = await (await ask('acme/two', 'x', { provider: { order: ['first', 'second'] } })).json();
+    eq(a.choices?.[0].message.content, 'from the other', JSON.stringify(a));
+    eq(a.provider, 'Second');
+    eq(a.usage.cost, 0.00006);
+  });
+}
+
+test('a stream cut before the first token fails over; the client sees nothing of it', async () => {
+  behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ role: 'assistant' })); setImmediate(() => res.destroy()); };
+  const other2 = await ask('acme/three', 'x', { provider: { order: ['third', 'second'] }, stream: true });
+  const events = await readStream(other2);
+  ok(events.some((e) => e.choices?.[0]?.delta?.content === 'from the other'), JSON.stringify(events));
+  eq(events.filter((e) => e.error).length, 0, 'errors');
+});
+
+test('a stream cut after the first token: one error chunk, then [DONE], and no other endpoint', async () => {
+  other.asked.length = 0;
+  behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ role: 'assistant', content: 'half' })); setTimeout(() => res.destroy(), 20); };
+  const r = await ask('acme/three', 'x', { provider: { order: ['third', 'second'] }, stream: true });
+  const events = await readStream(r);
+  eq(r.status, 200);
+  const errors = events.filter((e) => e.error);
+  eq(errors.length, 1, 'error chunks');
+  eq(errors[0].choices[0].finish_reason, 'error');
+  eq(errors[0].error.code, 502);
+  eq(events.at(-1), '[DONE]');
+  eq(other.asked.length, 0, 'calls of the second');
+});
+
+test('every endpoint fails: the last status, the envelope, the earlier failures', async () => {
+  behave = (req, res) => sendJson(res, 500, { error: { message: 'key sk-abcdefghijklmnopqrstuvwxyz123456 is bad' } });
+  const r = await ask('acme/one', 'x');
+  const a = await r.json();
+  eq(r.status, 502);
+  eq(a.error.code, 502);
+  eq(a.error.message, 'Provider returned error');
+  eq(a.error.metadata.provider_name, 'First');
+  ok(!JSON.stringify(a).includes('abcdefghijklmnop'), 'redacted: ' + JSON.stringify(a));
+});
+
+test('a client that leaves: the upstream is closed within a second', async () => {
+  let asked;
+  behave = async (req, res) => { asked = req; res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ role: 'assistant', content: 'one' })); };
+  const stop = new AbortController();
+  const r = await fetch(g.api + '/chat/completions', { method: 'POST', signal: stop.signal, headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'acme/one', stream: true, messages: [{ role: 'user', content: 'x' }] }) });
+  const reader = r.body.getReader();
+  await reader.read();
+  const t = Date.now();
+  stop.abort();
+  await until('the upstream to be closed', () => asked.closed, 1000);
+  ok(Date.now() - t < 1000);
+});
+
+for (const [what, body, status, member] of [
+  ['no messages', { model: 'acme/one' }, 400, 'messages'],
+  ['messages of the wrong type', { model: 'acme/one', messages: 'x' }, 400, 'messages'],
+  ['an empty list of messages', { model: 'acme/one', messages: [] }, 400, 'messages'],
+  ['a temperature out of range', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], temperature: 9 }, 400, 'temperature'],
+  ['max_tokens below 1', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], max_tokens: -1 }, 400, 'max_tokens'],
+  ['a fractional max_tokens', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], max_tokens: 1.5 }, 400, 'max_tokens'],
+  ['a role that is none', { model: 'acme/one', messages: [{ role: 'boss', content: 'x' }] }, 400, 'messages[0].role'],
+  ['no model', { messages: [{ role: 'user', content: 'x' }] }, 400, 'model'],
+  ['a provider sort that is none', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], provider: { sort: 'luck' } }, 400, 'provider.sort'],
+  ['a model nobody has', { model: 'acme/none', messages: [{ role: 'user', content: 'x' }] }, 400, 'acme/none is not a valid model ID'],
+  ['only: a provider that does not serve it', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], provider: { only: ['azure'] } }, 404, ''],
+  ['duplicate members', '{"model":"acme/one","model":"acme/two","messages":[{"role":"user","content":"x"}]}', 400, 'model'],
+  ['text that is no JSON', '{"model":', 400, ''],
+]) {
+  test(`bad input: ${what} -> ${status}`, async () => {
+    const r = await post(body);
+    const a = await r.json();
+    eq(r.status, status, JSON.stringify(a));
+    eq(a.error.code, status);
+    ok(a.error.message.includes(member), a.error.message);
+  });
+}
+
+test('no key, a wrong key, a disabled kind of key', async () => {
+  const bare = (headers) => fetch(g.api + '/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{}' });
+  const none = await bare({});
+  eq(none.status, 401);
+  eq((await none.json()).error.message, 'Missing Authentication header');
+  eq((await bare({ authorization: 'Bearer sk-or-v1-' + '0'.repeat(64) })).status, 401);
+  eq((await bare({ authorization: "Bearer ' OR '1'='1" })).status, 401);
+  eq((await bare({ 'x-api-key': key })).status, 400, 'x-api-key equals Authorization');
+});
+
+test('the router metadata, when asked for', async () => {
+  behave = (req, res) => sendJson(res, 200, completion('hi'));
+  const a = await (await post({ model: 'acme/two', messages: [{ role: 'user', content: 'x' }] }, { 'x-openrouter-metadata': 'enabled' })).json();
+  eq(a.openrouter_metadata.requested, 'acme/two');
+  eq(a.openrouter_metadata.endpoints.total, 2);
+  eq(a.openrouter_metadata.endpoints.available.filter((e) => e.selected).length, 1);
+});
+
+test('no secret in the log', async () => {
+  ok(!g.log.includes('CANARY') && !g.log.includes(key.slice(12, 40)), 'the log has no secret');
+});
+
+run(async () => {
+  const exit = await g.stop();
+  await up.stop();
+  await other.stop();
+  eq(exit, { code: 0, signal: null }, 'the gateway ends cleanly');
+});

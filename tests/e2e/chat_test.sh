@@ -1,0 +1,3 @@
+#!/bin/sh
+# The chat surface over HTTP.
+exec node "$(dirname "$0")/chat.test.js"

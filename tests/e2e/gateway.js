@@ -1,0 +1,99 @@
+// gateway.js - starts the real binary on a port of its own, with a scripted
+// upstream beside it; ends only what it started.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const binary = process.env.MOONGATE || new URL('../../build/moongate', import.meta.url).pathname;
+export const managementKey = 'sk-or-v1-' + 'ab'.repeat(32);
+
+// A condition with a deadline, instead of a sleep.
+export async function until(what, probe, ms = 10000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
+    await new Promise((go) => setTimeout(go, 5));
+  }
+}
+
+// config: the Lua text of the table's members; listen and data_dir are added.
+export async function startGateway(config = '', { dir, env = {}, args = [] } = {}) {
+  const home = dir || mkdtempSync(join(tmpdir(), 'moongate-e2e-'));
+  const file = join(home, 'config.lua');
+  writeFileSync(file, `return {\n  dev = true,\n  listen = { "127.0.0.1:0" },\n  data_dir = "${home}/data",\n` +
+    `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
+  const child = spawn(binary, ['serve', '--config', file, ...args],
+    { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const g = { child, home, file, log: '', out: '', url: null };
+  child.stdout.on('data', (d) => { g.out += d; });
+  child.stderr.on('data', (d) => { g.log += d; });
+  g.exited = new Promise((done) => child.on('exit', (code, signal) => { g.exit = { code, signal }; done(g.exit); }));
+  await until('the gateway to listen', () => {
+    if (g.exit) throw new Error(`the gateway ended: ${JSON.stringify(g.exit)}\n${g.log}`);
+    g.url = /listening on (http\S+)/.exec(g.out)?.[1];
+    return g.url;
+  });
+  await until('the gateway to be ready', async () => (await fetch(g.url + '/readyz').catch(() => null))?.status === 200);
+  g.api = g.url + '/api/v1';
+  g.newKey = async (body = {}) => {
+    const r = await fetch(g.api + '/keys', { method: 'POST', headers: { authorization: `Bearer ${managementKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'e2e', ...body }) });
+    if (r.status !== 201) throw new Error(`POST /keys: ${r.status} ${await r.text()}`);
+    return (await r.json()).key;
+  };
+  g.stop = async () => {
+    if (!g.exit) child.kill('SIGTERM');
+    await g.exited;
+    if (!dir) rmSync(home, { recursive: true, force: true });
+    return g.exit;
+  };
+  g.kill = async () => { child.kill('SIGKILL'); await g.exited; };
+  return g;
+}
+
+// An upstream that does what `script(request, response, n)` says; keeps what it was asked.
+export async function startUpstream(script) {
+  const asked = [];
+  const sockets = new Set();
+  const server = createServer(async (req, res) => {
+    const parts = [];
+    for await (const part of req) parts.push(part);
+    const text = Buffer.concat(parts).toString();
+    const one = { method: req.method, url: req.url, headers: req.headers, text, json: text ? JSON.parse(text) : null, closed: false };
+    asked.push(one);
+    res.on('close', () => { one.closed = true; });
+    await script(one, res, asked.length);
+  });
+  server.on('connection', (s) => { sockets.add(s); s.on('close', () => sockets.delete(s)); });
+  await new Promise((go) => server.listen(0, '127.0.0.1', go));
+  const port = server.address().port;
+  return { asked, port, url: `http://127.0.0.1:${port}`,
+    stop: () => new Promise((go) => { for (const s of sockets) s.destroy(); server.close(go); }) };
+}
+
+export const completion = (text, usage = { prompt_tokens: 10, completion_tokens: 5 }) => ({
+  id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'up',
+  choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+  usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens } });
+
+export const chunk = (delta, finish = null, more = {}) => 'data: ' + JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk',
+  created: 1, model: 'up', choices: [{ index: 0, delta, finish_reason: finish }], ...more }) + '\n\n';
+
+export function sendJson(res, status, value, headers = {}) {
+  res.writeHead(status, { 'content-type': 'application/json', ...headers });
+  res.end(JSON.stringify(value));
+}
+
+// The events of a stream as they came: data objects, '[DONE]', and comments.
+export async function readStream(response) {
+  const text = await response.text();
+  return text.split('\n\n').filter(Boolean).map((e) => {
+    if (e.startsWith(':')) return { comment: e };
+    const data = e.replace(/^data: /, '');
+    return data === '[DONE]' ? '[DONE]' : JSON.parse(data);
+  });
+}

@@ -1,0 +1,35 @@
+// tap.js - the whole harness: test(name, fn), one after the other; plan at the end.
+import { isDeepStrictEqual } from 'node:util';
+
+let count = 0;
+let bad = 0;
+const queue = [];
+
+export class Skip extends Error {}
+export const skip = (why) => { throw new Skip(why); };
+
+export function test(name, fn) { queue.push({ name, fn }); }
+
+export function ok(value, what = 'is true') { if (!value) throw new Error(`expected: ${what}`); }
+export function eq(got, want, what = 'value') {
+  if (!isDeepStrictEqual(got, want)) throw new Error(`${what}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
+}
+
+// Runs all; cleanup always, also after a failure.
+export async function run(cleanup = async () => {}) {
+  for (const { name, fn } of queue) {
+    count++;
+    try {
+      await Promise.race([fn(), new Promise((_, no) => setTimeout(() => no(new Error('took more than 60 s')), 60000).unref())]);
+      console.log(`ok ${count} - ${name}`);
+    } catch (e) {
+      if (e instanceof Skip) { console.log(`ok ${count} - ${name} # SKIP ${e.message}`); continue; }
+      bad++;
+      console.log(`not ok ${count} - ${name}`);
+      console.log(String(e.stack || e).split('\n').slice(0, 12).map((l) => '# ' + l).join('\n'));
+    }
+  }
+  try { await cleanup(); } catch (e) { bad++; console.log(`# cleanup: ${e}`); }
+  console.log(`1..${count}`);
+  process.exit(bad ? 1 : 0);
+}
