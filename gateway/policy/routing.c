@@ -298,10 +298,25 @@ static void nothing_left(struct policy_state *s, struct decision *d, struct deni
 	}
 }
 
-bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no)
+bool route_listed(struct policy_state *s, struct decision *d, struct denial *no)
 {
 	int top;
 
+	hook_begin(s, d);
+	top = lua_gettop(s->L);
+	s->routes++;
+	d->n_order = 0;
+	filter_all(s, d);
+	rank_all(s, d);
+	lua_settop(s->L, top);
+	if (d->n_order)
+		return true;
+	nothing_left(s, d, no);
+	return false;
+}
+
+bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no)
+{
 	d->candidates = NULL;
 	d->order = NULL;
 	d->n = d->n_order = 0;
@@ -319,13 +334,5 @@ bool policy_route(struct policy_state *s, struct decision *d, const struct catal
 	hook_begin(s, d);
 	if (s->catalog != c || s->version != c->version)
 		endpoints_reset(s, c);
-	top = lua_gettop(s->L);
-	s->routes++;
-	filter_all(s, d);
-	rank_all(s, d);
-	lua_settop(s->L, top);
-	if (d->n_order)
-		return true;
-	nothing_left(s, d, no);
-	return false;
+	return route_listed(s, d, no);
 }

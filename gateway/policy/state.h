@@ -131,6 +131,10 @@ void hook_note(struct decision *d, enum hook h, const struct entry *e, const cha
 	for (size_t at_##e = 0; at_##e < (s)->n_chain[h]; at_##e++) \
 		for (struct entry *e = &(s)->entries[(s)->chain[h][at_##e]]; e && e->active; e = NULL)
 
+/* ---- routing.c */
+/* Filters and ranks d->candidates, which are filled in; d->order has room for as many. */
+bool route_listed(struct policy_state *s, struct decision *d, struct denial *no);
+
 /* ---- billing.c */
 /* Reads the bill at index i of the stack; -1: nonsense. */
 int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);

@@ -1,0 +1,129 @@
+/* world.h - a bundle from text and a handful of endpoints, by hand. */
+#ifndef TESTS_POLICY_WORLD_H
+#define TESTS_POLICY_WORLD_H
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include "policy/state.h"
+
+struct world {
+	char dir[64];
+	struct bundle *bundle;
+	struct policy_state *state;
+	struct provider providers[32];
+	struct model models[2];
+	struct endpoint endpoints[32];
+	char names[32][64];
+	size_t n;
+	struct pool *pool;
+	struct decision d;
+	struct err err;
+};
+
+static inline struct mg_str word_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
+
+static inline void world_file(struct world *w, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	f = fopen(path, "w");
+	if (f) {
+		fputs(text, f);
+		fclose(f);
+	}
+}
+
+static inline void world_init(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	snprintf(w->dir, sizeof(w->dir), "/tmp/policy-XXXXXX");
+	if (!mkdtemp(w->dir))
+		abort();
+	w->models[0] = (struct model){ .slug = (char *)"acme/large", .canonical = (char *)"acme/large", .name = (char *)"Large" };
+	w->models[1] = (struct model){ .slug = (char *)"acme/small", .canonical = (char *)"acme/small", .name = (char *)"Small" };
+}
+
+/* 1 USD per million prompt tokens is 1.0. */
+static inline struct endpoint *world_endpoint(struct world *w, int model, const char *provider, double prompt, double completion)
+{
+	struct endpoint *e = &w->endpoints[w->n];
+	struct provider *p = &w->providers[w->n];
+
+	p->slug = p->name = (char *)provider;
+	p->data = (struct data_policy){ .known = true, .zdr = true };
+	snprintf(w->names[w->n], sizeof(w->names[0]), "%s@%s", w->models[model].slug, provider);
+	*e = (struct endpoint){ .id = w->names[w->n], .model = &w->models[model], .provider = p, .tag = (char *)provider, .tier = (char *)"default",
+		.region = (char *)"", .quantization = (char *)"bf16", .context_length = 128000, .max_output = 16000, .distillable = true,
+		.priced = true, .index = w->n };
+	e->rates.pusd[RATE_PROMPT] = (int64_t)(prompt * 1e6);
+	e->rates.pusd[RATE_COMPLETION] = (int64_t)(completion * 1e6);
+	e->rates.pusd[RATE_CACHE_READ] = (int64_t)(prompt * 1e5);
+	w->n++;
+	return e;
+}
+
+/* bundle NULL: the shipped one. */
+static inline bool world_open(struct world *w, const char *bundle)
+{
+	if (bundle)
+		world_file(w, "bundle.lua", bundle);
+	if (bundle_open(bundle ? w->dir : NULL, "policies", &w->bundle, &w->err))
+		return false;
+	w->state = policy_state_new(w->bundle, &w->err);
+	return w->state != NULL;
+}
+
+/* A new request for acme/large. */
+static inline struct decision *world_ask(struct world *w)
+{
+	static const struct mg_str models[] = { { "acme/large", 10 } };
+	struct decision *d = &w->d;
+
+	pool_free(w->pool);
+	w->pool = pool_new(4 << 20);
+	decision_init(d, w->pool);
+	d->facts.id = MG_STR("gen-1");
+	d->facts.api = MG_STR("chat");
+	d->facts.model = MG_STR("acme/large");
+	d->facts.models = (struct words){ models, 1 };
+	d->facts.key.id = MG_STR("key_1");
+	d->facts.key.org = MG_STR("org_1");
+	d->facts.now_ms = 1767787200000;
+	d->facts.seed = 1;
+	d->facts.feat.prompt_tokens = 1000;
+	d->facts.feat.max_tokens = 500;
+	return d;
+}
+
+static inline bool world_route(struct world *w, struct denial *no)
+{
+	struct decision *d = &w->d;
+
+	d->n = w->n;
+	d->candidates = pool_alloc(w->pool, sizeof(*d->candidates) * (w->n + 1));
+	d->order = pool_alloc(w->pool, sizeof(*d->order) * (w->n + 1));
+	for (size_t i = 0; i < w->n; i++) {
+		d->candidates[i].endpoint = &w->endpoints[i];
+		d->candidates[i].live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1, .samples = 100 };
+	}
+	return route_listed(w->state, d, no);
+}
+
+static inline void world_release(struct world *w)
+{
+	char command[128];
+	static const char *const files[] = { "bundle.lua", "p.lua", "q.lua", "p_test.lua", "lib.lua" };
+
+	policy_state_free(w->state);
+	bundle_unref(w->bundle);
+	pool_free(w->pool);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(command, sizeof(command), "%s/%s", w->dir, files[i]);
+		unlink(command);
+	}
+	rmdir(w->dir);
+}
+
+#endif
