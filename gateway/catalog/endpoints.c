@@ -51,7 +51,7 @@ static int plugin_row(struct build *b, struct endpoint *e, const json_t *row)
 		json_object_set_new(out, "max_output", json_integer((json_int_t)e->max_output));
 	if (e->context_length)
 		json_object_set_new(out, "context_length", json_integer((json_int_t)e->context_length));
-	dump = json_dumps(out, JSON_COMPACT);
+	dump = json_dumps(out, JSON_COMPACT | JSON_SORT_KEYS);	/* a Lua table has no order */
 	json_decref(out);
 	text = pool_dup(b->c->pool, (struct mg_str){ dump, dump ? strlen(dump) : 0 });
 	free(dump);

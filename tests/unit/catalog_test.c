@@ -1,0 +1,216 @@
+/* The catalogue: what is built, what is refused, and how clients read it. */
+#include <unistd.h>
+#include "catalog/live.h"
+#include "catalog/wire.h"
+#include "tap.h"
+
+static char path[64] = "/tmp/catalog_test.XXXXXX.lua";
+
+/* plugins NULL: dialects are taken as they are written. */
+static struct catalog *built(const char *text, struct config *conf, const struct catalog *previous, struct err *err)
+{
+	FILE *f = fopen(path, "w");
+
+	fputs(text, f);
+	fclose(f);
+	*err = (struct err){ 0, "" };
+	return config_load(conf, path, err) ? NULL : catalog_new(conf, NULL, previous, err);
+}
+
+#define P "providers = { p = { dialect = 'openai', base_url = 'https://api.p.example/v1/', data = { trains = false, retains = false, zdr = true }," \
+	" quirks = { a = 1, b = { x = 1 } } }, q = { dialect = 'openai', base_url = 'http://10.0.0.1:8000', region = 'eu', max_in_flight = 4 } }"
+#define ONE "{ endpoints = { { provider = 'p', price = { input = 1, output = 2 } } } }"
+
+static const struct { const char *claim, *text, *wants[2]; } bad[] = {
+	{ "an unknown provider gets a suggestion", "return { providers = { groqq = { dialect = 'openai', base_url = 'https://x' } },\n models = { ['a/b'] = {\n endpoints = { { provider = 'groq' } } } } }",
+	  { "3: models[\"a/b\"].endpoints[1].provider: 'groq' is not among the providers", "did you mean 'groqq'?" } },
+	{ "a dialect is needed", "return { providers = { acme = { base_url = 'https://x' } } }", { "providers.acme.dialect: is required", "dialect = \"openai\"" } },
+	{ "an address is needed", "return { providers = { acme = { dialect = 'openai' } } }", { "providers.acme.base_url: is required" } },
+	{ "a scheme is needed", "return { providers = { acme = { dialect = 'openai', base_url = 'ftp://x' } } }", { "neither https:// nor http://" } },
+	{ "no user in the address", "return { providers = { acme = { dialect = 'openai', base_url = 'https://u:p@x' } } }", { "no user, query or fragment", "api_key" } },
+	{ "the gateway's own headers", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { Authorization = 'x' } } } }", { "'Authorization' is set by the gateway" } },
+	{ "a header with a line break", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { ['x-a'] = 'a\\r\\nb' } } } }", { "control character" } },
+	{ "a model without endpoints", "return { " P ", models = { ['a/b'] = {} } }", { "models[\"a/b\"].endpoints: is required" } },
+	{ "a price without a rate", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = {} } } } } }", { "endpoints[1].price: names no rate", "input = 0" } },
+	{ "an override without a condition", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = 1, overrides = { { input = 2 } } } } } } } }",
+	  { "price.overrides[1]: needs a condition and a rate" } },
+	{ "an hour that is none", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = 1, overrides = { { utc_start = '25:00', utc_end = '05:00', input = 2 } } } } } } } }",
+	  { "as HH:MM" } },
+	{ "a variant in a slug", "return { " P ", models = { ['a/b:free'] = " ONE " } }", { "a slug has no ':'", "free = true" } },
+	{ "a slug with a space", "return { " P ", models = { ['a/b c'] = " ONE " } }", { "is no slug" } },
+	{ "aliases in a circle", "return { " P ", models = { a = { alias_of = 'b' }, b = { alias_of = 'a' } } }", { "alias_of: goes round in a circle" } },
+	{ "an alias of nothing", "return { " P ", models = { ['a/large'] = " ONE ", x = { alias_of = 'a/larg' } } }", { "alias_of: 'a/larg' is no model", "did you mean 'a/large'?" } },
+	{ "a name that is taken", "return { " P ", models = { ['a/b'] = " ONE ", ['a/c'] = { aliases = { 'a/b' }, endpoints = { { provider = 'p' } } } } }", { "'a/b' means 'a/b' already" } },
+};
+
+static void refusals(void)
+{
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct config conf;
+		struct err err;
+		struct catalog *c = built(bad[i].text, &conf, NULL, &err);
+		bool good = !c && strstr(err.msg, bad[i].wants[0]) && (!bad[i].wants[1] || strstr(err.msg, bad[i].wants[1]));
+
+		ok(good, bad[i].claim);
+		if (!good)
+			printf("# %s\n", err.msg);
+		catalog_free(c);
+		config_release(&conf);
+	}
+}
+
+static const char shop[] = "return { " P ",\n models = {"
+	"['a/large'] = { name = 'A: Large', created = 1700000000, context_length = 1000, aliases = { 'large' }, canonical = 'a/large-2024', description = 'd',"
+	"  modalities = { input = { 'text', 'image' }, output = { 'text' } },"
+	"  endpoints = { { provider = 'q', model = 'L', price = { input = 3, output = 6, cache_read = 0.3 }, tier = 'priority', params = { 'tools', 'seed' } },"
+	"  { provider = 'p', price = { input = 0.15, output = 0.6, request = 0.001, overrides = { { min_prompt_tokens = 200001, input = 0.3 } } }, params = { 'tools', 'top_p' },"
+	"    max_output = 500, quirks = { b = { y = 2 } } } } },"
+	"['b/vec'] = { modalities = { input = { 'text' }, output = { 'embeddings' } }, endpoints = { { provider = 'p', price = { input = 0.02 } } } },"
+	"['b/own'] = { endpoints = { { provider = 'p', private = true } } }, ['b/none'] = { endpoints = { { provider = 'p' }, { provider = 'p', model = 'x' } } },"
+	"latest = { alias_of = 'newest' }, newest = { alias_of = 'a/large' } } }";
+
+static struct model *find(const struct catalog *c, const char *name)
+{
+	return catalog_model(c, (struct mg_str){ name, strlen(name) });
+}
+
+static void building(const struct catalog *c)
+{
+	struct model *m = find(c, "a/large");
+	struct endpoint *e = m->endpoints[1];
+
+	ok(c->n_models == 4 && c->n_endpoints == 6 && c->n_providers == 2, "all of it, aliases are no models");
+	ok(find(c, "large") == m && find(c, "a/large-2024") == m && find(c, "latest") == m && !find(c, "a/larg"), "slug, alias, canonical slug and chains find the model");
+	ok(!strcmp(m->endpoints[0]->id, "a/large@q/eu/priority") && !strcmp(e->tag, "p") && !strcmp(e->upstream_model, "large"), "tags and upstream names");
+	ok(!strcmp(find(c, "b/none")->endpoints[1]->id, "b/none@p#2"), "ids are unique");
+	ok(e->rates.pusd[RATE_PROMPT] == 150000 && e->rates.pusd[RATE_CACHE_READ] == 150000 && e->rates.pusd[RATE_REASONING] == 600000
+		&& e->rates.pusd[RATE_REQUEST] == 1000000000, "rates are complete: what is not said inherits");
+	ok(e->overrides[0].rates.pusd[RATE_CACHE_READ] == 300000 && !(e->overrides[0].given & (1u << RATE_COMPLETION)), "in an override, too");
+	ok(m->endpoints[0]->rates.pusd[RATE_CACHE_READ] == 300000 && !find(c, "b/none")->endpoints[0]->priced, "what is said is kept; no price is none");
+	ok(json_is(json_get(e->row, "model"), "large") && mg_is(json_raw(json_get(e->row, "quirks")), "{\"a\":1,\"b\":{\"x\":1,\"y\":2}}")
+		&& mg_is(json_raw(json_get(e->row, "max_output")), "500"), "the plugin's row: quirks are laid over the provider's");
+	ok(!strcmp(e->provider->base_url, "https://api.p.example/v1") && !strcmp(e->provider->host, "api.p.example") && !e->provider->plain_http
+		&& m->endpoints[0]->provider->plain_http && !strcmp(m->endpoints[0]->provider->host, "10.0.0.1:8000"), "address and host");
+	ok(e->provider->data.known && e->provider->data.zdr && !m->endpoints[0]->provider->data.known, "who states facts is known");
+	ok(e->provider->connect_ms == 3000 && e->provider->idle_ms == 90000, "timeouts come from limits");
+}
+
+static bool holds(struct buf *b, const char *part)
+{
+	bool yes = strstr((buf_put(b, "", 1), b->at), part) != NULL;
+
+	if (!yes)
+		printf("# no %s in %.1500s\n", part, b->at);
+	b->len--;
+	return yes;
+}
+
+static void wire(const struct catalog *c)
+{
+	static const struct { const char *claim, *name, *value; size_t n; } filters[] = {
+		{ "text is the default", "q", "", 2 }, { "all modalities", "output_modalities", "all", 3 }, { "embeddings", "output_modalities", "embeddings", 1 },
+		{ "input must be all of the list", "input_modalities", "text,image", 1 }, { "search", "q", "LARGE", 1 }, { "author", "model_authors", "a", 1 },
+		{ "provider", "providers", "q", 1 }, { "region", "region", "eu", 1 }, { "context", "context", "1000", 1 },
+		{ "maximum price", "max_price", "0.1", 1 }, { "minimum price", "min_price", "0.15", 1 }, { "zdr", "zdr", "true", 2 },
+		{ "parameters", "supported_parameters", "tools,top_p", 2 }, { "unknown parameters are passed over", "nonsense", "x", 2 } };
+	struct buf out, rest;
+	struct model_query q;
+	struct err err;
+	char want[64];
+
+	buf_init(&out, 1 << 20);
+	buf_init(&rest, 1 << 10);
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		buf_reset(&out);
+		model_query_init(&q, &rest);
+		model_query_set(&q, (struct mg_str){ filters[i].name, strlen(filters[i].name) }, (struct mg_str){ filters[i].value, strlen(filters[i].value) }, &err);
+		wire_count(&out, c, &q, 1800000000000);
+		snprintf(want, sizeof(want), "{\"data\":{\"count\":%zu}}", filters[i].n);
+		ok(holds(&out, want), filters[i].claim);
+	}
+	ok(model_query_set(&q, MG_STR("limit"), MG_STR("0"), &err) && strstr(err.msg, "limit") && model_query_set(&q, MG_STR("sort"), MG_STR("x"), &err),
+		"a bad value names its parameter");
+	buf_reset(&out);
+	buf_reset(&rest);
+	model_query_init(&q, &rest);
+	model_query_set(&q, MG_STR("limit"), MG_STR("1"), &err);
+	model_query_set(&q, MG_STR("sort"), MG_STR("newest"), &err);
+	wire_models(&out, c, &q, 1800000000000, 1000);
+	ok(holds(&out, "\"total_count\":2,\"links\":{\"next\":\"/api/v1/models?offset=1&limit=1&sort=newest\"}") && holds(&out, "{\"data\":[{\"id\":\"a/large\""), "pages");
+	ok(holds(&out, "\"pricing\":{\"prompt\":\"0.00000015\",\"completion\":\"0.0000006\",\"request\":\"0.001\"") && holds(&out, "\"min_prompt_tokens\":200000,")
+		&& holds(&out, "\"modality\":\"text+image->text\"") && holds(&out, "\"supported_parameters\":[\"tools\",\"seed\",\"top_p\"]"), "exact prices of the cheapest endpoint");
+	buf_reset(&out);
+	ok(wire_model(&out, c, MG_STR("latest:nitro")) && holds(&out, "{\"data\":{\"id\":\"a/large\"") && !wire_model(&out, c, MG_STR("b/own")), "a variant is cut, a private model is hidden");
+	buf_reset(&out);
+	ok(wire_endpoints(&out, c, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"q/eu/priority\"") && holds(&out, "\"uptime_last_30m\":null"), "endpoints");
+	buf_reset(&out);
+	wire_providers(&out, c);
+	ok(holds(&out, "{\"name\":\"p\",\"slug\":\"p\",\"privacy_policy_url\":null"), "providers");
+	buf_release(&out);
+	buf_release(&rest);
+}
+
+static void reload(void)
+{
+	struct config ca, cb;
+	struct err err;
+	struct catalog *a = built(shop, &ca, NULL, &err), *b;
+	struct live *was = find(a, "a/large")->endpoints[1]->live;
+
+	live_begin(was, 1);
+	b = built("return { " P ", models = { ['a/large'] = " ONE " } }", &cb, a, &err);
+	catalog_free(a);
+	ok(b && find(b, "a/large")->endpoints[0]->live == was && b->version > 1, "health lives on over a reload, by id");
+	catalog_free(b);
+	config_release(&ca);
+	config_release(&cb);
+}
+
+static void known(void)
+{
+	struct config conf;
+	struct err err;
+	struct catalog *c = built("return { dev = true, providers = { openai = { api_key = 'k' }, vllm = { base_url = 'http://10.0.0.9:8000/v1' } } }", &conf, NULL, &err);
+	struct model *m = c ? find(c, "openai/gpt-4o-mini") : NULL;
+	struct provider *v = c ? catalog_provider(c, MG_STR("vllm")) : NULL;
+
+	ok(m && m->endpoints[0]->rates.pusd[RATE_PROMPT] == 150000 && m->endpoints[0]->rates.pusd[RATE_CACHE_READ] == 75000
+		&& !strcmp(m->endpoints[0]->provider->base_url, "https://api.openai.com/v1"), "a known provider brings address, models and prices");
+	ok(v && !strcmp(v->base_url, "http://10.0.0.9:8000/v1") && !v->data.known, "elsewhere its data policy is not known");
+	catalog_free(c);
+	config_release(&conf);
+	c = built("return { dev = true, providers = { openai = { api_key = 'k' } }, models = { ['x/y'] = { endpoints = { { provider = 'openai' } } } } }", &conf, NULL, &err);
+	ok(c && c->n_models == 1, "who names one model means that one");
+	catalog_free(c);
+	config_release(&conf);
+}
+
+int main(void)
+{
+	struct config conf;
+	struct err err;
+	struct catalog *c;
+	int fd = mkstemps(path, 4);
+	char root[400], known_json[500];
+
+	if (fd < 0 || !getcwd(root, sizeof(root)))
+		return 1;
+	snprintf(known_json, sizeof(known_json), "%s/plugins/providers/known.json", root);
+	setenv("MOONGATE_PLUGINS__KNOWN", known_json, 1);
+	close(fd);
+	refusals();
+	c = built(shop, &conf, NULL, &err);
+	ok(c != NULL, "the whole is built");
+	if (!c)
+		printf("# %s\n", err.msg);
+	if (c) {
+		building(c);
+		wire(c);
+	}
+	catalog_free(c);
+	config_release(&conf);
+	reload();
+	known();
+	unlink(path);
+	return tap_done();
+}
