@@ -24,6 +24,7 @@
  *	rename, set, stream_set	{"seed": "random_seed"}; members to add where the client gave none; when streaming
  *	drop, only	members of the body that must not be sent; the only ones that may
  *	drop_in_messages	the same for members of messages
+ *	pass_through	true: its frames are canonical but for names, and may be copied to a chat client
  *	keep		members that are the gateway's elsewhere, but this upstream's too: "cache_control", "provider"
  *
  * The reader needs no quirk for where usage stands (top level, x_groq, a choice), how cached
