@@ -35,16 +35,14 @@ static inline void rig_clean(void)
 	rmdir(rig_dir);
 }
 
-/* A fresh folder in $TMPDIR; the plugin lies beside the test in the build tree. */
-static inline const struct mg_plugin *rig_start(void)
+/* The plugin lies beside the test in the build tree. */
+static inline const struct mg_plugin *rig_plugin(void)
 {
 	const struct mg_plugin *(*entry)(void) = NULL;
-	const char *tmp = getenv("TMPDIR");
 	char self[PATH_MAX] = "", path[PATH_MAX + 64];
 	void *so;
 
-	snprintf(rig_dir, sizeof(rig_dir), "%.60s/moongate-store-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(rig_dir) || readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		exit(99);
 	for (int up = 0; up < 3; up++)
 		*strrchr(self, '/') = '\0';
@@ -58,6 +56,17 @@ static inline const struct mg_plugin *rig_start(void)
 		exit(99);
 	}
 	return entry();
+}
+
+/* In a fresh folder in $TMPDIR. */
+static inline const struct mg_plugin *rig_start(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(rig_dir, sizeof(rig_dir), "%.60s/moongate-store-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(rig_dir))
+		exit(99);
+	return rig_plugin();
 }
 
 static inline char *rig_path(const char *name)
