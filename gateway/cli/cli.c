@@ -1,10 +1,15 @@
 /*
  * cli.c - finds the command, reads the common options, says what is wrong.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "cli/cli.h"
+
+static bool json_errors;	/* --json: what goes wrong is told as JSON, too */
 
 /* ------------------------------------------------ words that were mistyped */
 
@@ -94,41 +99,261 @@ bool switch_take(int *argc, char **argv, const char *name)
 	return false;
 }
 
+/* The nearest of the command's options, if it is near. */
+static const char *nearest_option(const struct command *c, const char *word, size_t len)
+{
+	const char *best = NULL;
+	size_t least_edits = 3;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, word);
+	for (const struct option_row *o = c->options; len > 3 && o && o->name; o++)
+		if (distance(name, o->name) < least_edits) {
+			least_edits = distance(name, o->name);
+			best = o->name;
+		}
+	return best;
+}
+
+static int unknown_option(const struct command *c, const char *word)
+{
+	size_t len = strcspn(word, "=");
+	const char *near = nearest_option(c, word, len);
+
+	if (near)
+		return cli_say(EXIT_USAGE, "%s: unknown option '%.*s'\nhint: did you mean '%s'?", c->name, (int)len, word, near);
+	return cli_say(EXIT_USAGE, "%s: unknown option '%.*s'\nhint: 'moongate help %s' lists them", c->name, (int)len, word, c->name);
+}
+
 int options_end(const struct command *c, int argc, char **argv)
 {
-	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++) {
-		const char *near = NULL;
-
-		if (argv[i][0] != '-' || !argv[i][1])
-			continue;
-		for (const struct option_row *o = c->options; o && o->name; o++)
-			if (distance(argv[i], o->name) < 3)
-				near = o->name;
-		fprintf(stderr, "moongate: %s: unknown option '%s'\n", c->name, argv[i]);
-		if (near)
-			fprintf(stderr, "hint: did you mean '%s'?\n", near);
-		return EXIT_USAGE;
-	}
+	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+		if (argv[i][0] == '-' && argv[i][1])
+			return unknown_option(c, argv[i]);
 	return EXIT_OK;
+}
+
+/* argv[i] as an option of the table; *i moves over its value. */
+static int take_one(struct cli *c, int argc, char **argv, int *i)
+{
+	const char *word = argv[*i], *eq = strchr(word, '=');
+	size_t len = strcspn(word, "="), n = 0;
+
+	for (const struct option_row *o = c->command->options; o && o->name && n < OPTIONS_MAX; o++, n++) {
+		if (strlen(o->name) != len || strncmp(o->name, word, len))
+			continue;
+		if (!o->arg && eq)
+			return cli_say(EXIT_USAGE, "%s: %s takes no value", c->command->name, o->name);
+		if (o->arg && !eq && *i + 1 >= argc)
+			return cli_say(EXIT_USAGE, "%s: %s needs a value: %s %s", c->command->name, o->name, o->name, o->arg);
+		c->values[n] = !o->arg ? "" : eq ? eq + 1 : argv[++*i];
+		return EXIT_OK;
+	}
+	return unknown_option(c->command, word);
+}
+
+static int read_output(struct cli *c)
+{
+	static const char *const names[] = { "table", "json", "jsonl", "csv" };
+	const char *said = cli_switch(c, "--json") ? "json" : cli_option(c, "--output");
+
+	if (!said)
+		return EXIT_OK;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(said, names[i])) {
+			c->output = (enum output)i;
+			json_errors = i == OUTPUT_JSON || i == OUTPUT_JSONL;
+			return EXIT_OK;
+		}
+	return cli_say(EXIT_USAGE, "%s: --output: must be table, json, jsonl or csv", c->command->name);
+}
+
+static const struct command *command_named(const char *name)
+{
+	const struct command *c = commands;
+
+	while (c->name && strcmp(c->name, name))
+		c++;
+	return c;
+}
+
+int cli_begin(struct cli *c, const char *command, int argc, char **argv, int min, int max)
+{
+	bool words = false;
+
+	*c = (struct cli){ .command = command_named(command), .argv = argv };
+	for (int i = 0; i < argc; i++) {
+		if (!words && !strcmp(argv[i], "--")) {
+			words = true;
+		} else if (words || argv[i][0] != '-' || !argv[i][1]) {
+			argv[c->argc++] = argv[i];
+		} else {
+			int rc = take_one(c, argc, argv, &i);
+
+			if (rc)
+				return rc;
+		}
+	}
+	if (read_output(c))
+		return EXIT_USAGE;
+	if (c->argc < min)
+		return cli_say(EXIT_USAGE, "%s: an argument is missing\nhint: moongate %s %s", command, command, c->command->args);
+	if (c->argc > max)
+		return cli_say(EXIT_USAGE, "%s: unexpected argument '%s'\nhint: moongate %s %s", command, argv[max], command, c->command->args);
+	return EXIT_OK;
+}
+
+const char *cli_option(const struct cli *c, const char *name)
+{
+	size_t n = 0;
+
+	for (const struct option_row *o = c->command->options; o && o->name && n < OPTIONS_MAX; o++, n++)
+		if (!strcmp(o->name, name))
+			return c->values[n];
+	return NULL;
+}
+
+bool cli_switch(const struct cli *c, const char *name)
+{
+	return cli_option(c, name) != NULL;
+}
+
+int cli_number(const struct cli *c, const char *name, long def, long min, long max, long *out)
+{
+	const char *text = cli_option(c, name);
+	char *end;
+
+	*out = def;
+	if (!text)
+		return EXIT_OK;
+	errno = 0;
+	*out = strtol(text, &end, 10);
+	if (end == text || *end || errno || *out < min || *out > max)
+		return cli_say(EXIT_USAGE, "%s: %s: must be a whole number from %ld to %ld", c->command->name, name, min, max);
+	return EXIT_OK;
+}
+
+int cli_duration(const struct cli *c, const char *name, const char *def, int64_t *ms)
+{
+	static const struct { const char *unit; int64_t ms; } units[] = {
+		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+	const char *text = cli_option(c, name);
+	char *end;
+	long n;
+
+	if (!text)
+		text = def;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	for (size_t i = 0; end > text && !errno && n >= 0 && i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(end, units[i].unit) && n <= INT64_MAX / 2 / units[i].ms) {
+			*ms = n * units[i].ms;
+			return EXIT_OK;
+		}
+	return cli_say(EXIT_USAGE, "%s: %s: '%.40s' is no duration\nhint: write 250ms, 30s, 5m, 24h or 7d", c->command->name, name, text);
+}
+
+/* ------------------------------------------------ talking */
+
+static void complain_json(int status, const char *text)
+{
+	static const struct { int status; const char *code; } codes[] = { { EXIT_USAGE, "usage" }, { EXIT_CONFIG, "config_invalid" },
+		{ EXIT_UNREACHABLE, "unreachable" }, { EXIT_DENIED, "not_authorised" }, { EXIT_NOT_FOUND, "not_found" },
+		{ EXIT_CONFLICT, "conflict" }, { EXIT_PROBLEMS, "problems_found" }, { EXIT_RETRY, "temporary" }, { EXIT_SKIPPED, "skipped" } };
+	const char *hint = strstr(text, "\nhint: "), *code = "failed";
+	json_t *error, *all;
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i].status == status)
+			code = codes[i].code;
+	error = json_pack("{s:s, s:s%, s:s?}", "code", code, "message", text, hint ? (size_t)(hint - text) : strlen(text),
+		"hint", hint ? hint + 7 : NULL);
+	all = json_pack("{s:o}", "error", error);
+	if (all)
+		json_dumpf(all, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+	json_decref(all);
+}
+
+static int complain(int status, const char *text)
+{
+	fflush(stdout);
+	if (json_errors)
+		complain_json(status, text);
+	else
+		fprintf(stderr, "moongate: %s\n", text);
+	return status;
 }
 
 int cli_fail(int status, const struct err *err)
 {
-	fprintf(stderr, "moongate: %s\n", err->msg);
-	return status;
+	return complain(status, err->msg);
 }
 
 int cli_say(int status, const char *fmt, ...)
 {
+	char text[2048];
 	va_list args;
 
 	va_start(args, fmt);
-	if (status)
-		fputs("moongate: ", stderr);
-	vfprintf(status ? stderr : stdout, fmt, args);
-	fputc('\n', status ? stderr : stdout);
+	if (!status) {
+		vprintf(fmt, args);
+		putchar('\n');
+	} else {
+		vsnprintf(text, sizeof(text), fmt, args);
+		complain(status, text);
+	}
 	va_end(args);
 	return status;
+}
+
+bool cli_confirm(const struct cli *c, const char *fmt, ...)
+{
+	char answer[16] = "", question[512];
+	va_list args;
+
+	if (cli_switch(c, "--yes"))
+		return true;
+	va_start(args, fmt);
+	vsnprintf(question, sizeof(question), fmt, args);
+	va_end(args);
+	if (!isatty(STDIN_FILENO)) {
+		cli_say(EXIT_USAGE, "%s: %s\nhint: --yes confirms it", c->command->name, question);
+		return false;
+	}
+	fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+bool cli_colour(const struct cli *c, FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE"), *term = getenv("TERM");
+
+	if ((no && *no) || cli_switch(c, "--no-color"))
+		return false;
+	if (force && *force && strcmp(force, "0"))
+		return true;
+	return isatty(fileno(out)) && term && strcmp(term, "dumb");
+}
+
+int file_write(const char *path, const char *text, mode_t mode, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	size_t len = strlen(text);
+	bool good = fd >= 0;
+
+	while (good && len) {
+		ssize_t n = write(fd, text, len);
+
+		good = n > 0;
+		if (good) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	if (fd >= 0)
+		good = close(fd) == 0 && good;
+	return good ? MG_OK : fail(err, MG_EINVAL, "cannot write '%s': %s", path, strerror(errno));
 }
 
 /* ------------------------------------------------ dispatch */
@@ -184,7 +409,7 @@ int cli_main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (!strcmp(argv[0], "--version"))
-		argv[0] = (char[]){ "version" };
+		return version_run(argc - 1, argv + 1);
 	c = find(argc, argv, &used);
 	if (c && wants_help(argc - used, argv + used)) {
 		help_command(c, stdout);

@@ -1,0 +1,147 @@
+/* local.c - configuration, plugins, catalogue and store, beside a running gateway. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cli/local.h"
+
+int local_config(struct local *l, const struct cli *c)
+{
+	struct err err = { 0 };
+
+	if (l->conf.tree)
+		return EXIT_OK;
+	if (config_load(&l->conf, cli_option(c, "--config"), &err) != MG_OK)
+		return cli_fail(EXIT_CONFIG, &err);
+	places_find(&l->places, &l->conf);
+	snprintf(l->data_dir, sizeof(l->data_dir), "%s", json_string_value(json_object_get(l->conf.tree, "data_dir")));
+	snprintf(l->db, sizeof(l->db), "%s/moongate.db", l->data_dir);
+	return EXIT_OK;
+}
+
+int local_plugins(struct local *l, const struct cli *c)
+{
+	struct err err = { 0 };
+	int rc = local_config(l, c);
+
+	if (rc || l->plugins)
+		return rc;
+	l->plugins = registry_new();
+	if (!l->plugins)
+		return cli_say(EXIT_FAILED, "no memory for the plugins");
+	return registry_load(l->plugins, l->places.plugins, &err) == MG_OK ? EXIT_OK : cli_fail(EXIT_CONFIG, &err);
+}
+
+int local_catalog(struct local *l, const struct cli *c)
+{
+	struct err err = { 0 };
+	int rc = local_plugins(l, c);
+
+	if (rc)
+		return rc;
+	l->catalog = catalog_new(&l->conf, l->plugins, NULL, &err);
+	return l->catalog ? EXIT_OK : cli_fail(EXIT_CONFIG, &err);
+}
+
+static int store_plugin(struct local *l, const struct cli *c, const struct mg_plugin **plugin)
+{
+	int rc = local_plugins(l, c);
+
+	if (rc)
+		return rc;
+	*plugin = registry_find(l->plugins, "sqlite");
+	if (!*plugin || !(*plugin)->store)
+		return cli_say(EXIT_CONFIG, "no store plugin 'sqlite' in %s", l->places.plugins);
+	l->ops = (*plugin)->store;
+	return EXIT_OK;
+}
+
+int local_store(struct local *l, const struct cli *c)
+{
+	const struct mg_plugin *plugin;
+	char why[256] = "";
+	int rc = store_plugin(l, c, &plugin);
+
+	if (rc)
+		return rc;
+	if (access(l->db, F_OK))
+		return cli_say(EXIT_NOT_FOUND, "there is no store at %s: %s\nhint: the first 'moongate serve' or 'moongate key create' makes it",
+			l->db, strerror(errno));
+	rc = l->ops->open(l->db, true, &l->store, why);
+	return rc ? cli_say(EXIT_FAILED, "%s", why) : EXIT_OK;
+}
+
+/* data_dir's parents, as mkdir -p; the store makes the last one. */
+static void parents(const char *path)
+{
+	char dir[512];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(dir, 0700);	/* what fails here fails again, with words, in store_open() */
+		*slash = '/';
+	}
+}
+
+int local_accounts(struct local *l, const struct cli *c, bool *running)
+{
+	const char *durable, *management;
+	const struct mg_plugin *plugin;
+	struct err err = { 0 };
+	int rc = store_plugin(l, c, &plugin);
+	json_t *tree = l->conf.tree;
+
+	*running = false;
+	if (rc)
+		return rc;
+	durable = json_string_value(json_object_get(json_object_get(tree, "ledger"), "durable"));
+	management = json_string_value(json_object_get(tree, "management_key"));
+	parents(l->data_dir);
+	l->writing = store_open(plugin, l->data_dir, durable && !strcmp(durable, "power"), NULL, &err);
+	if (!l->writing) {
+		*running = err.rc == MG_EDENIED;
+		return *running ? EXIT_OK : cli_fail(EXIT_FAILED, &err);
+	}
+	l->accounts = accounts_new(l->writing, management,
+		json_is_true(json_object_get(json_object_get(tree, "credits"), "enabled")), &err);
+	return l->accounts ? EXIT_OK : cli_fail(EXIT_FAILED, &err);
+}
+
+void local_close(struct local *l)
+{
+	if (l->accounts)
+		accounts_free(l->accounts);
+	store_close(l->writing);
+	if (l->store)
+		l->ops->close(l->store);
+	if (l->catalog)
+		catalog_free(l->catalog);
+	if (l->plugins)
+		registry_free(l->plugins);
+	config_release(&l->conf);
+	*l = (struct local){ .ops = NULL };
+}
+
+void local_url(const struct local *l, char *out, size_t size)
+{
+	json_t *first = json_array_get(json_object_get(l->conf.tree, "listen"), 0);
+	const char *at = json_string_value(json_is_string(first) ? first : json_object_get(first, "at")), *port;
+	bool tls = json_is_object(json_object_get(first, "tls"));
+
+	if (!at)
+		at = "127.0.0.1:8080";
+	port = strrchr(at, ':');
+	if (!strncmp(at, "unix:", 5))
+		snprintf(out, size, "%s", at);
+	else if (port && (!strncmp(at, "0.0.0.0:", 8) || !strncmp(at, "[::]:", 5) || port == at))
+		snprintf(out, size, "%s127.0.0.1%s", tls ? "https://" : "http://", port);
+	else
+		snprintf(out, size, "%s%s", tls ? "https://" : "http://", at);
+}
+
+int local_rows(struct local *l, enum mg_store_row kind, const char *where, int64_t since_ms, bool (*fn)(void *arg, const void *row), void *arg)
+{
+	char why[256] = "";
+
+	return l->ops->each(l->store, kind, where, since_ms, 0, fn, arg, why) ? cli_say(EXIT_FAILED, "%s", why) : EXIT_OK;
+}

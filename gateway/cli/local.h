@@ -1,0 +1,41 @@
+/*
+ * local.h - what a command reads without asking a gateway: the configuration,
+ * the plugins, the catalogue, and the store, which others may be writing.
+ *
+ * Each opens what it needs of the earlier ones, says what is wrong, and
+ * returns an exit status.
+ */
+#ifndef CLI_LOCAL_H
+#define CLI_LOCAL_H
+
+#include "account/account.h"
+#include "catalog/catalog.h"
+#include "cli/cli.h"
+
+struct local {
+	struct config conf;
+	struct places places;
+	struct registry *plugins;
+	struct catalog *catalog;
+	char data_dir[512], db[560];
+	const struct mg_store *ops;	/* of the store's plugin */
+	void *store;			/* open for reading */
+	struct store *writing;		/* open for writing: no gateway runs */
+	struct accounts *accounts;
+};
+
+int local_config(struct local *l, const struct cli *c);
+int local_plugins(struct local *l, const struct cli *c);
+int local_catalog(struct local *l, const struct cli *c);
+int local_store(struct local *l, const struct cli *c);
+/* *running: a gateway has the store, so nothing was opened and nothing was said. */
+int local_accounts(struct local *l, const struct cli *c, bool *running);
+void local_close(struct local *l);
+
+/* "http://127.0.0.1:8080": where the configuration listens first. */
+void local_url(const struct local *l, char *out, size_t size);
+
+/* Rows of the store, oldest first; EXIT_OK, or has said why. */
+int local_rows(struct local *l, enum mg_store_row kind, const char *where, int64_t since_ms, bool (*fn)(void *arg, const void *row), void *arg);
+
+#endif

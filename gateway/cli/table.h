@@ -1,0 +1,20 @@
+/*
+ * table.h - answers on stdout: {"data":[...]} or {"data":{...}} as an aligned
+ * table, or as it is (json), an object a line (jsonl), or csv.
+ *
+ * Numbers are printed as they came: nothing here turns money into a double.
+ */
+#ifndef CLI_TABLE_H
+#define CLI_TABLE_H
+
+#include "base/json.h"
+#include "cli/cli.h"
+
+enum cell { CELL_TEXT, CELL_NUMBER, CELL_TIME, CELL_TOKEN_PRICE /* USD per token, shown per million */, CELL_HASH /* its first 12 */ };
+struct column { const char *member, *title; enum cell cell; };	/* member: "pricing.prompt" goes down; ended by NULL */
+
+/* Both return an exit status. */
+int table_list(const struct cli *c, struct mg_str body, const struct column *columns);
+int table_one(const struct cli *c, struct mg_str body, const struct column *columns);
+
+#endif
