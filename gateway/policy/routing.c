@@ -175,11 +175,18 @@ static int order_read(struct policy_state *s, struct decision *d, struct candida
 	lua_State *L = s->L;
 	size_t len;
 
-	if (!table_at(L, -1))
+	if (!lua_istable(L, -1))
 		return -1;
-	len = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+	len = lua_rawlen(L, -1);
 	if (len > d->n_order)
 		return -1;
+	lua_pushnil(L);
+	if (!len && lua_next(L, -2)) {	/* a table, but no list */
+		lua_pop(L, 2);
+		return -1;
+	}
+	if (len)
+		lua_pop(L, 1);
 	for (size_t i = 0; i < d->n_order; i++)
 		d->order[i]->rank = 0;
 	*n = 0;

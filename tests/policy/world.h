@@ -53,7 +53,7 @@ static inline struct endpoint *world_endpoint(struct world *w, int model, const 
 
 	p->slug = p->name = (char *)provider;
 	p->data = (struct data_policy){ .known = true, .zdr = true };
-	snprintf(w->names[w->n], sizeof(w->names[0]), "%s@%s", w->models[model].slug, provider);
+	snprintf(w->names[w->n], sizeof(w->names[0]), "%.20s@%.40s", w->models[model].slug, provider);
 	*e = (struct endpoint){ .id = w->names[w->n], .model = &w->models[model], .provider = p, .tag = (char *)provider, .tier = (char *)"default",
 		.region = (char *)"", .quantization = (char *)"bf16", .context_length = 128000, .max_output = 16000, .distillable = true,
 		.priced = true, .index = w->n };
