@@ -224,6 +224,16 @@ static void nonsense_rank(void)
 	}
 }
 
+static void empty_rank(void)
+{
+	struct world w;
+	struct denial no;
+
+	ok(open_with(&w, POLICY("rank = function() return {} end")) && world_ask(&w) && !world_route(&w, &no) && no.status == 404 &&
+		!strcmp(no.code, "no_endpoints") && strstr(no.message, "(unranked 2)"), "an empty ranking leaves nothing");
+	world_release(&w);
+}
+
 int main(void)
 {
 	log_max = LOG_ERROR;
@@ -234,6 +244,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
 		fails(failures[i]);
 	nonsense_rank();
+	empty_rank();
 	starved();
 	return tap_done();
 }
