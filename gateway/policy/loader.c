@@ -498,6 +498,7 @@ static int take_answers(struct policy_state *s, int own, int base)
 	for (int i = 0; i < 2; i++) {
 		int tree = i ? own : base;
 
+		lua_settop(L, base + 1);
 		if (!lua_istable(L, tree) || lua_getfield(L, tree, "answers") != LUA_TTABLE)
 			continue;
 		lua_pushnil(L);
@@ -508,8 +509,8 @@ static int take_answers(struct policy_state *s, int own, int base)
 			lua_insert(L, -2);
 			lua_rawset(L, base + 1);
 		}
-		lua_settop(L, base + 1);
 	}
+	lua_settop(L, base + 1);
 	lua_setfield(L, LUA_REGISTRYINDEX, "answers");
 	return 0;
 }

@@ -91,6 +91,8 @@ bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
 /* Compiles text (never bytecode) in the environment env and leaves the function; else -1 and s->error. */
 int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env);
 void library_open(lua_State *L, int names);	/* base, math, table, string, set, glob, slug, hash, time, act */
+void strings_open(lua_State *L, int names);
+void plain_text(lua_State *L, int i);	/* pushes it without an address */
 void ranking_open(lua_State *L, int names);
 void billing_open(lua_State *L, int names);
 void shared_open(lua_State *L, int names);
