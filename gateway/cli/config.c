@@ -28,11 +28,11 @@ static int check(struct local *l, const struct cli *c)
 		return cli_fail(EXIT_CONFIG, &err);
 	bundle_unref(bundle);
 	if (c->output != OUTPUT_TABLE)
-		printf("{\"ok\":true,\"path\":\"%s\",\"providers\":%zu,\"models\":%zu,\"endpoints\":%zu}\n", l->conf.path,
-			l->catalog->n_providers, l->catalog->n_models, l->catalog->n_endpoints);
-	else
-		printf("%s is good: %zu providers, %zu models, %zu endpoints\n", l->conf.path[0] ? l->conf.path : "the built-in configuration",
-			l->catalog->n_providers, l->catalog->n_models, l->catalog->n_endpoints);
+		return print_json(json_pack("{s:b, s:s, s:I, s:I, s:I}", "ok", 1, "path", l->conf.path,
+			"providers", (json_int_t)l->catalog->n_providers, "models", (json_int_t)l->catalog->n_models,
+			"endpoints", (json_int_t)l->catalog->n_endpoints));
+	printf("%s is good: %zu providers, %zu models, %zu endpoints\n", l->conf.path[0] ? l->conf.path : "the built-in configuration",
+		l->catalog->n_providers, l->catalog->n_models, l->catalog->n_endpoints);
 	return EXIT_OK;
 }
 

@@ -34,13 +34,14 @@ static const char config_lua[] =
 static const char env_example[] =
 	"# Copy to .env, fill in, and start with: set -a; . ./.env; set +a; moongate serve\n"
 	"# Reads and manages everything: keep it apart from the keys that call models.\n"
-	"MOONGATE_MANAGEMENT_KEY=sk-management-$(openssl rand -hex 24)\n"
+	"# One is made by: echo sk-management-$(openssl rand -hex 24)\n"
+	"MOONGATE_MANAGEMENT_KEY=\n"
 	"#OPENAI_API_KEY=\n"
 	"#ANTHROPIC_API_KEY=\n"
 	"#OPENROUTER_API_KEY=\n";
 static const char bundle_lua[] =
 	"-- The policies that decide.  base: the shipped ones; files beside this one are laid over them.\n"
-	"-- 'moongate policy new policies/NAME.lua' begins one, 'moongate policy check' reads them all.\n"
+	"-- 'moongate policy new NAME' begins one, 'moongate policy check' reads them all.\n"
 	"return {\n"
 	"  base = \"openrouter\",\n"
 	"}\n";

@@ -280,3 +280,32 @@ int table_one(const struct cli *c, struct mg_str body, const struct column *colu
 	pool_free(p);
 	return rc;
 }
+
+/* ------------------------------------------------ what checks say */
+
+void report_begin(struct report *r, const struct cli *c)
+{
+	r->c = c;
+	buf_init(&r->lines, TABLE_MAX);
+}
+
+void report_line(void *report, const char *line)
+{
+	struct report *r = report;
+
+	if (r->c->output == OUTPUT_TABLE) {
+		puts(line);
+		return;
+	}
+	if (r->lines.len)
+		buf_text(&r->lines, ",");
+	json_quote(&r->lines, (struct mg_str){ line, strlen(line) });
+}
+
+int report_end(struct report *r, int problems)
+{
+	if (r->c->output != OUTPUT_TABLE)
+		printf("{\"problems\":%d,\"lines\":[%.*s]}\n", problems, (int)r->lines.len, r->lines.len ? r->lines.at : "");
+	buf_release(&r->lines);
+	return problems ? EXIT_PROBLEMS : EXIT_OK;
+}

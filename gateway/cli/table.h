@@ -17,4 +17,11 @@ struct column { const char *member, *title; enum cell cell; };	/* member: "prici
 int table_list(const struct cli *c, struct mg_str body, const struct column *columns);
 int table_one(const struct cli *c, struct mg_str body, const struct column *columns);
 
+/* Lines that a check says while it runs: printed as they come, or at the end as
+ * {"problems":n,"lines":[...]}.  report_end: EXIT_PROBLEMS when there are any. */
+struct report { const struct cli *c; struct buf lines; };
+void report_begin(struct report *r, const struct cli *c);
+void report_line(void *report, const char *line);
+int report_end(struct report *r, int problems);
+
 #endif

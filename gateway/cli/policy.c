@@ -1,0 +1,241 @@
+/* policy.c - moongate policy new, check, test, explain, types. */
+#include <ctype.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cli/remote.h"
+#include "cli/table.h"
+#include "policy/policy.h"
+
+enum { BODY_MAX = 16 << 20 };
+
+/* ------------------------------------------------ which bundle */
+
+/* The folder that was named, or the configured bundle; NULL: the shipped one alone. */
+static int bundle_dir(struct local *l, const struct cli *c, const char **dir)
+{
+	int rc;
+
+	*dir = c->argc ? c->argv[0] : NULL;
+	if (*dir) {
+		places_find(&l->places, NULL);
+		return EXIT_OK;
+	}
+	rc = local_config(l, c);
+	if (!rc)
+		*dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
+	return rc;
+}
+
+static int tool(const char *command, int argc, char **argv,
+	int (*run)(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err))
+{
+	struct local l = { .ops = NULL };
+	struct err err = { 0 };
+	struct report report;
+	const char *dir;
+	struct cli c;
+	int problems, rc = cli_begin(&c, command, argc, argv, 0, 1);
+
+	rc = rc ? rc : bundle_dir(&l, &c, &dir);
+	if (!rc) {
+		policy_shared_init();
+		report_begin(&report, &c);
+		problems = run(dir, &l, &c, &report, &err);
+		rc = report_end(&report, problems > 0 ? problems : problems < 0);
+		if (problems < 0)
+			cli_fail(rc, &err);
+		else if (c.output == OUTPUT_TABLE && command[7] == 'c')
+			fprintf(stderr, "%s: %d problem%s\n", dir ? dir : "the shipped policies", problems, problems == 1 ? "" : "s");
+	}
+	local_close(&l);
+	return rc;
+}
+
+static int check(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err)
+{
+	return policy_check(dir, l->places.policies, report_line, r, err);
+}
+
+static int test(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err)
+{
+	return policy_test(dir, l->places.policies, cli_option(c, "--only"), report_line, r, err);
+}
+
+int policy_check_run(int argc, char **argv)
+{
+	return tool("policy check", argc, argv, check);
+}
+
+int policy_test_run(int argc, char **argv)
+{
+	return tool("policy test", argc, argv, test);
+}
+
+static void print_line(void *arg, const char *line)
+{
+	puts(line);
+}
+
+int policy_types_run(int argc, char **argv)
+{
+	struct cli c;
+	int rc = cli_begin(&c, "policy types", argc, argv, 0, 0);
+
+	if (!rc)
+		policy_types(print_line, NULL);
+	return rc;
+}
+
+/* ------------------------------------------------ new */
+
+static const char bundle_lua[] = "return {\n  base = \"openrouter\",\n  policies = {\n    guard = { { use = \"%s\" } },\n  },\n}\n";
+static const char policy_lua[] =
+	"-- %s: says which endpoints a request may use.\n"
+	"-- It restricts only: what another policy refuses stays refused.\n"
+	"return policy {\n"
+	"  name = \"%s\", api = 1, version = \"0.1.0\",\n"
+	"  params = {\n"
+	"    avoid = { type = \"string[]\", default = {}, doc = \"providers that are not used; * stands for anything\" },\n"
+	"  },\n"
+	"  filter = function(req, ep, my)\n"
+	"    if glob.any(my.avoid, ep.provider) then return false, \"avoided\" end\n"
+	"    return true\n"
+	"  end,\n"
+	"}\n";
+static const char policy_test_lua[] =
+	"local P = use(\"%s\", { avoid = { \"slow-*\" } })\n"
+	"local function why(t, e) local ok, w = P.filter(t.req {}, t.ep(e)); return ok and \"keep\" or w end\n"
+	"test(\"an avoided provider is dropped, others stay\", function(t)\n"
+	"  t.eq(why(t, { provider = \"slow-one\" }), \"avoided\")\n"
+	"  t.eq(why(t, { provider = \"fast\" }), \"keep\")\n"
+	"end)\n";
+
+static bool good_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+	return n && n < 48 && !name[n] && !isdigit((unsigned char)name[0]);
+}
+
+static int write_new(const char *dir, const char *file, const char *form, const char *name)
+{
+	char path[4200], text[4096];
+	struct err err = { 0 };
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"	/* the three texts above */
+	snprintf(text, sizeof(text), form, name, name);
+#pragma GCC diagnostic pop
+	return file_write(path, text, 0644, &err) == MG_OK ? cli_say(EXIT_OK, "wrote  %s", path) : cli_fail(EXIT_CONFLICT, &err);
+}
+
+int policy_new_run(int argc, char **argv)
+{
+	struct local l = { .ops = NULL };
+	const char *dir, *name;
+	char file[80], path[4200];
+	bool bundle;
+	struct cli c;
+	int rc = cli_begin(&c, "policy new", argc, argv, 1, 2);
+
+	if (rc)
+		return rc;
+	name = c.argv[0];
+	if (!good_name(name))
+		return cli_say(EXIT_USAGE, "policy new: '%.60s' is no name\nhint: a-z, 0-9 and _, not a digit first", name);
+	c.argc--;
+	c.argv++;
+	rc = bundle_dir(&l, &c, &dir);
+	if (!rc && !dir)
+		dir = "policies";
+	if (!rc && strlen(dir) > 4000)
+		rc = cli_say(EXIT_USAGE, "policy new: the folder's name is too long");
+	if (!rc && mkdir(dir, 0755) && errno != EEXIST)
+		rc = cli_say(EXIT_FAILED, "cannot make '%s': %s", dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/bundle.lua", rc ? "" : dir);
+	bundle = !rc && access(path, F_OK) == 0;
+	snprintf(file, sizeof(file), "%s.lua", name);
+	rc = rc ? rc : write_new(dir, file, policy_lua, name);
+	snprintf(file, sizeof(file), "%s_test.lua", name);
+	rc = rc ? rc : write_new(dir, file, policy_test_lua, name);
+	if (!rc && !bundle)
+		rc = write_new(dir, "bundle.lua", bundle_lua, name);
+	else if (!rc)
+		fprintf(stderr, "next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
+	if (!rc)
+		fprintf(stderr, "then: moongate policy check %s && moongate policy test %s\n", dir, dir);
+	local_close(&l);
+	return rc;
+}
+
+/* ------------------------------------------------ explain */
+
+static bool on_decision(void *arg, const void *row)
+{
+	const struct mg_store_decision *d = row;
+
+	buf_print(arg, "{\"data\":");
+	buf_text(arg, d->json);
+	buf_text(arg, "}");
+	return false;
+}
+
+static int read_here(struct local *l, const struct cli *c, struct buf *out)
+{
+	int rc = local_store(l, c);
+
+	rc = rc ? rc : local_rows(l, MG_ROW_DECISION, c->argv[0], 0, on_decision, out);
+	if (!rc && !out->len)
+		return cli_say(EXIT_NOT_FOUND, "no decision of '%.80s' is kept\nhint: 'moongate log tail' shows the generations", c->argv[0]);
+	return rc;
+}
+
+static int read_there(struct local *l, const struct cli *c, struct buf *out)
+{
+	struct remote r = { .easy = NULL };
+	struct buf path;
+	int rc = remote_open(&r, c, l, MANAGEMENT_KEY);
+
+	buf_init(&path, 4096);
+	buf_text(&path, "/api/admin/decision?id=");
+	remote_escape(&path, c->argv[0]);
+	buf_put(&path, "", 1);
+	rc = rc ? rc : remote_call(&r, "GET", path.at, (struct mg_str){ 0 }, out);
+	buf_release(&path);
+	remote_close(&r);
+	return rc;
+}
+
+static int print_decision(const struct cli *c, struct mg_str body)
+{
+	json_error_t why;
+	json_t *all;
+
+	if (c->output != OUTPUT_TABLE)
+		return printf("%.*s\n", (int)body.len, body.at) < 0 ? EXIT_FAILED : EXIT_OK;
+	all = json_loadb(body.at, body.len, 0, &why);
+	if (!all)
+		return cli_say(EXIT_FAILED, "the kept decision cannot be read: %s", why.text);
+	decision_text(json_object_get(all, "data"), print_line, NULL);
+	json_decref(all);
+	return EXIT_OK;
+}
+
+int policy_explain_run(int argc, char **argv)
+{
+	struct local l = { .ops = NULL };
+	struct buf out;
+	struct cli c;
+	int rc = cli_begin(&c, "policy explain", argc, argv, 1, 1);
+
+	if (rc)
+		return rc;
+	buf_init(&out, BODY_MAX);
+	rc = remote_named(&c) ? read_there(&l, &c, &out) : read_here(&l, &c, &out);
+	rc = rc ? rc : print_decision(&c, buf_view(&out));
+	buf_release(&out);
+	local_close(&l);
+	return rc;
+}
