@@ -156,7 +156,7 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
 	*p = (struct prefs){ .allow_fallbacks = true, .sort_by = MG_STR(""), .partition = MG_STR("model") };
 	p->service_tier = json_text(pool, json_get(request, "service_tier"));
 	if (!p->service_tier.at || mg_is(p->service_tier, "auto"))
-		p->service_tier = (struct mg_str)MG_STR("default");
+		p->service_tier = (struct mg_str)MG_STR("");		/* not asked for */
 	if (mg_is(p->service_tier, "fast"))
 		p->service_tier = (struct mg_str)MG_STR("priority");
 	if (json_is(json_get(request, "route"), "sort"))

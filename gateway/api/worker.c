@@ -83,6 +83,14 @@ static struct server_limits limits_of(const struct config *conf, unsigned worker
 	};
 }
 
+/* A worker without requests lets old snapshots and bundles go, too. */
+static void on_turn(struct turn *t)
+{
+	struct worker *w = loop_owner(t, struct worker, turn);
+
+	snapshot_look(w->gw->snapshots, w->n);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
@@ -119,6 +127,8 @@ int worker_start(struct worker *w, const struct config *conf, const struct liste
 		if (rc)
 			return rc;
 	}
+	w->turn.run = on_turn;
+	loop_turn(w->loop, &w->turn);
 	return start_thread(w, err);
 }
 

@@ -249,27 +249,12 @@ static uint64_t bucket(const struct mg_usage *u, size_t i)
 	return n;
 }
 
-static bool applies(const struct rate_override *o, uint64_t prompt, int minute)
-{
-	if (o->min_prompt_tokens && prompt <= o->min_prompt_tokens)
-		return false;	/* strictly more */
-	if (o->utc_start < 0 || o->utc_end < 0)
-		return true;
-	if (o->utc_start <= o->utc_end)
-		return minute >= o->utc_start && minute < o->utc_end;
-	return minute >= o->utc_start || minute < o->utc_end;	/* over midnight */
-}
-
 int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out)
 {
-	const struct rates *rates = &e->rates;
-	uint64_t prompt = u->input + u->cached + u->cache_write + u->cache_write_1h + u->image_tokens + u->audio_in + u->audio_cached;
-	int minute = (int)(at_ms / 60000 % 1440);
+	struct rates rates;
 
 	*out = (struct bill){ 0 };
-	for (size_t i = 0; i < e->n_overrides; i++)
-		if (applies(&e->overrides[i], prompt, minute))
-			rates = &e->overrides[i].rates;
+	endpoint_rates(e, usage_prompt_tokens(u), at_ms, &rates);
 	for (int side = SIDE_COST; side <= SIDE_CHARGE; side++)
 		for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
 			struct bill_line *l = &out->lines[out->n];
@@ -277,7 +262,7 @@ int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms
 
 			if (!qty)
 				continue;
-			*l = (struct bill_line){ buckets[i].code, qty, rates->pusd[buckets[i].rate], 0, side };
+			*l = (struct bill_line){ buckets[i].code, qty, rates.pusd[buckets[i].rate], 0, side };
 			if (money_add(&l->pusd, qty, l->rate_pusd))
 				l->pusd = (money_sum)INT64_MAX * 1000;
 			out->n++;

@@ -217,7 +217,7 @@ static void override_push(lua_State *L, const struct rate_override *o)
 {
 	lua_createtable(L, 0, 4);
 	if (o->min_prompt_tokens) {
-		lua_pushinteger(L, (lua_Integer)o->min_prompt_tokens);
+		lua_pushinteger(L, (lua_Integer)o->min_prompt_tokens - 1);	/* policies ask for more than */
 		lua_setfield(L, -2, "min_prompt_tokens");
 	}
 	if (o->utc_start >= 0 && o->utc_end >= 0) {
@@ -227,7 +227,11 @@ static void override_push(lua_State *L, const struct rate_override *o)
 		lua_setfield(L, -2, "utc_end");
 	}
 	lua_createtable(L, 0, RATE_COUNT);
-	rates_in(L, &o->rates);
+	for (enum rate r = 0; r < RATE_COUNT; r++)
+		if (o->given & (1u << r)) {
+			lua_pushinteger(L, o->rates.pusd[r]);
+			lua_setfield(L, -2, rate_names[r]);
+		}
 	lua_setfield(L, -2, "rates");
 }
 

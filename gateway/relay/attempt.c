@@ -326,7 +326,10 @@ static int send_request(struct attempt *a, struct err *err)
 		if (a->http.pieces != 1)
 			return fail(err, MG_EINVAL, "a sim: provider answers with one body");
 		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, on_loop_head, on_loop_data, on_loop_end, a);
-		return a->lo ? MG_OK : fail(err, MG_ENOMEM, "no memory for the answer");
+		if (!a->lo)
+			return fail(err, MG_ENOMEM, "no memory for the answer");
+		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), or_else(plan->deadline_ms, p->total_ms));
+		return MG_OK;
 	}
 	url = url_of(a);
 	if (!url.at)

@@ -43,6 +43,7 @@ struct worker {
 	struct client *client;
 	struct journal *journal;
 	struct pinned_policy *policies;
+	struct turn turn;			/* looks for a newer snapshot */
 	unsigned running;			/* generations that are not ended */
 };
 

@@ -173,6 +173,8 @@ static void count(struct relay *r, const char *outcome)
 	uint64_t us = clock_us() - r->began_us;
 
 	metric_add(M_GENERATIONS, 1, METRIC_LABELS(model, provider, outcome));
+	if (r->d.errors)
+		metric_add(M_POLICY_ERRORS, r->d.errors, METRIC_LABELS("hook"));
 	metric_observe_us(M_POLICY_DURATION, r->d.lua_us, METRIC_LABELS("all"));
 	if (!r->endpoint)
 		return;

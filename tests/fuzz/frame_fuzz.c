@@ -1,7 +1,9 @@
-/* Any split of the bytes gives the same frames, whatever the bytes are.
- *	clang -fsanitize=fuzzer,address,undefined -DSANITIZED -D_GNU_SOURCE -Isdk -Igateway tests/fuzz/frame_fuzz.c \
- *		gateway/net/frame.c gateway/base/{json,json_view,json_write,buf,pool,err,utf8}.c
- * The first two bytes say the framing and where to cut. */
+/*
+ * Any split of the bytes gives the same frames, whatever the bytes are.  The
+ * first two bytes say the framing and where to cut.
+ *
+ * sources: net/frame.c base/json.c base/json_view.c base/json_write.c base/buf.c base/pool.c base/err.c base/utf8.c
+ */
 #include "net/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
