@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const binary = process.env.MOONGATE || new URL('../../build/moongate', import.meta.url).pathname;
+export const binary = process.env.MOONGATE || new URL('../../build/moongate', import.meta.url).pathname;
 export const managementKey = 'sk-or-v1-' + 'ab'.repeat(32);
 
 // A condition with a deadline, instead of a sleep.
