@@ -179,6 +179,12 @@ int wire_own_key(struct accounts *a, const struct key_facts *k, int64_t wall_ms,
 	put_time_or_null(&w, "expires_at", k->expires_ms);
 	json_put_text(&w, "workspace_id", or_null(k->workspace));
 	json_put_null(&w, "organization_id");
+	/* free models are not rationed here; clients want a number, and look whether some is left */
+	json_open(&w, "free_model_daily_requests", '{');
+	json_put_int(&w, "limit", INT32_MAX);
+	json_put_int(&w, "used", 0);
+	json_put_int(&w, "remaining", INT32_MAX);
+	json_close(&w);
 	json_open(&w, "allowed_data_regions", '[');
 	json_put_text(&w, NULL, "global");
 	json_close(&w);

@@ -359,6 +359,22 @@ static void put_health(struct mg_writer *w, const struct endpoint *e, bool live,
 	put_pcts(w, "throughput_last_30m", f.tput_tps, live);
 }
 
+/* The four ways of tool_choice come and go together: a row knows the parameter, not its values. */
+static void put_tool_choice(struct mg_writer *w, const struct endpoint *e)
+{
+	static const char *const ways[] = { "auto", "none", "required", "function" };
+	bool known = !e->params;	/* no list: all are passed on */
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(e->params, i, v)
+		known |= !strcmp(json_string_value(v), "tool_choice");
+	json_open(w, "supports_tool_choice", '{');
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		json_put_bool(w, ways[i], known);
+	json_close(w);
+}
+
 static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool live, uint64_t mono_ms)
 {
 	struct buf name;
@@ -382,6 +398,7 @@ static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool liv
 		json_put_raw(w, "supported_parameters", MG_STR("[]"));
 	json_put_bool(w, "supports_implicit_caching", e->rates.pusd[RATE_CACHE_READ] < e->rates.pusd[RATE_PROMPT]);
 	json_put_bool(w, "supports_voice_cloning", false);
+	put_tool_choice(w, e);
 	put_health(w, e, live, mono_ms);
 	json_close(w);
 	buf_release(&name);
