@@ -43,16 +43,20 @@ static size_t distance(const char *a, const char *b)
 	return row[lb];
 }
 
-static const char *nearest(const char *word)
+/* The command whose first words are most like these; of "key lst" both count. */
+static const char *nearest(int argc, char **argv)
 {
+	char said[64], name[64];
 	const char *best = NULL;
 	size_t least_edits = 3;
-	char first[64];
 
 	for (const struct command *c = commands; c->name; c++) {
-		snprintf(first, sizeof(first), "%.*s", (int)strcspn(c->name, " "), c->name);
-		if (distance(word, first) < least_edits) {
-			least_edits = distance(word, first);
+		bool two = strchr(c->name, ' ') && argc > 1 && !strncmp(c->name, argv[0], strlen(argv[0])) && c->name[strlen(argv[0])] == ' ';
+
+		snprintf(said, sizeof(said), two ? "%s %s" : "%s", argv[0], argc > 1 ? argv[1] : "");
+		snprintf(name, sizeof(name), "%.*s", two ? 60 : (int)strcspn(c->name, " "), c->name);
+		if (distance(said, name) < least_edits) {
+			least_edits = distance(said, name);
 			best = c->name;
 		}
 	}
@@ -392,10 +396,25 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
+static int unknown_command(int argc, char **argv)
+{
+	bool group = false;
+	const char *near = nearest(argc, argv);
+	size_t len = near ? strcspn(near, " ") : 0;
+
+	for (const struct command *c = commands; argc > 1 && c->name; c++)
+		group = group || (!strncmp(c->name, argv[0], strlen(argv[0])) && c->name[strlen(argv[0])] == ' ');
+	if (near && !group)	/* "kye list": the first word is what is wrong */
+		return cli_say(EXIT_USAGE, "unknown command '%.60s'\nhint: did you mean '%.*s'?", argv[0], (int)len, near);
+	if (near && near[len] && strlen(argv[0]) == len)
+		return cli_say(EXIT_USAGE, "unknown command '%.60s %.60s'\nhint: did you mean '%s'?", argv[0], argv[1], near);
+	return cli_say(EXIT_USAGE, "unknown command '%.60s%s%.60s'\nhint: 'moongate help%s%.60s' lists them", argv[0], group ? " " : "",
+		group ? argv[1] : "", group ? " " : "", group ? argv[0] : "");
+}
+
 int cli_main(int argc, char **argv)
 {
 	const struct command *c;
-	const char *near;
 	int used;
 
 	argc--;
@@ -417,11 +436,9 @@ int cli_main(int argc, char **argv)
 	}
 	if (c)
 		return c->run(argc - used, argv + used);
-	if (help_group(argv[0], wants_help(argc, argv) ? stdout : stderr))	/* "key": its commands */
-		return wants_help(argc, argv) ? EXIT_OK : EXIT_USAGE;
-	near = nearest(argv[0]);
-	fprintf(stderr, "moongate: unknown command '%s'\n", argv[0]);
-	if (near)
-		fprintf(stderr, "hint: did you mean '%s'?\n", near);
-	return EXIT_USAGE;
+	if (wants_help(argc, argv) && help_group(argv[0], stdout))
+		return EXIT_OK;
+	if ((argc == 1 || argv[1][0] == '-') && help_group(argv[0], stderr))	/* "key": its commands */
+		return EXIT_USAGE;
+	return unknown_command(argc, argv);
 }
