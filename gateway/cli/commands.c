@@ -20,7 +20,7 @@ const struct command commands[] = {
 	{ "serve", "", "run the gateway in the foreground",
 	  OPTIONS(CONFIG, { "--listen", "ADDRESS", "instead of the configured listeners" },
 		{ "--drain", "SECONDS", "how long a stop waits for running streams (30)" },
-		{ "--first-key", NULL, "where there is no key yet, make one and print a request to try" },
+		{ "--first-key", NULL, "make a key if there is none; print a request to try" },
 		{ "--check", NULL, "check the configuration and exit" }),
 	  EXAMPLES("moongate serve", "moongate serve --config /etc/moongate/config.lua", "moongate serve --listen 127.0.0.1:0"),
 	  serve_run },

@@ -5,7 +5,7 @@
 
 static int print_json(json_t *tree)
 {
-	int rc = tree && json_dumpf(tree, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) == 0 ? EXIT_OK : EXIT_FAILED;
+	int rc = tree && json_dumpf(tree, stdout, JSON_ENCODE_ANY | JSON_INDENT(2) | JSON_REAL_PRECISION(15)) == 0 ? EXIT_OK : EXIT_FAILED;
 
 	putchar('\n');
 	json_decref(tree);

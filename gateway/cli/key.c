@@ -209,7 +209,7 @@ static int make_management(struct keys *k, struct mg_str body)
 
 	if (json_parse(k->pool, body, &all, &err) != MG_OK)
 		return cli_fail(EXIT_FAILED, &err);
-	hash = json_text(k->pool, json_get(json_get(all, "data"), "hash"));
+	hash = pool_dup(k->pool, json_text(k->pool, json_get(json_get(all, "data"), "hash")));
 	if (!hash.at || accounts_get(k->local.accounts, hash.at, &facts_of) != MG_OK)
 		return cli_say(EXIT_FAILED, "the new key is not there");
 	facts_of.management = true;

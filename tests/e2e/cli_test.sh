@@ -1,0 +1,184 @@
+#!/bin/sh
+# Every command against the built binary: exit statuses, streams, what is printed; first
+# without a gateway, then beside a running one, then after it.
+MOONGATE=${MOONGATE:-$(cd "$(dirname "$0")/../.." && pwd)/build/moongate}
+DIR=$(mktemp -d)
+N=0 BAD=0 PID=
+unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_MANAGEMENT_KEY MOONGATE_CONFIG OPENROUTER_BASE_URL OPENROUTER_API_KEY
+export NO_COLOR=1
+
+finish() {
+	[ -z "$PID" ] || { kill -TERM "$PID" 2>/dev/null; wait "$PID" 2>/dev/null; }
+	rm -rf "$DIR"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+# ok NAME, after a command whose status counts
+ok() {
+	if [ $? -eq 0 ]; then N=$((N + 1)); echo "ok $N - $1"; else N=$((N + 1)) BAD=$((BAD + 1)); echo "not ok $N - $1"; show; fi
+}
+show() {
+	sed 's/^/# out: /' "$DIR/out" | head -12
+	sed 's/^/# err: /' "$DIR/err" | head -12
+}
+# run STATUS ARGS...: the command's exit status is STATUS
+run() {
+	want=$1
+	shift
+	"$MOONGATE" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null
+	got=$?
+	[ $got -eq "$want" ] || { echo "# moongate $*: status $got, not $want"; return 1; }
+}
+out() { grep -q -e "$1" "$DIR/out"; }
+err() { grep -q -e "$1" "$DIR/err"; }
+silent() { ! [ -s "$DIR/$1" ]; }
+
+[ -x "$MOONGATE" ] || { echo "1..0 # SKIP $MOONGATE is not built"; exit 0; }
+cd "$DIR" || exit 1
+
+# ---- help and mistakes
+run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr, 2"
+run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
+for c in "init" "config check" "config show" "config schema" "key create" "key list" "key show" "key update" "key disable" "key delete" \
+	"model list" "model show" "provider list" "provider test" "policy new" "policy check" "policy test" "policy explain" "policy types" \
+	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" \
+	"backup" "restore" "serve" "completion" "man" "version"; do
+	run 0 $c --help && out "^usage: moongate $c" && out '^examples:' && ! awk 'length($0) > 80' "$DIR/out" | grep -q .
+	ok "$c --help: usage, examples, in 80 columns"
+done
+run 2 statsu && err "did you mean 'status'"; ok "a mistyped command is suggested"
+run 2 key lst && err "did you mean 'key list'"; ok "a mistyped second word, too"
+run 2 usage --sicne 1h && err "did you mean '--since'"; ok "a mistyped option, too"
+run 2 usage --since && err 'needs a value'; ok "an option without its value"
+run 2 usage --since=soon && err 'no duration'; ok "a duration that is none"
+run 2 usage --by planet && err 'hint: model, key'; ok "--by what cannot be"
+run 2 audit --json=yes && err 'takes no value'; ok "a switch with a value"
+run 2 key show && err 'argument is missing'; ok "a missing argument"
+run 2 status there && err "unexpected argument 'there'"; ok "an argument too many"
+run 2 usage --since x --json && err '^{"error":{"code":"usage","message":.*"hint":"write'; ok "--json: errors are JSON on stderr"
+
+# ---- init, config
+run 0 init gw && [ -f gw/config.lua ] && [ -f gw/.env.example ] && [ -f gw/policies/bundle.lua ]; ok "init writes three files"
+echo '-- mine' >>gw/config.lua
+run 0 init gw && out '^kept .*config.lua' && grep -q '^-- mine' gw/config.lua; ok "init overwrites nothing"
+cd gw || exit 1
+sed -i 's/127.0.0.1:8080/127.0.0.1:0/' config.lua
+run 0 config check && out 'is good: 1 providers, 1 models'; ok "config check"
+run 0 config show limits.idle && [ "$(cat "$DIR/out")" = 90000 ]; ok "config show MEMBER"
+run 6 config show limits.idel; ok "config show: no such member, 6"
+MOONGATE_MANAGEMENT_KEY=sk-management-0123456789abcdef run 0 config show && ! out 456789ab && out '"management_key": "••••cdef"'; ok "config show masks secrets"
+run 0 config schema && out 'json-schema.org'; ok "config schema"
+echo 'return { lisen = {} }' >bad.lua
+run 3 config check --config bad.lua && err 'bad.lua:1' && err '^hint: '; ok "a wrong configuration: 3, file, line, hint"
+run 3 key list --config none.lua; ok "no such configuration: 3"
+
+# ---- without a gateway
+run 6 audit && err 'there is no store'; ok "audit without a store: 6"
+run 0 key create first --limit 25 --reset monthly && grep -q '^sk-or-v1-[0-9a-f]*$' "$DIR/out" && [ "$(wc -l <"$DIR/out")" -eq 1 ]; ok "key create: the key alone on stdout"
+run 0 key create admin --management && cp "$DIR/out" "$DIR/admin.key"; ok "key create --management"
+run 0 key list && out '^first .* 25 .*monthly'; ok "key list"
+run 0 key list --json && out '^{"data":\[{"hash":"[0-9a-f]\{64\}"' && out '"total_count":2}'; ok "key list --json"
+run 0 key list --output csv && out '^name,hash,label,disabled,limit'; ok "key list --output csv"
+run 0 key list --output jsonl && [ "$(wc -l <"$DIR/out")" -eq 2 ]; ok "key list --output jsonl"
+run 2 key list --output yaml; ok "--output: unknown"
+run 0 key update first --limit 0.5 --reset none && out '^limit, USD  *0.5$'; ok "key update"
+run 2 key update first; ok "key update without a change"
+run 2 key update first --limit lots; ok "a limit that is no amount"
+run 0 key disable first && out '^disabled  *yes'; ok "key disable"
+run 0 key show first && out '^hash  *[0-9a-f]\{64\}$'; ok "key show by name"
+HASH=$(sed -n 's/^hash  *//p' "$DIR/out" | cut -c1-8)
+run 0 key show "$HASH" && out '^name  *first'; ok "key show by the hash's beginning"
+run 6 key show nobody; ok "no such key: 6"
+run 2 key delete first && err '--yes'; ok "key delete asks first"
+run 0 key delete first --yes && run 6 key show first; ok "key delete --yes"
+run 0 model list && out '^sim/echo .* 0.1  *0.4 '; ok "model list, prices per million"
+run 0 model show sim/echo && out '^sim  *Simulated'; ok "model show"
+run 6 model show acme/none; ok "no such model: 6"
+run 0 provider list --known && out '^sim ' && out 'set OPENAI_API_KEY'; ok "provider list --known"
+run 6 provider test nobody; ok "no such provider: 6"
+run 0 plugin list && out '^sqlite  *store' && out '^sim  *provider'; ok "plugin list"
+run 0 plugin info sim --json && out '"operations":\["chat"'; ok "plugin info"
+run 6 plugin info nobody; ok "no such plugin: 6"
+run 0 plugin new brook && [ -f brook/brook.c ] && run 1 plugin new brook; ok "plugin new, once"
+echo nonsense >wrong.so
+run 8 plugin check ./wrong.so && out '^not ok'; ok "plugin check: 8"
+run 0 policy new no_slow && run 0 policy check && run 0 policy test --only no_slow && out '^ok 1 '; ok "policy new, check, test"
+run 7 policy new no_slow; ok "policy new overwrites nothing"
+run 2 policy new No-Slow; ok "policy new: a name that is none"
+echo 'local x = ' >policies/broken.lua
+run 8 policy check && out 'broken.lua'; ok "policy check: 8, with the file"
+rm policies/broken.lua
+run 0 policy types && out '^---@class'; ok "policy types"
+run 6 log show gen-none; ok "no such generation: 6"
+run 4 status --url http://127.0.0.1:1 && err '^hint: '; ok "nothing answers: 4"
+run 2 status --url ftp://there; ok "no URL of a gateway"
+run 5 chat sim/echo hello --url http://127.0.0.1:1; ok "chat without a key: 5"
+run 0 env && out '^claude-code'; ok "env lists clients"
+run 0 env claude-code --url http://gw:8080 && out "^export ANTHROPIC_BASE_URL='http://gw:8080/api'" && out "^export ANTHROPIC_API_KEY=''"; ok "env claude-code"
+run 0 env codex --url http://gw:8080/v1 && out 'base_url = "http://gw:8080/api/v1"' && out 'wire_api = "responses"'; ok "env codex"
+run 2 env emacs; ok "env: unknown client"
+
+# ---- beside a running gateway
+MOONGATE_MANAGEMENT_KEY=$(cat "$DIR/admin.key")
+export MOONGATE_MANAGEMENT_KEY
+mkfifo "$DIR/ready"
+"$MOONGATE" serve >"$DIR/ready" 2>"$DIR/serve.err" &
+PID=$!
+while read -r line; do
+	case $line in 'listening on http'*) MOONGATE_URL=${line#listening on }; break;; esac
+done <"$DIR/ready"
+export MOONGATE_URL
+[ -n "$MOONGATE_URL" ] || sed 's/^/# serve: /' "$DIR/serve.err"
+[ -n "$MOONGATE_URL" ]; ok "serve says where it listens"
+run 0 status && out '^status  *ok'; ok "status"
+run 0 status --json && out '"status":"ok"'; ok "status --json"
+run 0 key create app --limit 5 && cp "$DIR/out" "$DIR/app.key"; ok "key create over HTTP"
+run 7 key create other --management; ok "a management key is not made over HTTP"
+run 0 key list && out '^app '; ok "key list over HTTP"
+run 5 key list --key-file "$DIR/app.key" && err 'MOONGATE_MANAGEMENT_KEY'; ok "a key that may not: 5 and what to set"
+run 5 chat sim/echo hi --key-file "$DIR/none"; ok "no key in the file: 5"
+export MOONGATE_KEY_FILE="$DIR/app.key"
+run 0 chat sim/echo "Say hello to the moon" --cost && ! silent out && err 'tokens  \$0\.0'; ok "chat: the answer on stdout, its cost on stderr"
+echo 'and from stdin' | "$MOONGATE" chat sim/echo "words" --json >"$DIR/out" 2>"$DIR/err" && out '"content":"' && out '"cost":0\.0'; ok "chat: stdin joins the prompt; --json"
+run 1 chat acme/none hello && err 'answers 400'; ok "chat with an unknown model"
+run 2 chat && err 'no prompt'; ok "chat without a prompt"
+run 0 provider test sim && out '^auth  *ok' && out '^answer  *ok'; ok "provider test"
+run 0 model list && out '^sim/echo'; ok "model list over HTTP"
+run 0 model show sim/echo && out Simulated; ok "model show over HTTP"
+run 0 reload && err reloaded; ok "reload"
+echo 'return { lisen = {} }' >config.bad && cp config.lua config.good && cp config.bad config.lua
+run 3 reload && err refused; ok "a wrong configuration is refused on reload: 3"
+cp config.good config.lua
+run 0 log tail -n 2 && [ "$(wc -l <"$DIR/out")" -eq 3 ]; ok "log tail -n 2"
+run 2 log tail -n 0; ok "log tail -n 0"
+run 0 log tail -n 1 --output jsonl
+ID=$(sed 's/"provider_responses.*//; s/.*"id":"\(gen-[^"]*\)".*/\1/' "$DIR/out")
+(unset MOONGATE_URL; run 0 log show "$ID" && out "^id  *$ID" && out '^sim\|^Simulated'); ok "log show, from the store"
+run 0 log show "$ID" && out "^id  *$ID"; ok "log show, over HTTP"
+(unset MOONGATE_URL; run 0 policy explain "$ID" && out 'sim'); ok "policy explain, from the store"
+run 0 policy explain "$ID" && out 'sim'; ok "policy explain, over HTTP"
+run 0 usage --by key,model && out '^app ('; ok "usage --by key,model"
+run 0 usage --json && out '"total":{"requests":3'; ok "usage --json"
+run 0 audit && out '^clean: 0 findings'; ok "audit beside the gateway"
+run 0 backup "$DIR/b.db" && [ -s "$DIR/b.db" ]; ok "backup"
+run 7 backup "$DIR/b.db"; ok "backup overwrites nothing"
+run 7 restore "$DIR/b.db" --yes && err 'gateway runs'; ok "restore refuses while a gateway runs"
+(unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 5 key list) && err '^hint: '; ok "the store is taken and no management key is set: said with a hint"
+
+# ---- after it
+kill -TERM "$PID"; wait "$PID"; ok "serve ends with 0 on SIGTERM"
+PID=
+unset MOONGATE_URL
+run 2 restore "$DIR/b.db"; ok "restore asks first"
+run 0 restore "$DIR/b.db" --yes && ls data/moongate.db.before-* >/dev/null; ok "restore keeps what was there"
+run 0 audit && run 0 key list && out '^app '; ok "what was restored is whole"
+dd if=/dev/urandom of="$DIR/b.db" bs=4096 seek=3 count=4 conv=notrunc 2>/dev/null
+run 1 restore "$DIR/b.db" --yes || run 8 restore "$DIR/b.db" --yes; ok "a damaged backup is not restored"
+run 0 audit; ok "and the store is as it was"
+run 6 restore "$DIR/none.db"; ok "no such backup: 6"
+run 0 version && run 0 man && out '^.TH MOONGATE'; ok "version, man"
+for s in bash zsh fish; do run 0 completion $s && out policy || BAD=$((BAD + 1)); done; ok "completion"
+
+echo "1..$N"
+exit $((BAD > 0))
