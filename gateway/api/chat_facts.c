@@ -225,7 +225,7 @@ static void count_text(struct features *f, struct mg_str raw, bool user)
 	f->prompt_tokens += raw.len / BYTES_PER_TOKEN + 1;
 	if (user)
 		f->user_chars += raw.len >= 2 ? raw.len - 2 : 0;
-	while ((at = memmem(at, (size_t)(end - at), "```", 3)) != NULL) {
+	while (at && (at = memmem(at, (size_t)(end - at), "```", 3)) != NULL) {
 		f->code_blocks++;
 		at += 3;
 	}
