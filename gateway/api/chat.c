@@ -51,8 +51,9 @@ static struct relay *relay_of(struct api_call *c, struct mg_view request)
 		|| enabled(http_header(c->http, "X-OpenRouter-Experimental-Metadata"));
 	r->echo = json_kind(json_get(json_get(request, "debug"), "echo_upstream_body")) == MG_TRUE;
 	client_of(r, request);
-	if (chat_answer_init(r, json_kind(json_get(reasoning, "exclude")) == MG_TRUE
-			|| json_kind(json_get(request, "include_reasoning")) == MG_FALSE) != MG_OK)
+	r->translate = json_kind(json_get(reasoning, "exclude")) == MG_TRUE
+		|| json_kind(json_get(request, "include_reasoning")) == MG_FALSE;
+	if (chat_answer_init(r, r->translate) != MG_OK)
 		return NULL;
 	return r;
 }

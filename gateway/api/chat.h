@@ -11,6 +11,12 @@ extern const struct surface chat_surface;
 /* Makes r->state.  MG_ENOMEM. */
 int chat_answer_init(struct relay *r, bool exclude_reasoning);
 
+/* ---- pass-through: chat_pass.c */
+struct pass { struct mg_str id, model, provider, created; };	/* JSON texts; zeroed at first */
+uint64_t chat_weigh(struct mg_view frame);	/* bytes of output in it; 0: nothing that a client waits for */
+void chat_pass_chunk(struct relay *r, struct pass *p, struct mg_view frame, struct buf *out);
+void chat_pass_whole(struct relay *r, struct pass *p, struct mg_view answer, const struct closing *c, struct buf *out);
+
 /* Every member that is there has its type and range (R14): MG_EINVAL names the member. */
 int chat_check(struct mg_view request, struct err *err);
 

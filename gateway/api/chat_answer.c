@@ -22,6 +22,8 @@ struct chat {
 	struct buf content, reasoning, refusal, images, annotations, logprobs, audio;
 	struct tool *tools, **tools_end;
 	struct detail *details, **details_end, *open;
+	struct pass pass;
+	struct mg_str whole;		/* an answer that passes through, in one piece */
 	bool exclude_reasoning, text;
 };
 
@@ -557,18 +559,10 @@ static void logprobs_member(struct mg_writer *w, const struct chat *c)
 	json_close(w);
 }
 
-static void whole_answer(struct relay *r, const struct closing *cl)
+static void write_answer(struct relay *r, struct chat *c, const struct closing *cl)
 {
-	struct chat *c = r->state;
 	struct mg_writer w;
-	struct http_header headers[] = {
-		{ "Content-Type", MG_STR("application/json") },
-		{ "X-Generation-Id", { r->id, strlen(r->id) } },
-		{ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } },
-		{ NULL, { 0 } },
-	};
 
-	buf_reset(&c->out);
 	json_writer_init(&w, &c->out);
 	json_open(&w, NULL, '{');
 	identity(&w, r, "chat.completion");
@@ -588,6 +582,24 @@ static void whole_answer(struct relay *r, const struct closing *cl)
 	usage_member(&w, "usage", cl->usage, cl->bill);
 	metadata_member(&w, r, true);
 	json_close(&w);
+}
+
+static void whole_answer(struct relay *r, const struct closing *cl)
+{
+	struct chat *c = r->state;
+	struct mg_view whole = { 0 };
+	struct http_header headers[] = {
+		{ "Content-Type", MG_STR("application/json") },
+		{ "X-Generation-Id", { r->id, strlen(r->id) } },
+		{ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } },
+		{ NULL, { 0 } },
+	};
+
+	buf_reset(&c->out);
+	if (c->whole.at && json_parse(r->pool, c->whole, &whole, NULL) == MG_OK)
+		chat_pass_whole(r, &c->pass, whole, cl, &c->out);
+	else
+		write_answer(r, c, cl);
 	if (c->out.failed)
 		api_error(r->http, 502, "provider_unavailable", "The answer is larger than this gateway carries");
 	else
@@ -609,6 +621,26 @@ static void on_event(struct relay *r, const struct mg_event *e)
 		gather(r, e);
 }
 
+static void on_pass(struct relay *r, struct mg_view frame)
+{
+	struct chat *c = r->state;
+
+	if (!r->stream) {
+		c->whole = pool_dup(r->pool, json_raw(frame));
+		return;
+	}
+	if (!c->pass.id.at) {		/* who speaks came in a frame without output, which was not sent */
+		chunk_open(c);
+		put_delta(c, "content", (struct mg_str)MG_STR(""));
+		chunk_close(r, c);
+	}
+	buf_reset(&c->out);
+	buf_text(&c->out, "data: ");
+	chat_pass_chunk(r, &c->pass, frame, &c->out);
+	buf_text(&c->out, "\n\n");
+	send(r, &c->out);
+}
+
 static void on_reset(struct relay *r)
 {
 	struct chat *c = r->state;
@@ -626,6 +658,8 @@ static void on_reset(struct relay *r)
 	c->details = c->open = NULL;
 	c->details_end = &c->details;
 	c->text = false;
+	c->whole = (struct mg_str){ 0 };
+	c->pass = (struct pass){ 0 };
 }
 
 /* One extra chunk before the answer: what the upstream was sent (E21). */
@@ -677,6 +711,6 @@ static void on_refused(struct relay *r, const struct refusal *why)
 
 const struct surface chat_surface = {
 	.api = "chat", .op = MG_CHAT, .api_type = "completions",
-	.begin = on_begin, .event = on_event, .reset = on_reset, .debug = on_debug,
+	.begin = on_begin, .event = on_event, .weigh = chat_weigh, .pass = on_pass, .reset = on_reset, .debug = on_debug,
 	.finish = on_finish, .broken = on_broken, .refused = on_refused,
 };

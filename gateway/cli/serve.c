@@ -107,14 +107,20 @@ static int listener_add(struct serving *s, json_t *row, struct err *err)
 	return MG_OK;
 }
 
+/* Loopback and unix sockets may manage, as in the configuration (R82). */
+static bool is_local(const char *at)
+{
+	return !strncmp(at, "127.", 4) || !strncmp(at, "[::1]", 5) || !strncmp(at, "localhost:", 10) || !strncmp(at, "unix:", 5);
+}
+
 static int listeners_of(struct serving *s, json_t *tree, struct err *err)
 {
-	json_t *list = json_object_get(tree, "listen"), *row, *one = s->listen ? json_string(s->listen) : NULL;
+	json_t *list = json_object_get(tree, "listen"), *row;
 	size_t i;
 	int rc = MG_OK;
 
-	if (one)
-		return listener_add(s, one, err);
+	if (s->listen)
+		return listener_add(s, json_pack("{s:s, s:b}", "at", s->listen, "admin", is_local(s->listen)), err);	/* for good */
 	if (json_is_string(list))
 		return listener_add(s, list, err);
 	json_array_foreach(list, i, row) {

@@ -155,7 +155,7 @@ struct pool *pool_for_json(size_t len)
 /* A frame's tree lives as long as its callback, so that a long stream does not
  * eat the attempt's memory. */
 static int answer(struct call *c, unsigned inside, int (*fn)(struct mg_call *, const struct mg_frame *),
-	enum mg_framing framing, struct mg_str event, struct mg_str data)
+	enum mg_framing framing, struct mg_str event, struct mg_str data, void (*pass)(void *arg, struct mg_view frame), void *arg)
 {
 	struct pool *brief = framing == MG_RAW ? NULL : pool_for_json(data.len);
 	struct mg_frame f = { sizeof(f), framing, event, data, parse(brief, framing, data) };
@@ -164,20 +164,23 @@ static int answer(struct call *c, unsigned inside, int (*fn)(struct mg_call *, c
 	enter(c, inside);
 	rc = outcome(c, fn(&c->mg, &f));
 	c->inside = 0;
+	if (!rc && pass && f.json.doc)
+		pass(arg, f.json);
 	pool_free(brief);
 	return rc;
 }
 
 int call_frame(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data)
 {
-	return answer(c, IN_FRAME, c->op->frame, framing, event, data);
+	return answer(c, IN_FRAME, c->op->frame, framing, event, data, NULL, NULL);
 }
 
-int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data)
+int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data,
+	void (*pass)(void *arg, struct mg_view frame), void *arg)
 {
 	if (!MG_HAS(c->op, meter) || !c->op->meter)
 		return MG_OK;
-	return answer(c, IN_METER, c->op->meter, framing, event, data);
+	return answer(c, IN_METER, c->op->meter, framing, event, data, pass, arg);
 }
 
 int call_finish(struct call *c)

@@ -47,7 +47,10 @@ int call_init(struct call *c, struct pool *pool, const struct mg_plugin *plugin,
 int call_request(struct call *c, struct mg_http *out);
 /* One whole frame of a 2xx answer; MG_EPROTO and friends: c->err says why. */
 int call_frame(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
-int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
+/* Pass-through: the plugin reads usage, finish and errors; then the parsed frame goes to
+ * pass (NULL: to nobody), unless the plugin refused it. */
+int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data,
+	void (*pass)(void *arg, struct mg_view frame), void *arg);
 int call_finish(struct call *c);
 /* Not 2xx, or a frame that failed.  Always fills out: a plugin's refusal or nonsense gives MG_E_UPSTREAM by status. */
 void call_failure(struct call *c, enum mg_framing framing, struct mg_str body, struct mg_failure *out);

@@ -31,6 +31,7 @@ struct attempt {
 	struct mg_failure failure;
 	struct buf error;		/* the body of an answer that is not 2xx */
 	uint64_t began_us;
+	bool pass;			/* frames go to the client as they are */
 	bool paused, framed, waiting;
 	bool closed;			/* the exchange said its end: nothing to cancel */
 };
@@ -108,10 +109,21 @@ static struct mg_str answer_header(void *arg, const char *name)
 	return a->x ? exchange_header(a->x, name) : (struct mg_str){ 0 };
 }
 
+static void on_pass(void *arg, struct mg_view frame)
+{
+	struct attempt *a = arg;
+
+	if (!a->relay->first_us && a->relay->surface->weigh(frame))
+		loop_timer_clear(a->relay->w->loop, &a->quiet);
+	relay_pass(a->relay, frame);
+}
+
 static int on_frame(void *arg, struct mg_str event, struct mg_str data)
 {
 	struct attempt *a = arg;
 
+	if (a->pass)
+		return call_meter(&a->call, a->framer.framing, event, data, on_pass, a);
 	return call_frame(&a->call, a->framer.framing, event, data);
 }
 
@@ -284,6 +296,16 @@ static struct mg_str url_of(struct attempt *a)
 	return (struct mg_str){ 0 };
 }
 
+/* The endpoint speaks the surface's own dialect, its row allows it, and nothing has to be left out. */
+static bool may_pass(const struct attempt *a)
+{
+	const struct mg_operation *op = a->call.op;
+	struct mg_view quirk = json_get(json_get(a->endpoint->row, "quirks"), "pass_through");
+
+	return a->relay->surface->pass && !a->relay->translate && op->surface && op->meter
+		&& !strcmp(op->surface, a->relay->surface->api) && json_kind(quirk) == MG_TRUE;
+}
+
 static bool has_header(const struct call *c, const char *name)
 {
 	size_t len = strlen(name);
@@ -420,6 +442,7 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 	a->call.emit = on_emit;
 	a->call.answer = answer_header;
 	a->call.arg = a;
+	a->pass = may_pass(a);
 	rc = call_request(&a->call, &a->http);
 	if (rc) {
 		fail(err, rc, "%s", a->call.err.msg);

@@ -296,6 +296,18 @@ static void remember_usage(struct relay *r, const struct mg_usage *u)
 	r->usage_reported = true;
 }
 
+/* Output: nothing else may answer from here on (R20, R24). */
+static void commit(struct relay *r, uint64_t bytes)
+{
+	if (!r->first_us)
+		r->first_us = clock_us();
+	r->output_bytes += bytes;
+	if (!r->committed && r->stream) {
+		r->committed = true;
+		r->surface->begin(r);
+	}
+}
+
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 {
 	if (r->ended)
@@ -317,14 +329,20 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 	default:
 		break;
 	}
-	if (!r->first_us)
-		r->first_us = clock_us();
-	r->output_bytes += event_bytes(e);
-	if (!r->committed && r->stream) {		/* nothing else may answer from here on (R20, R24) */
-		r->committed = true;
-		r->surface->begin(r);
-	}
+	commit(r, event_bytes(e));
 	r->surface->event(r, e);
+}
+
+void relay_pass(struct relay *r, struct mg_view frame)
+{
+	uint64_t bytes = r->surface->weigh(frame);
+
+	if (r->ended || !bytes)
+		return;
+	if (!r->upstream_id.at)
+		r->upstream_id = pool_dup(r->pool, json_text(r->pool, json_get(frame, "id")));
+	commit(r, bytes);
+	r->surface->pass(r, frame);
 }
 
 static struct closing closing_of(struct relay *r)

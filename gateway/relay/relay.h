@@ -46,6 +46,10 @@ struct surface {
 	const char *api_type;		/* of the generation record: "completions" */
 	void (*begin)(struct relay *r);
 	void (*event)(struct relay *r, const struct mg_event *e);
+	/* Pass-through, of frames in the surface's own dialect: the bytes of output in one, and
+	 * the frame to the client.  NULL: the surface has none. */
+	uint64_t (*weigh)(struct mg_view frame);
+	void (*pass)(struct relay *r, struct mg_view frame);
 	void (*reset)(struct relay *r);		/* forget what was gathered: another attempt follows */
 	void (*debug)(struct relay *r, struct mg_str upstream_body);	/* E21; NULL: never */
 	void (*finish)(struct relay *r, const struct closing *c);
@@ -68,7 +72,8 @@ struct relay {
 	const struct surface *surface;
 	void *state;			/* the surface's */
 	struct mg_view request;		/* canonical */
-	bool stream, metadata, echo;	/* metadata: X-OpenRouter-Metadata: enabled; echo: debug.echo_upstream_body */
+	bool stream, metadata, echo, translate;	/* translate: no pass-through, something is left out of the answer */
+	bool unused_;	/* metadata: X-OpenRouter-Metadata: enabled; echo: debug.echo_upstream_body */
 	struct decision d;
 	struct hold hold;
 	char id[40];			/* gen-... */
@@ -111,6 +116,7 @@ const struct endpoint *attempt_endpoint(const struct attempt *a);
 int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
 uint64_t attempt_us(const struct attempt *a);	/* since it began */
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
+void relay_pass(struct relay *r, struct mg_view frame);
 void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 

@@ -10,6 +10,7 @@ const g = await startGateway(`
     sim = { dialect = "sim", base_url = "sim:" },
     first = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream-one", name = "First" },
     third = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream-one", name = "Third" },
+    mirror = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream-one", name = "Mirror", quirks = { pass_through = true } },
     second = { dialect = "openai", base_url = "${other.url}", api_key = "sk-CANARY-upstream-two", name = "Second" },
   },
   models = {
@@ -18,6 +19,7 @@ const g = await startGateway(`
     ["acme/two"] = { endpoints = {
       { provider = "first", model = "up-one", price = { input = "1", output = "2" } },
       { provider = "second", model = "up-two", price = { input = "3", output = "6" } } } },
+    ["acme/mirror"] = { endpoints = { { provider = "mirror", model = "up-m", price = { input = "1", output = "2" } } } },
     ["acme/three"] = { endpoints = {
       { provider = "third", model = "up-three", price = { input = "1", output = "2" } },
       { provider = "second", model = "up-two", price = { input = "3", output = "6" } } } },
@@ -148,6 +150,45 @@ test('a client that leaves: the upstream is closed within a second', async () =>
   stop.abort();
   await until('the upstream to be closed', () => asked.closed, 1000);
   ok(Date.now() - t < 1000);
+});
+
+test('pass-through: what nobody knows stays, what must be ours is', async () => {
+  behave = (req, res) => sendJson(res, 200, { ...completion('hi'), system_fingerprint: 'fp_1', x_new: { a: [1, 2.50] }, usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, x: 1 } });
+  const text = await (await ask('acme/mirror', 'x')).text();
+  const a = JSON.parse(text);
+  eq([a.model, a.provider, a.system_fingerprint], ['acme/mirror', 'Mirror', 'fp_1']);
+  eq(a.x_new, { a: [1, 2.5] });
+  ok(/^gen-/.test(a.id), a.id);
+  eq([a.choices[0].message.content, a.choices[0].finish_reason, a.choices[0].native_finish_reason], ['hi', 'stop', 'stop']);
+  eq(a.usage.cost, 0.00002);
+});
+
+test('pass-through, streamed: deltas as they came, one finish, one usage, one [DONE]', async () => {
+  behave = (req, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write(chunk({ role: 'assistant', content: '' }));
+    res.write(chunk({ content: 'a', x_new: 1 }));
+    res.write(chunk({ content: 'b' }, 'stop'));
+    res.write('data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"up","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}\n\n');
+    res.end('data: [DONE]\n\n');
+  };
+  const events = await readStream(await ask('acme/mirror', 'x', { stream: true }));
+  const chunks = events.filter((e) => e.object);
+  eq(chunks.map((c) => c.choices[0]?.delta?.content ?? '').join(''), 'ab');
+  eq(chunks[0].choices[0].delta.role, 'assistant');
+  ok(chunks.some((c) => c.choices[0]?.delta?.x_new === 1), 'an unknown member of a delta');
+  eq(chunks.filter((c) => c.choices[0]?.finish_reason).length, 1, 'terminal chunks');
+  eq(chunks.filter((c) => c.usage).map((c) => c.usage.cost), [0.00002]);
+  eq([...new Set(chunks.map((c) => c.model))], ['acme/mirror']);
+  eq(new Set(chunks.map((c) => c.id)).size, 1, 'ids');
+  eq(events.at(-1), '[DONE]');
+});
+
+test('pass-through: a cut stream is an error, an empty answer falls over', async () => {
+  behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ content: 'half' })); setTimeout(() => res.destroy(), 20); };
+  const events = await readStream(await ask('acme/mirror', 'x', { stream: true }));
+  eq(events.filter((e) => e.error).length, 1, 'error chunks');
+  eq(events.at(-1), '[DONE]');
 });
 
 for (const [what, body, status, member] of [

@@ -205,7 +205,7 @@ static void test_events(void)
 	ok(play(event) == MG_EDENIED && strstr(c.err.msg, "did not say why"), "a refusal without words is given some");
 	begin(NULL, NULL);
 	ok(call_finish(&c) == MG_EPROTO && strstr(c.err.msg, "finish reason"), "a chat that ends without a finish reason");
-	ok(call_meter(&c, MG_SSE, (struct mg_str){ NULL, 0 }, MG_STR("{}")) == MG_OK, "an operation from before pass-through");
+	ok(call_meter(&c, MG_SSE, (struct mg_str){ NULL, 0 }, MG_STR("{}"), NULL, NULL) == MG_OK, "an operation from before pass-through");
 }
 
 /* ---------------------------------------------------------------- blob */

@@ -1,0 +1,136 @@
+/*
+ * chat_pass.c - pass-through: an upstream that speaks chat completions itself.
+ *
+ * Its frames go to the client byte for byte, but for what must be ours: id,
+ * model, provider, created, usage, and the finish, which waits for the record.
+ * Members that nobody here knows stay, and numbers keep their text (R13).
+ */
+#include "api/chat.h"
+
+/* A delta or message member that brings something. */
+static uint64_t weight(struct mg_view v)
+{
+	switch (json_kind(v)) {
+	case MG_STRING:
+		return json_raw(v).len - 2;
+	case MG_ARRAY:
+		return json_len(v) ? json_raw(v).len : 0;
+	case MG_OBJECT:
+		return json_raw(v).len;
+	default:
+		return 0;
+	}
+}
+
+uint64_t chat_weigh(struct mg_view frame)
+{
+	struct mg_view choice = json_at(json_get(frame, "choices"), 0), said = json_get(choice, "delta");
+	uint64_t sum = weight(json_get(choice, "logprobs"));
+
+	if (json_kind(said) != MG_OBJECT)
+		said = json_get(choice, "message");
+	for (struct mg_view v = json_at(said, 0); v.doc; v = json_next(v))
+		if (!mg_is(json_name(v), "role"))
+			sum += weight(v);
+	return sum;
+}
+
+/* text as JSON; null where it is absent. */
+static struct mg_str quoted(struct relay *r, struct mg_str text)
+{
+	struct mg_str copy;
+	struct buf b;
+
+	if (!text.at)
+		return (struct mg_str)MG_STR("null");
+	buf_init(&b, 4096);
+	json_quote(&b, text);
+	copy = pool_dup(r->pool, buf_view(&b));
+	buf_release(&b);
+	return copy;
+}
+
+static struct mg_str word(const char *text)
+{
+	return (struct mg_str){ text, text ? strlen(text) : 0 };
+}
+
+/* The one choice, with its finish as given, in brackets. */
+static struct mg_str choices(struct relay *r, struct mg_view frame, struct mg_str finish, struct mg_str native)
+{
+	const struct json_edit edits[] = { { "finish_reason", finish }, { "native_finish_reason", native } };
+	struct mg_str text = { 0 };
+	struct buf b;
+
+	buf_init(&b, SIZE_MAX);
+	buf_text(&b, "[");
+	json_splice(json_at(json_get(frame, "choices"), 0), edits, 2, &b);
+	buf_text(&b, "]");
+	if (!b.failed)
+		text = pool_dup(r->pool, buf_view(&b));
+	buf_release(&b);
+	return text;
+}
+
+/* What is the same in every chunk of an answer is made once. */
+static void identity(struct relay *r, struct pass *p)
+{
+	if (p->id.at)
+		return;
+	p->id = quoted(r, word(r->id));
+	p->model = quoted(r, word(r->endpoint->model->slug));
+	p->provider = quoted(r, word(r->endpoint->provider->name));
+	p->created = pool_print(r->pool, "%lld", (long long)(r->created_ms / 1000));
+}
+
+void chat_pass_chunk(struct relay *r, struct pass *p, struct mg_view frame, struct buf *out)
+{
+	struct mg_view choice = json_at(json_get(frame, "choices"), 0);
+	bool last = json_kind(json_get(choice, "finish_reason")) == MG_STRING;
+	struct json_edit edits[] = { { "id", { 0 } }, { "model", { 0 } }, { "created", { 0 } }, { "provider", { 0 } }, { "usage", { 0 } },
+		{ "choices", { 0 } } };
+
+	identity(r, p);
+	edits[0].value = p->id;
+	edits[1].value = p->model;
+	edits[2].value = p->created;
+	edits[3].value = p->provider;
+	if (last)
+		edits[5].value = choices(r, frame, (struct mg_str)MG_STR("null"), (struct mg_str)MG_STR("null"));
+	json_splice(frame, edits, last ? 6 : 5, out);
+}
+
+/* Usage and metadata as the other answers write them, read back as members. */
+static struct mg_view closing_members(struct relay *r, const struct closing *c)
+{
+	struct mg_view made = { 0 };
+	struct mg_writer w;
+	struct mg_str copy;
+	struct buf text;
+
+	buf_init(&text, 64 * 1024);
+	json_writer_init(&w, &text);
+	json_open(&w, NULL, '{');
+	usage_member(&w, "usage", c->usage, c->bill);
+	metadata_member(&w, r, true);
+	json_close(&w);
+	copy = pool_dup(r->pool, buf_view(&text));
+	buf_release(&text);
+	if (!copy.at || json_parse(r->pool, copy, &made, NULL) != MG_OK)
+		return (struct mg_view){ 0 };
+	return made;
+}
+
+void chat_pass_whole(struct relay *r, struct pass *p, struct mg_view answer, const struct closing *c, struct buf *out)
+{
+	struct mg_view made = closing_members(r, c);
+
+	identity(r, p);
+	struct json_edit edits[] = {
+		{ "id", p->id }, { "object", MG_STR("\"chat.completion\"") }, { "model", p->model }, { "created", p->created },
+		{ "provider", p->provider }, { "usage", json_raw(json_get(made, "usage")) },
+		{ "openrouter_metadata", json_raw(json_get(made, "openrouter_metadata")) },
+		{ "choices", choices(r, answer, quoted(r, word(finish_name(c->finish))), quoted(r, c->native)) },
+	};
+	json_splice(answer, edits, sizeof(edits) / sizeof(edits[0]), out);
+}
