@@ -194,13 +194,55 @@ static bool is_thought(struct mg_call *c, struct mg_view item)
 	return !empty_text(c, h->get(item, "signature")) || !empty_text(c, h->get(item, "data"));
 }
 
+static bool same(struct mg_call *c, struct mg_view a, struct mg_view b, const char *member)
+{
+	struct mg_str x = c->host->raw(c->host->get(a, member)), y = c->host->raw(c->host->get(b, member));
+
+	return x.len == y.len && (!x.len || !memcmp(x.at, y.at, x.len));
+}
+
+/* Measures with out NULL, else copies the text without its quotes. */
+static size_t thought_piece(struct mg_call *c, char *out, size_t at, struct mg_view item)
+{
+	struct mg_view text = c->host->get(item, "text");
+	struct mg_str s = c->host->raw(text);
+
+	if (c->host->kind(text) != MG_STRING)
+		return at;
+	if (out)
+		memcpy(out + at, s.at + 1, s.len - 2);
+	return at + s.len - 2;
+}
+
+/* The text of a block, as JSON.  Who read a stream sends its pieces back, and only the
+ * last of them is signed. */
+static struct mg_str thought_text(struct mg_call *c, struct mg_view from, struct mg_view end)
+{
+	char *out = NULL;
+	size_t len = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		len = 1;
+		for (struct mg_view v = from; v.node != end.node; v = c->host->next(v))
+			len = thought_piece(c, out, len, v);
+		len = thought_piece(c, out, len, end);
+		if (!out && !(out = c->host->alloc(c, len + 1)))
+			return (struct mg_str){ NULL, 0 };
+	}
+	out[0] = out[len] = '"';
+	return (struct mg_str){ out, len + 1 };
+}
+
 static void put_thoughts(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 {
 	const struct mg_host *h = c->host;
+	struct mg_view from = { NULL, 0 };	/* where the block began */
 
 	for (struct mg_view v = h->at(h->get(m, "reasoning_details"), 0); h->kind(v); v = h->next(v)) {
 		bool redacted = !h->get(v, "signature").doc || h->kind(h->get(v, "data")) == MG_STRING;
 
+		if (!from.doc || !h->get(v, "index").doc || !same(c, from, v, "index") || !same(c, from, v, "format"))
+			from = v;
 		if (!is_thought(c, v))
 			continue;
 		h->open(w, NULL, '{');
@@ -208,10 +250,11 @@ static void put_thoughts(struct mg_call *c, struct mg_writer *w, struct mg_view 
 		if (redacted) {
 			h->put_raw(w, "data", h->raw(h->get(v, "data")));
 		} else {
-			h->put_raw(w, "thinking", empty_text(c, h->get(v, "text")) ? MG_STR("\"\"") : h->raw(h->get(v, "text")));
+			h->put_raw(w, "thinking", thought_text(c, from, v));
 			h->put_raw(w, "signature", h->raw(h->get(v, "signature")));
 		}
 		h->close(w);
+		from = (struct mg_view){ NULL, 0 };
 	}
 }
 

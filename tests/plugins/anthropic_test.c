@@ -5,6 +5,7 @@
 #define SENT(messages, members) "{\"model\":\"m-1\",\"max_tokens\":8000,\"messages\":[" messages "]" members "}"
 #define ROW(quirks) "{\"model\":\"m-1\",\"max_output\":8000,\"quirks\":{" quirks "}}"
 #define HI "{\"role\":\"user\",\"content\":\"Hi\"}"
+#define PIECE(text, index) "{\"type\":\"reasoning.text\",\"text\":\"" text "\",\"format\":\"anthropic-claude-v1\",\"index\":" #index "}"
 #define BLOCK(text) "{\"type\":\"text\",\"text\":\"" text "\"}"
 #define USER(blocks) "{\"role\":\"user\",\"content\":[" blocks "]}"
 #define CLAUDE(blocks) "{\"role\":\"assistant\",\"content\":[" blocks "]}"
@@ -72,6 +73,11 @@ static const struct rig_case requests[] = {
 	  .request = ASK(HI ",{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"t\",\"signature\":\"s\",\"format\":\"anthropic-claude-v1\",\"index\":0},"
 		"{\"type\":\"reasoning.encrypted\",\"data\":\"d\",\"format\":\"anthropic-claude-v1\",\"index\":1},{\"type\":\"reasoning.encrypted\",\"data\":\"o\",\"format\":\"openai-responses-v1\"}]}," HI, ""), .endpoint = ROW(""),
 	  .body = SENT(SAID "," CLAUDE("{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{\"type\":\"redacted_thinking\",\"data\":\"d\"}," BLOCK("x")) "," SAID, "") },
+	{ "the pieces of a stream go back as the block that they were",
+	  .request = ASK(HI ",{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":[" PIECE("a\\n", 0) "," PIECE("b", 0) ","
+		"{\"type\":\"reasoning.text\",\"text\":\"\",\"signature\":\"s\",\"format\":\"anthropic-claude-v1\",\"index\":0}," PIECE("unsigned", 1) ","
+		"{\"type\":\"reasoning.text\",\"signature\":\"r\",\"format\":\"anthropic-claude-v1\",\"index\":2}]}," HI, ""), .endpoint = ROW(""),
+	  .body = SENT(SAID "," CLAUDE("{\"type\":\"thinking\",\"thinking\":\"a\\nb\",\"signature\":\"s\"},{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"r\"}," BLOCK("x")) "," SAID, "") },
 	{ "a tool loop whose thoughts are lost goes on without", .request = ASK(HI "," CALL "," RESULT, TOOLS ",\"reasoning\":{\"effort\":\"high\"}"), .endpoint = ROW(""),
 	  .body = SENT(SAID "," CLAUDE(USE) "," USER(DONE), TOOLS_SENT) },
 	{ "a schema", .request = ASK(HI, SCHEMA), .endpoint = ROW(""), .body = SENT(SAID, ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}") },
