@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { eq, ok, run, skip, test } from './tap.js';
 import { chunk, completion, sendJson, until } from './gateway.js';
-import { openStream, pixel, startWorld, thrown, tooOld } from './clients_world.js';
+import { clay, openStream, pixel, startWorld, thoughts, thrown, tooOld } from './clients_world.js';
 
 const w = await startWorld();
 globalThis.AI_SDK_LOG_WARNINGS = false;
@@ -73,6 +73,21 @@ for (const [aiPkg, providerPkg] of [['ai-6', 'openrouter-ai-2'], ['ai-7', 'openr
       const a = await ask({ model, messages });
       ok(a.reasoningText.includes('The user wrote'), a.reasoningText);
       eq((await ask({ model, messages: [...messages, ...a.response.messages, { role: 'user', content: 'Say sun' }] })).text, 'sun');
+      const forged = JSON.parse(JSON.stringify(a.response.messages).replaceAll('First I read', 'First I skip'));
+      const e = await thrown(() => ai.generateText({ maxRetries: 0, model, messages: [...messages, ...forged, { role: 'user', content: 'Say sun' }] }));
+      eq(e.statusCode, 400, 'of a changed text');
+    });
+
+    claim(`thoughts between calls and results reach Anthropic as they came, ${how}`, async () => {
+      w.up.asked.length = 0;
+      w.behave = clay;
+      const a = await ask({ model: provider()('clay/one', { reasoning: { max_tokens: 2000 } }), prompt: 'What is the weather in Paris and Oslo?',
+        stopWhen: ai.stepCountIs?.(3) ?? ai.isStepCount(3), tools: weather(async ({ city }) => `${city}: sunny`) });
+      eq(a.text, 'Both are sunny.');
+      const [, turn, results] = w.up.asked.at(-1).json.messages;
+      eq(turn.content.slice(0, 2), thoughts);
+      eq(turn.content.filter((b) => b.type === 'tool_use').map((b) => [b.id, b.input.city]), [['toolu_1', 'Paris'], ['toolu_2', 'Oslo']]);
+      eq(results.content.map((b) => [b.type, b.tool_use_id]), [['tool_result', 'toolu_1'], ['tool_result', 'toolu_2']]);
     });
   }
 

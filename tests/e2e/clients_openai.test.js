@@ -164,7 +164,7 @@ for (const pkg of ['openai-5', 'openai-6', 'openai-7']) {
   claim('models: the list', async () => {
     const ids = [];
     for await (const m of c.models.list()) ids.push(m.id);
-    eq(ids, ['acme/one', 'sim/one']);
+    eq(ids, ['acme/one', 'clay/one', 'sim/one']);
   });
 }
 

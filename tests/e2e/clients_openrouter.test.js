@@ -4,7 +4,7 @@ import { OpenRouter } from '@openrouter/sdk';
 import * as errors from '@openrouter/sdk/models/errors';
 import { eq, ok, run, test } from './tap.js';
 import { chunk, completion, sendJson, until } from './gateway.js';
-import { openStream, personSchema, pixel, startWorld, thrown, weatherSchema } from './clients_world.js';
+import { clay, openStream, personSchema, pixel, startWorld, thoughts, thrown, weatherSchema } from './clients_world.js';
 
 const w = await startWorld();
 const client = (apiKey, serverURL = w.g.api) => new OpenRouter({ apiKey, serverURL, retryConfig: { strategy: 'none' } });
@@ -126,6 +126,30 @@ test('streamed reasoning goes back piece by piece', async () => {
   eq((await send({ messages: [...messages, turn, user('Say sun')] })).choices[0].message.content, 'sun');
 });
 
+for (const stream of [false, true])
+  test(`thoughts between calls and results reach Anthropic as they came, ${stream ? 'streamed' : 'in one piece'}`, async () => {
+    w.up.asked.length = 0;
+    w.behave = clay;
+    const ask = (messages) => send({ model: 'clay/one', messages, tools, reasoning: { effort: 'low' }, stream });
+    const messages = [user('What is the weather in Paris and Oslo?')];
+    let turn;
+    if (stream) {
+      const a = await gather(await ask(messages));
+      turn = { role: 'assistant', content: a.content, reasoningDetails: a.details,
+        toolCalls: a.calls.map((t) => ({ id: t.id, type: 'function', function: { name: t.name, arguments: t.arguments } })) };
+    } else {
+      turn = (await ask(messages)).choices[0].message;
+      eq(turn.content, 'I look it up.');
+    }
+    const results = turn.toolCalls.map((t) => ({ role: 'tool', toolCallId: t.id, content: 'sunny' }));
+    const answer = await ask([...messages, turn, ...results]);
+    eq(stream ? (await gather(answer)).content : answer.choices[0].message.content, 'Both are sunny.');
+    const sent = w.up.asked.at(-1).json.messages;
+    eq(sent[1].content.slice(0, 2), thoughts);
+    eq(sent[1].content.filter((b) => b.type === 'tool_use').map((b) => [b.id, b.input.city]), [['toolu_1', 'Paris'], ['toolu_2', 'Oslo']]);
+    eq(sent[2].content.map((b) => b.tool_use_id), ['toolu_1', 'toolu_2']);
+  });
+
 test('left in mid-stream: the upstream is closed, the generation says cancelled', async () => {
   let asked, id;
   const stop = new AbortController();
@@ -176,18 +200,18 @@ for (const [what, kind, status, ask] of [
 test('models: list, one, its endpoints, the count', async () => {
   const ids = [];
   for await (const page of await c.models.list()) ids.push(...page.result.data.map((m) => m.id));
-  eq(ids, ['acme/one', 'sim/one']);
+  eq(ids, ['acme/one', 'clay/one', 'sim/one']);
   eq((await c.models.get({ author: 'sim', slug: 'one' })).data.id, 'sim/one');
-  eq((await c.models.count()).data.count, 2);
+  eq((await c.models.count()).data.count, 3);
   const { data } = await c.endpoints.list({ author: 'sim', slug: 'one' });
   eq(data.endpoints.map((e) => e.providerName), ['Sim']);
   eq(data.endpoints[0].pricing.prompt, '0.0000001');
 });
 
 test('models for the key; endpoints without retention; providers', async () => {
-  for await (const page of await c.models.listForUser({ bearer: w.key })) eq(page.result.data.length, 2);
+  for await (const page of await c.models.listForUser({ bearer: w.key })) eq(page.result.data.length, 3);
   ok(Array.isArray((await c.endpoints.listZdrEndpoints()).data), 'a list');
-  eq((await c.providers.list()).data.map((p) => p.slug), ['acme', 'sim']);
+  eq((await c.providers.list()).data.map((p) => p.slug), ['acme', 'clay', 'sim']);
 });
 
 test('keys: create, read, list, change, use, delete', async () => {
