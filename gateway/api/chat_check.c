@@ -118,6 +118,8 @@ static int check_range(struct mg_view v, const struct member *m, struct err *err
 	switch (json_kind(v)) {
 	case MG_NUMBER:
 		n = number_of(v);
+		if (m->lo == m->hi && n != m->lo)
+			return fail(err, MG_EINVAL, "%s: must be %g", m->name, m->lo);
 		if (n < m->lo || n > m->hi)
 			return fail(err, MG_EINVAL, "%s: must be between %g and %g", m->name, m->lo, m->hi);
 		return MG_OK;
