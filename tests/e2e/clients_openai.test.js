@@ -137,6 +137,12 @@ for (const pkg of ['openai-5', 'openai-6', 'openai-7']) {
     eq(e.headers.get('retry-after'), '7');
   });
 
+  claim('the limit of tokens, and a word to stop at', async () => {
+    const ask = async (more) => (await c.chat.completions.create({ model: 'sim/one', messages: [user('Count to 9')], ...more })).choices[0];
+    eq((await ask({ max_completion_tokens: 2 })).finish_reason, 'length');
+    eq((await ask({ stop: ['5'] })).message.content, '1, 2, 3, 4, ');
+  });
+
   claim('retries of the package: 500 once, then an answer', async () => {
     let n = 0;
     w.behave = (req, res) => n++ ? sendJson(res, 200, completion('at last')) : sendJson(res, 500, { error: { message: 'boom' } });
@@ -147,6 +153,7 @@ for (const pkg of ['openai-5', 'openai-6', 'openai-7']) {
   for (const [what, kind, status, ask] of [
     ['a wrong key', 'AuthenticationError', 401, () => client({ apiKey: 'sk-or-v1-' + '0'.repeat(64) }).chat.completions.create({ model: 'sim/one', messages: [user('x')] })],
     ['a bad temperature', 'BadRequestError', 400, () => c.chat.completions.create({ model: 'sim/one', messages: [user('x')], temperature: 9 })],
+    ['more than one answer', 'BadRequestError', 400, () => c.chat.completions.create({ model: 'sim/one', messages: [user('x')], n: 2 })],
     ['no such model', 'BadRequestError', 400, () => c.chat.completions.create({ model: 'sim/none', messages: [user('x')] })],
     ['no provider allowed', 'NotFoundError', 404, () => c.chat.completions.create({ model: 'sim/one', messages: [user('x')], provider: { only: ['azure'] } })],
     ['a key at its limit', 'PermissionDeniedError', 403, async () => client({ apiKey: await w.g.newKey({ limit: 0 }) }).chat.completions.create({ model: 'sim/one', messages: [user('x')] })],
@@ -164,7 +171,7 @@ for (const pkg of ['openai-5', 'openai-6', 'openai-7']) {
   claim('models: the list', async () => {
     const ids = [];
     for await (const m of c.models.list()) ids.push(m.id);
-    eq(ids, ['acme/one', 'clay/one', 'sim/one']);
+    eq(ids, ['acme/one', 'clay/one', 'rich/one', 'sim/one']);
   });
 }
 

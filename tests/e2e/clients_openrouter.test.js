@@ -187,6 +187,14 @@ for (const [what, kind, status, ask] of [
     w.behave = (req, res) => sendJson(res, 500, { error: { message: 'boom' } });
     return send({ model: 'acme/one', messages: [user('x')] });
   }],
+  ['an upstream that is overloaded, of a stream', 'ProviderOverloadedResponseError', 529, () => {
+    w.behave = (req, res) => sendJson(res, 529, { error: { message: 'overloaded' } });
+    return send({ model: 'acme/one', messages: [user('x')], stream: true });
+  }],
+  ['an upstream that answers nothing, of a stream', 'BadGatewayResponseError', 502, () => {
+    w.behave = (req, res) => { openStream(res); res.end('data: [DONE]\n\n'); };
+    return send({ model: 'acme/one', messages: [user('x')], stream: true });
+  }],
   ['keys, without the right to', 'OpenRouterError', 403, () => c.apiKeys.list()],
   ['a generation nobody made', 'NotFoundResponseError', 404, () => c.generations.getGeneration({ id: 'gen-1764031697-vqvW0uz7ouT4gsp3FYqp' })],
 ])
@@ -200,16 +208,36 @@ for (const [what, kind, status, ask] of [
 test('models: list, one, its endpoints, the count', async () => {
   const ids = [];
   for await (const page of await c.models.list()) ids.push(...page.result.data.map((m) => m.id));
-  eq(ids, ['acme/one', 'clay/one', 'sim/one']);
+  eq(ids, ['acme/one', 'clay/one', 'rich/one', 'sim/one']);
   eq((await c.models.get({ author: 'sim', slug: 'one' })).data.id, 'sim/one');
-  eq((await c.models.count()).data.count, 3);
+  eq((await c.models.count()).data.count, 4);
   const { data } = await c.endpoints.list({ author: 'sim', slug: 'one' });
   eq(data.endpoints.map((e) => e.providerName), ['Sim']);
   eq(data.endpoints[0].pricing.prompt, '0.0000001');
 });
 
+test('a model of which all is known fits the schemas', async () => {
+  const { data } = await c.models.get({ author: 'rich', slug: 'one' });
+  eq([data.canonicalSlug, data.architecture.modality, data.reasoning.supportedEfforts, data.defaultParameters.temperature, data.topProvider.isModerated],
+    ['rich/one-2024', 'text+image+file+audio+video->text+image', ['low', 'high'], 0.5, true]);
+  const { endpoints } = (await c.endpoints.list({ author: 'rich', slug: 'one' })).data;
+  eq(endpoints.map((e) => [e.tag, e.quantization, e.supportsToolChoice.required]), [['acme', 'nvfp4', true], ['sim/eu', 'unknown', false]]);
+  eq([endpoints[0].pricing.inputCacheRead, endpoints[0].pricing.request], ['0.0000001', '0.001']);
+});
+
+test('a fail-over: the metadata and the generation name both', async () => {
+  w.behave = (req, res) => sendJson(res, 500, { error: { message: 'boom' } });
+  const a = await send({ model: 'rich/one', messages: [user('Say moon')], sessionId: 'one', provider: { order: ['acme', 'sim'] } }, { xOpenRouterMetadata: 'enabled' });
+  eq(a.choices[0].message.content, 'moon');
+  eq(a.openrouterMetadata.attempts.map((t) => [t.provider, t.status]), [['Acme', 500], ['Sim', 200]]);
+  await until('the record', () => w.generation(a.id));
+  const { data } = await c.generations.getGeneration({ id: a.id });
+  eq(data.providerResponses.map((t) => [t.providerName, t.status]), [['Acme', 500], ['Sim', 200]]);
+  eq([data.providerName, data.sessionId, data.workspaceId], ['Sim', 'one', null]);
+});
+
 test('models for the key; endpoints without retention; providers', async () => {
-  for await (const page of await c.models.listForUser({ bearer: w.key })) eq(page.result.data.length, 3);
+  for await (const page of await c.models.listForUser({ bearer: w.key })) eq(page.result.data.length, 4);
   ok(Array.isArray((await c.endpoints.listZdrEndpoints()).data), 'a list');
   eq((await c.providers.list()).data.map((p) => p.slug), ['acme', 'clay', 'sim']);
 });

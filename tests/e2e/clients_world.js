@@ -13,6 +13,14 @@ export async function startWorld() {
   },
   models = {
     ["sim/one"] = { endpoints = { { provider = "sim", model = "one", price = { input = "0.10", output = "0.40" } } } },
+    ["rich/one"] = { name = "Rich: One", description = "All that can be said", created = 1700000000, context_length = 8000, max_output = 1000,
+      modalities = { input = { "text", "image", "file", "audio", "video" }, output = { "text", "image" } }, tokenizer = "Mine", instruct_type = "chatml",
+      canonical = "rich/one-2024", default_parameters = { temperature = 0.5 }, reasoning = { mandatory = false, supported_efforts = { "low", "high" } },
+      hugging_face_id = "rich/one", knowledge_cutoff = "2024-01-01", expiration_date = "2099-01-01", moderated = true,
+      endpoints = {
+        { provider = "acme", model = "up-rich", quantization = "nvfp4", params = { "tools", "tool_choice" }, context_length = 4000, max_output = 500,
+          price = { input = "1", output = "2", cache_read = "0.1", cache_write = "1.5", request = "0.001", image = "0.01" } },
+        { provider = "sim", model = "rich", region = "eu", params = { "tools" }, price = { input = "3", output = "4" } } } },
     ["clay/one"] = { endpoints = { { provider = "clay", model = "up-clay", price = { input = "3", output = "15" } } } },
     ["acme/one"] = { endpoints = { { provider = "acme", model = "up-one", price = { input = "1", output = "2" } } } },
   },`);
