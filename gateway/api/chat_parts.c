@@ -1,0 +1,133 @@
+/* chat_parts.c - what a chunk and a whole answer write alike. */
+#include "api/chat_parts.h"
+
+struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS])
+{
+	struct buf *all[] = { &c->out, &c->head, &c->content, &c->reasoning, &c->refusal, &c->images, &c->annotations,
+		&c->logprobs, &c->audio };
+
+	memcpy(at, all, sizeof(all));
+	return at;
+}
+
+static void chat_release(void *arg)
+{
+	struct chat *c = arg;
+	struct buf *all[CHAT_BUFFERS];
+
+	chat_buffers(c, all);
+	for (size_t i = 0; i < CHAT_BUFFERS; i++)
+		buf_release(all[i]);
+	for (struct tool *t = c->tools; t; t = t->next)
+		buf_release(&t->arguments);
+	for (struct detail *d = c->details; d; d = d->next)
+		buf_release(&d->text);
+}
+
+int chat_answer_init(struct relay *r, bool exclude_reasoning)
+{
+	struct chat *c = pool_alloc(r->pool, sizeof(*c));
+	struct buf *all[CHAT_BUFFERS];
+
+	if (!c)
+		return MG_ENOMEM;
+	chat_buffers(c, all);
+	for (size_t i = 0; i < CHAT_BUFFERS; i++)
+		buf_init(all[i], CHAT_ANSWER_MAX);
+	c->tools_end = &c->tools;
+	c->details_end = &c->details;
+	c->exclude_reasoning = exclude_reasoning;
+	r->state = c;
+	return pool_defer(r->pool, chat_release, c);
+}
+
+void chat_identity(struct mg_writer *w, const struct relay *r, const char *object)
+{
+	const struct endpoint *e = r->endpoint;
+
+	json_put_text(w, "id", r->id);
+	json_put_text(w, "object", object);
+	json_put_int(w, "created", r->created_ms / 1000);
+	if (e)
+		json_put_text(w, "model", e->model->slug);
+	else
+		json_put(w, "model", r->d.facts.model);
+	json_put_text(w, "provider", e ? e->provider->name : "");
+}
+
+void chat_base64(struct buf *out, struct mg_str bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *at = (const unsigned char *)bytes.at;
+	char four[4];
+
+	for (size_t i = 0; i < bytes.len; i += 3) {
+		unsigned long v = (unsigned long)at[i] << 16 | (i + 1 < bytes.len ? (unsigned long)at[i + 1] << 8 : 0)
+			| (i + 2 < bytes.len ? at[i + 2] : 0);
+
+		four[0] = digits[v >> 18 & 63];
+		four[1] = digits[v >> 12 & 63];
+		four[2] = i + 1 < bytes.len ? digits[v >> 6 & 63] : '=';
+		four[3] = i + 2 < bytes.len ? digits[v & 63] : '=';
+		buf_put(out, four, 4);
+	}
+}
+
+/* The image itself as a data URL, or where extra says that it lies. */
+void chat_image(struct relay *r, struct buf *out, const struct mg_event *e)
+{
+	struct mg_view extra = { 0 };
+
+	buf_text(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
+	if (!e->data.len && e->extra.at && json_parse(r->pool, e->extra, &extra, NULL) == MG_OK && json_get(extra, "url").doc) {
+		buf_str(out, json_raw(json_get(extra, "url")));
+	} else {
+		buf_print(out, "\"data:%.*s;base64,", (int)e->name.len, e->name.at);
+		chat_base64(out, e->data);
+		buf_text(out, "\"");
+	}
+	buf_print(out, "},\"index\":%u}", e->index);
+}
+
+/* extra of a REASONING event may bring: type, signature, data, id, summary. */
+bool chat_extra_has(struct relay *r, struct mg_str extra, const char *member)
+{
+	struct mg_view v = { 0 };
+
+	return extra.at && json_parse(r->pool, extra, &v, NULL) == MG_OK && json_kind(json_get(v, member)) != MG_ABSENT;
+}
+
+void chat_detail(struct relay *r, struct buf *out, struct mg_str text, struct mg_str extra, struct mg_str format, uint32_t index)
+{
+	static const char *const carried[] = { "signature", "data", "id" };
+	struct mg_view v = { 0 };
+	struct mg_writer w;
+	struct mg_str type;
+
+	if (extra.at && json_parse(r->pool, extra, &v, NULL) != MG_OK)
+		v = (struct mg_view){ 0 };
+	type = json_text(r->pool, json_get(v, "type"));
+	if (!type.at)
+		type = json_kind(json_get(v, "data")) == MG_STRING ? (struct mg_str)MG_STR("reasoning.encrypted")
+			: (struct mg_str)MG_STR("reasoning.text");
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	json_put(&w, "type", type);
+	if (mg_is(type, "reasoning.summary"))
+		json_put(&w, "summary", text);
+	else if (!mg_is(type, "reasoning.encrypted"))
+		json_put(&w, "text", text.at ? text : (struct mg_str)MG_STR(""));
+	for (size_t i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
+		json_put_raw(&w, carried[i], json_raw(json_get(v, carried[i])));
+	if (json_kind(json_get(v, "id")) == MG_ABSENT)
+		json_put_null(&w, "id");
+	json_put(&w, "format", format.at && format.len ? format : (struct mg_str)MG_STR("unknown"));
+	json_put_int(&w, "index", index);
+	json_close(&w);
+}
+
+void chat_list_add(struct buf *list)
+{
+	if (list->len)
+		buf_text(list, ",");
+}

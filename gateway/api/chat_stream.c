@@ -1,0 +1,231 @@
+/*
+ * chat_stream.c - canonical events into chunks (sections B1.6 and A5 of the
+ * wire's specification).
+ *
+ * A chunk is the answer's constant head, one delta, and a constant tail: the
+ * head is written once, so that a token costs a copy and an escape.
+ */
+#include "api/chat_parts.h"
+
+static const char tail[] = "},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":null}]}\n\n";
+
+static void send(struct relay *r, struct buf *b)
+{
+	if (!b->failed && http_stream_write(r->http, b->at, b->len) > STREAM_HIGH && r->now)
+		attempt_pause(r->now);
+	buf_reset(b);
+}
+
+void chat_stream_begin(struct relay *r)
+{
+	struct http_header headers[] = {
+		{ "Content-Type", MG_STR("text/event-stream") },
+		{ "Cache-Control", MG_STR("no-cache") },
+		{ "X-Generation-Id", { r->id, strlen(r->id) } },
+		{ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } },
+		{ NULL, { 0 } },
+	};
+	struct chat *c = r->state;
+	struct mg_writer w;
+
+	if (!r->opened)
+		api_stream(r->http, 200, headers);
+	r->opened = true;
+	buf_reset(&c->head);
+	buf_text(&c->head, "data: ");
+	json_writer_init(&w, &c->head);
+	json_open(&w, NULL, '{');
+	chat_identity(&w, r, "chat.completion.chunk");
+	buf_text(&c->head, ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"");
+}
+
+static void chunk_open(struct chat *c)
+{
+	buf_reset(&c->out);
+	buf_put(&c->out, c->head.at, c->head.len);
+}
+
+static void chunk_close(struct relay *r, struct chat *c)
+{
+	buf_put(&c->out, tail, sizeof(tail) - 1);
+	send(r, &c->out);
+}
+
+static void put_delta(struct chat *c, const char *name, struct mg_str text)
+{
+	buf_print(&c->out, ",\"%s\":", name);
+	json_quote(&c->out, text);
+}
+
+static void stream_reasoning(struct relay *r, struct chat *c, const struct mg_event *e)
+{
+	put_delta(c, "content", (struct mg_str)MG_STR(""));
+	if (e->data.len && !chat_extra_has(r, e->extra, "data"))
+		put_delta(c, "reasoning", e->data);
+	buf_text(&c->out, ",\"reasoning_details\":[");
+	chat_detail(r, &c->out, e->data, e->extra, e->name, e->index);
+	buf_text(&c->out, "]");
+}
+
+static void stream_tool(struct chat *c, const struct mg_event *e)
+{
+	put_delta(c, "content", (struct mg_str)MG_STR(""));
+	buf_print(&c->out, ",\"tool_calls\":[{\"index\":%u,", e->index);
+	if (e->kind == MG_EV_TOOL_BEGIN) {
+		buf_text(&c->out, "\"id\":");
+		json_quote(&c->out, e->id);
+		buf_text(&c->out, ",\"type\":\"function\",\"function\":{\"name\":");
+		json_quote(&c->out, e->name);
+		buf_text(&c->out, ",\"arguments\":\"\"}}]");
+	} else {
+		buf_text(&c->out, "\"function\":{\"arguments\":");
+		json_quote(&c->out, e->data);
+		buf_text(&c->out, "}}]");
+	}
+}
+
+static void stream_audio(struct chat *c, const struct mg_event *e)
+{
+	buf_text(&c->out, ",\"audio\":{\"data\":\"");
+	chat_base64(&c->out, e->data);
+	buf_text(&c->out, "\"}");
+}
+
+static void stream_logprobs(struct relay *r, struct chat *c, struct mg_str extra)
+{
+	buf_text(&c->out, ",\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":");
+	buf_str(&c->out, extra);
+	buf_text(&c->out, "}]}\n\n");
+	send(r, &c->out);
+}
+
+void chat_stream_event(struct relay *r, const struct mg_event *e)
+{
+	struct chat *c = r->state;
+
+	if (e->kind == MG_EV_TOOL_END || (e->kind == MG_EV_REASONING && c->exclude_reasoning))
+		return;
+	chunk_open(c);
+	switch (e->kind) {
+	case MG_EV_TEXT:
+		put_delta(c, "content", e->data);
+		break;
+	case MG_EV_REFUSAL:
+		put_delta(c, "refusal", e->data);
+		break;
+	case MG_EV_REASONING:
+		stream_reasoning(r, c, e);
+		break;
+	case MG_EV_TOOL_BEGIN:
+	case MG_EV_TOOL_ARGS:
+		stream_tool(c, e);
+		break;
+	case MG_EV_IMAGE:
+		put_delta(c, "content", (struct mg_str)MG_STR(""));
+		buf_text(&c->out, ",\"images\":[");
+		chat_image(r, &c->out, e);
+		buf_text(&c->out, "]");
+		break;
+	case MG_EV_AUDIO:
+		stream_audio(c, e);
+		break;
+	case MG_EV_ANNOTATION:
+		put_delta(c, "content", (struct mg_str)MG_STR(""));
+		buf_text(&c->out, ",\"annotations\":[");
+		buf_str(&c->out, e->extra);
+		buf_text(&c->out, "]");
+		break;
+	case MG_EV_LOGPROBS:
+		stream_logprobs(r, c, e->extra);
+		return;
+	default:
+		return;
+	}
+	chunk_close(r, c);
+}
+
+void chat_stream_pass(struct relay *r, struct mg_view frame)
+{
+	struct chat *c = r->state;
+
+	if (!c->pass.id.at) {		/* who speaks came in a frame without output, which was not sent */
+		chunk_open(c);
+		put_delta(c, "content", (struct mg_str)MG_STR(""));
+		chunk_close(r, c);
+	}
+	buf_reset(&c->out);
+	buf_text(&c->out, "data: ");
+	chat_pass_chunk(r, &c->pass, frame, &c->out);
+	buf_text(&c->out, "\n\n");
+	send(r, &c->out);
+}
+
+static void put_finish(struct mg_writer *w, const struct closing *cl)
+{
+	json_put_text(w, "finish_reason", finish_name(cl->finish));
+	if (cl->native.at)
+		json_put(w, "native_finish_reason", cl->native);
+	else
+		json_put_null(w, "native_finish_reason");
+	json_put_null(w, "logprobs");
+}
+
+void chat_chunk_begin(struct mg_writer *w, struct relay *r)
+{
+	struct chat *c = r->state;
+
+	buf_reset(&c->out);
+	buf_text(&c->out, "data: ");
+	json_writer_init(w, &c->out);
+	json_open(w, NULL, '{');
+	chat_identity(w, r, "chat.completion.chunk");
+}
+
+void chat_chunk_end(struct mg_writer *w, struct relay *r)
+{
+	struct chat *c = r->state;
+
+	json_close(w);
+	buf_text(&c->out, "\n\n");
+	send(r, &c->out);
+}
+
+void chat_finish_chunk(struct relay *r, const struct closing *cl, const struct refusal *why)
+{
+	struct mg_writer w;
+
+	chat_chunk_begin(&w, r);
+	if (why)
+		error_object(&w, "error", why, r);
+	json_open(&w, "choices", '[');
+	json_open(&w, NULL, '{');
+	json_put_int(&w, "index", 0);
+	json_open(&w, "delta", '{');
+	json_put_text(&w, "role", "assistant");
+	json_put_text(&w, "content", "");
+	json_close(&w);
+	put_finish(&w, cl);
+	json_close(&w);
+	json_close(&w);
+	chat_chunk_end(&w, r);
+}
+
+void chat_usage_chunk(struct relay *r, const struct closing *cl)
+{
+	struct mg_writer w;
+
+	chat_chunk_begin(&w, r);
+	json_open(&w, "choices", '[');
+	json_close(&w);
+	usage_member(&w, "usage", cl->usage, cl->bill);
+	metadata_member(&w, r, true);
+	chat_chunk_end(&w, r);
+}
+
+void chat_stream_end(struct relay *r)
+{
+	static const char done[] = "data: [DONE]\n\n";
+
+	http_stream_write(r->http, done, sizeof(done) - 1);
+	http_stream_end(r->http);
+}
