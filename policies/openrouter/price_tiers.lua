@@ -36,28 +36,31 @@ return policy {
     return { whole = p.tier_mode == "whole", markup = p.markup_bps, discounts = p.discounts_bps }
   end,
   price = function(req, ep, usage, bill, my)
-    local base, minute = ep.rate, time.utc(req.now_ms).minute
-    local over, threshold = {}, 0
+    local base = ep.rate
+    local over, threshold, minute = {}, 0, nil
     for _, o in ipairs(base.overrides) do
+      minute = minute or time.utc(req.now_ms).minute
       if applies(o, usage, minute) then
         for k, v in pairs(o.rates) do over[k] = v end
         threshold = math.max(threshold, o.min_prompt_tokens or 0)
       end
     end
-    local function line(bucket, key, qty)
+    -- most buckets of a request are empty, and this runs for every candidate: those cost one comparison
+    local function line(name, key, qty, share)
+      if qty == 0 then return end
       local rate = over[key] or base[key]
       if rate == nil then error("no rate for " .. key .. " at " .. ep.id) end -- never bill a missing rate as 0
-      if my.whole or not over[key] or bucket.share == 1 then
-        return money.line(bill, bucket.name, qty, rate)
+      if my.whole or not over[key] or share then
+        return money.line(bill, name, qty, rate)
       end
       -- graduated: the part of this bucket that lies above the threshold, in proportion
       local above = qty * (usage.prompt_total - threshold) // usage.prompt_total
-      money.line(bill, bucket.name, qty - above, base[key])
-      money.line(bill, bucket.name .. "_tier", above, rate)
+      money.line(bill, name, qty - above, base[key])
+      money.line(bill, name .. "_tier", above, rate)
     end
-    for _, b in ipairs(IN) do line({ name = b[1] }, b[2], usage[b[1]]) end
-    for _, b in ipairs(OUT) do line({ name = b[1] }, b[2], usage[b[1]]) end
-    for _, b in ipairs(UNIT) do line({ name = b[1], share = 1 }, b[2], usage[b[1]]) end
+    for _, b in ipairs(IN) do line(b[1], b[2], usage[b[1]]) end
+    for _, b in ipairs(OUT) do line(b[1], b[2], usage[b[1]]) end
+    for _, b in ipairs(UNIT) do line(b[1], b[2], usage[b[1]], true) end
 
     -- own key: the provider bills the customer; what the gateway charges then is decided by byok_first
     if ep.cred == "byok" then return bill end
