@@ -101,6 +101,7 @@ start_gateway() {	# [wrapper]; sets gate, port, started (us until ready)
 	"$@" "$MOONGATE" serve --config "$tmp/config.lua" --first-key --drain 1 >"$tmp/out" 2>"$tmp/log" & gate=$!
 	port=$("$tools/ready" "$tmp/out") || die "the gateway did not start"
 	started=$((($(date +%s%N) - began) / 1000))
+	until grep -q sk- "$tmp/data/first.key" 2>/dev/null; do kill -0 "$gate" || die "no key"; sleep 0.02; done
 	read -r BENCH_KEY <"$tmp/data/first.key"; export BENCH_KEY
 }
 
