@@ -7,10 +7,14 @@
 --   tier_mode "whole"      the tier is chosen by the size of the request and applies to all its tokens
 --                          (what the providers do)
 --   tier_mode "graduated"  only the tokens above the threshold cost more (a common internal showback rule)
-local IN = { { "input", "prompt" }, { "cached", "cache_read" }, { "cache_write", "cache_write" },
-  { "cache_write_1h", "cache_write_1h" }, { "image_tokens", "image_tokens" }, { "audio_in", "audio_in" }, { "audio_cached", "audio_cache" } }
-local OUT = { { "output", "completion" }, { "reasoning", "reasoning" }, { "audio_out", "audio_out" } }
-local UNIT = { { "images_out", "image" }, { "searches", "search" }, { "requests", "request" }, { "characters", "character" }, { "seconds", "second" } }
+-- A bucket of the usage, its rate, and whether tiers leave it alone.
+local BUCKETS = {
+  { "input", "prompt" }, { "cached", "cache_read" }, { "cache_write", "cache_write" }, { "cache_write_1h", "cache_write_1h" },
+  { "image_tokens", "image_tokens" }, { "audio_in", "audio_in" }, { "audio_cached", "audio_cache" },
+  { "output", "completion" }, { "reasoning", "reasoning" }, { "audio_out", "audio_out" },
+  { "images_out", "image", true }, { "searches", "search", true }, { "requests", "request", true },
+  { "characters", "character", true }, { "seconds", "second", true },
+}
 
 local function applies(o, usage, minute)
   if o.min_prompt_tokens and usage.prompt_total <= o.min_prompt_tokens then return false end -- strictly more
@@ -45,9 +49,7 @@ return policy {
         threshold = math.max(threshold, o.min_prompt_tokens or 0)
       end
     end
-    -- most buckets of a request are empty, and this runs for every candidate: those cost one comparison
     local function line(name, key, qty, share)
-      if qty == 0 then return end
       local rate = over[key] or base[key]
       if rate == nil then error("no rate for " .. key .. " at " .. ep.id) end -- never bill a missing rate as 0
       if my.whole or not over[key] or share then
@@ -58,9 +60,11 @@ return policy {
       money.line(bill, name, qty - above, base[key])
       money.line(bill, name .. "_tier", above, rate)
     end
-    for _, b in ipairs(IN) do line(b[1], b[2], usage[b[1]]) end
-    for _, b in ipairs(OUT) do line(b[1], b[2], usage[b[1]]) end
-    for _, b in ipairs(UNIT) do line(b[1], b[2], usage[b[1]], true) end
+    -- most are empty, and this runs for every candidate: those cost one comparison
+    for _, b in ipairs(BUCKETS) do
+      local qty = usage[b[1]]
+      if qty ~= 0 then line(b[1], b[2], qty, b[3]) end
+    end
 
     -- own key: the provider bills the customer; what the gateway charges then is decided by byok_first
     if ep.cred == "byok" then return bill end
