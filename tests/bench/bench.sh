@@ -217,7 +217,7 @@ end "$gate"; gate=
 
 # User instructions, where there is no counter: exact, but without the kernel's part.
 if [ ! "$im" ] && command -v valgrind >/dev/null && [ "${CALLGRIND:-1}" = 1 ]; then
-	n=500
+	n=200
 	rm -rf "$tmp/data"	# reading many keys under valgrind takes minutes
 	instructions() { awk '/^(summary|totals):/ { print $2; exit }' "$1"; }
 	for count in $n $((n * 3)); do
