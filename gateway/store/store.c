@@ -289,12 +289,31 @@ static int refuse_put(void *handle, enum mg_store_row kind, const void *row, cha
 	return MG_EPROTO;
 }
 
+/* With the folders above it, as far as they are missing. */
+static int make_folder(const char *dir)
+{
+	char path[4096];
+
+	if (strlen(dir) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%s", dir);
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	return mkdir(path, 0700) && errno != EEXIST ? -1 : 0;
+}
+
 static int open_files(struct store *s, size_t *replayed, struct err *err)
 {
 	char path[4200], why[256] = "";
 	int rc;
 
-	if (mkdir(s->dir, 0700) && errno != EEXIST)
+	if (make_folder(s->dir))
 		return fail(err, MG_EINVAL, "cannot make data_dir '%.150s': %s", s->dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/moongate.db", s->dir);
 	rc = s->ops->open(path, false, &s->handle, why);
