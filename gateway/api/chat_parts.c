@@ -4,7 +4,7 @@
 struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS])
 {
 	struct buf *all[] = { &c->out, &c->head, &c->content, &c->reasoning, &c->refusal, &c->images, &c->annotations,
-		&c->logprobs, &c->audio };
+		&c->logprobs, &c->audio, &c->transcript };
 
 	memcpy(at, all, sizeof(all));
 	return at;
@@ -87,6 +87,65 @@ void chat_image(struct relay *r, struct buf *out, const struct mg_event *e)
 		buf_text(out, "\"");
 	}
 	buf_print(out, "},\"index\":%u}", e->index);
+}
+
+/* Absent where extra is. */
+static struct mg_view read_extra(struct relay *r, struct mg_str extra)
+{
+	struct mg_view v = { 0 };
+
+	if (!extra.at || json_parse(r->pool, extra, &v, NULL) != MG_OK)
+		return (struct mg_view){ 0 };
+	return v;
+}
+
+struct mg_str chat_transcript(struct relay *r, struct mg_str extra)
+{
+	return json_text(r->pool, json_get(read_extra(r, extra), "transcript"));
+}
+
+void chat_audio(struct relay *r, struct buf *out, struct mg_str bytes, struct mg_str transcript, struct mg_str extra)
+{
+	struct mg_view v = read_extra(r, extra), id = json_get(v, "id"), end = json_get(v, "expires_at");
+	struct mg_writer w;
+	struct buf data;
+
+	buf_init(&data, CHAT_ANSWER_MAX);
+	buf_text(&data, "\"");
+	chat_base64(&data, bytes);
+	buf_text(&data, "\"");
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	if (json_kind(id) == MG_STRING)
+		json_put_raw(&w, "id", json_raw(id));
+	if (bytes.len)
+		json_put_raw(&w, "data", buf_view(&data));
+	if (transcript.at)
+		json_put(&w, "transcript", transcript);
+	if (json_kind(end) == MG_NUMBER)
+		json_put_raw(&w, "expires_at", json_raw(end));
+	json_close(&w);
+	out->failed |= data.failed;
+	buf_release(&data);
+}
+
+void chat_logprobs(struct relay *r, struct buf *list, struct mg_str extra)
+{
+	struct mg_view v = json_get(read_extra(r, extra), "content");
+
+	for (struct mg_view item = json_kind(v) == MG_ARRAY ? json_at(v, 0) : (struct mg_view){ 0 }; item.doc; item = json_next(item)) {
+		struct json_edit edits[2];
+		size_t n = 0;
+
+		if (json_kind(item) != MG_OBJECT)
+			continue;
+		if (json_kind(json_get(item, "bytes")) == MG_ABSENT)
+			edits[n++] = (struct json_edit){ "bytes", MG_STR("null") };
+		if (json_kind(json_get(item, "top_logprobs")) != MG_ARRAY)
+			edits[n++] = (struct json_edit){ "top_logprobs", MG_STR("[]") };
+		chat_list_add(list);
+		json_splice(item, edits, n, list);
+	}
 }
 
 /* extra of a REASONING event may bring: type, signature, data, id, summary. */

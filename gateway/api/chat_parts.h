@@ -11,7 +11,7 @@
 
 #include "api/chat.h"
 
-enum { CHAT_ANSWER_MAX = 96 * 1024 * 1024, CHAT_BUFFERS = 9 };	/* bytes; buffers of struct chat */
+enum { CHAT_ANSWER_MAX = 96 * 1024 * 1024, CHAT_BUFFERS = 10 };	/* bytes; buffers of struct chat */
 
 struct tool { struct mg_str id, name; struct buf arguments; uint32_t index; struct tool *next; };
 
@@ -20,10 +20,11 @@ struct detail { struct buf text; struct mg_str extra, format; uint32_t index; bo
 
 struct chat {
 	struct buf out, head;		/* scratch; "data: {...,"choices":[{"index":0,"delta":{" */
-	struct buf content, reasoning, refusal, images, annotations, logprobs, audio;
+	struct buf content, reasoning, refusal, images, annotations, logprobs, audio, transcript;
 	struct tool *tools, **tools_end;
 	struct detail *details, **details_end, *open;
 	struct pass pass;
+	struct mg_str audio_extra;	/* id and end of what is in audio */
 	struct mg_str whole;		/* an answer that passes through, in one piece */
 	bool exclude_reasoning, text;
 };
@@ -33,6 +34,9 @@ struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS]);
 void chat_identity(struct mg_writer *w, const struct relay *r, const char *object);	/* id, object, created, model, provider */
 void chat_base64(struct buf *out, struct mg_str bytes);
 void chat_image(struct relay *r, struct buf *out, const struct mg_event *e);
+void chat_audio(struct relay *r, struct buf *out, struct mg_str bytes, struct mg_str transcript, struct mg_str extra);
+struct mg_str chat_transcript(struct relay *r, struct mg_str extra);
+void chat_logprobs(struct relay *r, struct buf *list, struct mg_str extra);	/* its items, each with all that clients insist on */
 bool chat_extra_has(struct relay *r, struct mg_str extra, const char *member);
 /* One item of reasoning_details (E14). */
 void chat_detail(struct relay *r, struct buf *out, struct mg_str text, struct mg_str extra, struct mg_str format, uint32_t index);

@@ -84,18 +84,21 @@ static void stream_tool(struct chat *c, const struct mg_event *e)
 	}
 }
 
-static void stream_audio(struct chat *c, const struct mg_event *e)
+static void stream_audio(struct relay *r, struct chat *c, const struct mg_event *e)
 {
-	buf_text(&c->out, ",\"audio\":{\"data\":\"");
-	chat_base64(&c->out, e->data);
-	buf_text(&c->out, "\"}");
+	buf_text(&c->out, ",\"audio\":");
+	chat_audio(r, &c->out, e->data, chat_transcript(r, e->extra), e->extra);
 }
 
 static void stream_logprobs(struct relay *r, struct chat *c, struct mg_str extra)
 {
-	buf_text(&c->out, ",\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":");
-	buf_str(&c->out, extra);
-	buf_text(&c->out, "}]}\n\n");
+	buf_reset(&c->logprobs);
+	chat_logprobs(r, &c->logprobs, extra);
+	if (!c->logprobs.len)
+		return;
+	buf_text(&c->out, ",\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":{\"content\":[");
+	buf_str(&c->out, buf_view(&c->logprobs));
+	buf_text(&c->out, "],\"refusal\":null}}]}\n\n");
 	send(r, &c->out);
 }
 
@@ -127,7 +130,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 		buf_text(&c->out, "]");
 		break;
 	case MG_EV_AUDIO:
-		stream_audio(c, e);
+		stream_audio(r, c, e);
 		break;
 	case MG_EV_ANNOTATION:
 		put_delta(c, "content", (struct mg_str)MG_STR(""));

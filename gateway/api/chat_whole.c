@@ -55,17 +55,14 @@ static void gather_tool(struct relay *r, struct chat *c, const struct mg_event *
 	}
 }
 
-/* The items of {"content":[...]} of each delta, in one list. */
-static void gather_logprobs(struct relay *r, struct chat *c, struct mg_str extra)
+static void gather_audio(struct relay *r, struct chat *c, const struct mg_event *e)
 {
-	struct mg_view v = { 0 };
+	struct mg_str said = chat_transcript(r, e->extra);
 
-	if (json_parse(r->pool, extra, &v, NULL) != MG_OK)
-		return;
-	for (struct mg_view item = json_at(json_get(v, "content"), 0); item.doc; item = json_next(item)) {
-		chat_list_add(&c->logprobs);
-		buf_str(&c->logprobs, json_raw(item));
-	}
+	buf_put(&c->audio, e->data.at, e->data.len);
+	buf_put(&c->transcript, said.at, said.len);
+	if (chat_extra_has(r, e->extra, "id"))
+		c->audio_extra = pool_dup(r->pool, e->extra);
 }
 
 void chat_gather(struct relay *r, const struct mg_event *e)
@@ -96,14 +93,14 @@ void chat_gather(struct relay *r, const struct mg_event *e)
 		chat_image(r, &c->images, e);
 		break;
 	case MG_EV_AUDIO:
-		buf_put(&c->audio, e->data.at, e->data.len);
+		gather_audio(r, c, e);
 		break;
 	case MG_EV_ANNOTATION:
 		chat_list_add(&c->annotations);
 		buf_str(&c->annotations, e->extra);
 		break;
 	case MG_EV_LOGPROBS:
-		gather_logprobs(r, c, e->extra);
+		chat_logprobs(r, &c->logprobs, e->extra);
 		break;
 	default:
 		break;
@@ -166,17 +163,30 @@ static void details_member(struct mg_writer *w, struct relay *r, const struct ch
 	buf_release(&items);
 }
 
+static void audio_member(struct mg_writer *w, struct relay *r, const struct chat *c)
+{
+	struct buf one;
+
+	if (!c->audio.len && !c->transcript.len)
+		return;
+	buf_init(&one, CHAT_ANSWER_MAX);
+	chat_audio(r, &one, buf_view(&c->audio), c->transcript.len ? buf_view(&c->transcript) : (struct mg_str){ 0 }, c->audio_extra);
+	json_put_raw(w, "audio", buf_view(&one));
+	buf_release(&one);
+}
+
 static void message_member(struct mg_writer *w, struct relay *r, const struct chat *c)
 {
 	json_open(w, "message", '{');
 	json_put_text(w, "role", "assistant");
-	put_or_null(w, "content", &c->content, c->text || (!c->tools && !c->refusal.len));
+	put_or_null(w, "content", &c->content, c->text || (!c->tools && !c->refusal.len && !c->audio.len));
 	put_or_null(w, "refusal", &c->refusal, c->refusal.len);
 	put_or_null(w, "reasoning", &c->reasoning, c->reasoning.len);
 	details_member(w, r, c);
 	tools_member(w, c);
 	list_member(w, "images", &c->images);
 	list_member(w, "annotations", &c->annotations);
+	audio_member(w, r, c);
 	json_close(w);
 }
 

@@ -69,6 +69,39 @@ test('log-probabilities, in one piece and streamed', async () => {
   ok(odds > 2, 'of the stream');
 });
 
+for (const stream of [false, true]) {
+  const ask = async (message, logprobs) => {
+    w.behave = (req, res) => {
+      const whole = completion('x');
+      whole.choices[0] = { ...whole.choices[0], message: { role: 'assistant', ...message }, logprobs };
+      if (!req.json.stream) return sendJson(res, 200, whole);
+      openStream(res);
+      return res.end(chunk(message) + chunk({}, 'stop', logprobs && { choices: [{ index: 0, delta: {}, finish_reason: 'stop', logprobs }] }) + 'data: [DONE]\n\n');
+    };
+    const a = await send({ model: 'acme/one', messages: [user('x')], stream });
+    if (!stream) return a.choices[0];
+    const all = { message: {}, logprobs: null };
+    for await (const one of a) {
+      Object.assign(all.message, one.choices[0]?.delta);
+      all.logprobs = one.choices[0]?.logprobs ?? all.logprobs;
+    }
+    return all;
+  };
+  const how = stream ? 'streamed' : 'in one piece';
+
+  test(`sound, with its words, ${how}`, async () => {
+    const audio = { id: 'audio_1', data: 'AAAA', transcript: 'hello', expires_at: 5 };
+    const { message } = await ask({ content: null, audio });
+    eq(message.audio, { id: 'audio_1', data: 'AAAA', transcript: 'hello', expiresAt: 5 });
+  });
+
+  test(`log-probabilities of fewer members still fit the schema, ${how}`, async () => {
+    eq((await ask({ content: 'x' }, { content: [{ token: 'x', logprob: -0.5 }] })).logprobs.content,
+      [{ token: 'x', logprob: -0.5, bytes: null, topLogprobs: [] }]);
+    eq((await ask({ content: 'x' }, { tokens: ['x'], token_logprobs: [-0.5] })).logprobs ?? null, null);
+  });
+}
+
 test('one tool, and the round trip with its result', async () => {
   const messages = [user('What is the weather in Paris?')];
   const a = await send({ messages, tools });
