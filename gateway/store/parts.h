@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-enum { GROUP_ROWS = 256, GATHER_MS = 2, JOURNALS = 256,
+enum { GROUP_ROWS = 256, GATHER_MS = 10, JOURNALS = 256,
 	SEGMENT = 1 << 20,		/* where the segments change turns */
 	SEGMENT_FULL = 32 << 20,	/* intents are refused past this ... */
 	SEGMENT_LAST = 40 << 20,	/* ... and settlements past this */
@@ -52,7 +52,7 @@ struct job {
 	void *arg;
 };
 
-/* AWAKE: it will look again before it sleeps.  GATHERING: 2 ms, or until a group is full. */
+/* AWAKE: it will look again before it sleeps.  GATHERING: 10 ms, or until a group is full. */
 enum sleep { AWAKE, ASLEEP, GATHERING };
 
 struct store {

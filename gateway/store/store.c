@@ -64,7 +64,8 @@ static int until_retry(const struct store *s)
 	return now < s->retry_at ? (int)(s->retry_at - now) : 0;
 }
 
-/* Until there is something to do; then 2 ms more, so that a group gathers. */
+/* Until there is something to do; then a little more, so that a group gathers: no request waits
+ * for it, and each commit syncs the file. */
 static void wait_for_work(struct store *s)
 {
 	bool stuck = s->retry_at || atomic_load(&s->broken);
