@@ -6,6 +6,23 @@
 
 /* ------------------------------------------------ policy states by bundle */
 
+/* A bundle that is not the newest ends with its last request. */
+static void drop_unpinned(struct worker *w)
+{
+	struct pinned_policy **at = &w->policies->next, *p;
+
+	while ((p = *at)) {
+		if (p->pins) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		policy_state_free(p->state);
+		bundle_unref(p->bundle);
+		free(p);
+	}
+}
+
 struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap, struct err *err)
 {
 	struct pinned_policy *p = w->policies;
@@ -26,24 +43,16 @@ struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot 
 		p->bundle = bundle_ref(snap->bundle);
 		p->next = w->policies;
 		w->policies = p;
+		drop_unpinned(w);
 	}
 	p->pins++;
 	return p;
 }
 
-/* A bundle that is not the newest ends with its last request. */
 void worker_unpin_policy(struct worker *w, struct pinned_policy *p)
 {
-	struct pinned_policy **at = &w->policies;
-
-	if (--p->pins || p == w->policies)
-		return;
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	policy_state_free(p->state);
-	bundle_unref(p->bundle);
-	free(p);
+	if (!--p->pins)
+		drop_unpinned(w);
 }
 
 static void free_policies(struct worker *w)

@@ -20,7 +20,7 @@
 #include "cli/cli.h"
 #include "ledger/recovery.h"
 
-enum { LISTENERS_MAX = 16, DRAIN_MS = 30000, RESERVED_FDS = 512 };
+enum { LISTENERS_MAX = 16, RESERVED_FDS = 512 };
 
 struct serving {
 	struct gateway gw;
@@ -277,6 +277,8 @@ static int start(struct serving *s, struct err *err)
 	if (!snap)
 		return err->rc ? err->rc : MG_ENOMEM;
 	s->gw.n_workers = workers_of(snap->conf.tree);
+	if (s->drain_ms == UINT64_MAX)	/* the command line named none */
+		s->drain_ms = (uint64_t)json_integer_value(json_object_get(json_object_get(snap->conf.tree, "limits"), "drain"));
 	s->gw.snapshots = snapshots_new(s->gw.n_workers);
 	if (!s->gw.snapshots)
 		return fail(err, MG_ENOMEM, "no memory for snapshots");
@@ -384,7 +386,7 @@ int serve_run(int argc, char **argv)
 
 	s.config_path = option_take(&argc, argv, "--config");
 	s.listen = option_take(&argc, argv, "--listen");
-	s.drain_ms = drain ? strtoull(drain, NULL, 10) * 1000 : DRAIN_MS;
+	s.drain_ms = drain ? strtoull(drain, NULL, 10) * 1000 : UINT64_MAX;
 	if (argc > 0)
 		return cli_say(EXIT_USAGE, "serve: unknown argument '%s'", argv[0]);
 	if (check) {

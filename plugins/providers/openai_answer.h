@@ -430,12 +430,12 @@ static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 	struct mg_view j = f->json;
 	int rc;
 
+	if (st->ended)			/* whatever comes behind the end (R22) */
+		return MG_OK;
 	if (mg_is(f->data, "[DONE]"))
 		return conclude(c);
 	if (!j.doc)
 		return h->fail(c, MG_EPROTO, "a piece of the answer is not JSON");
-	if (st->ended)
-		return MG_OK;
 	rc = error_inside(c, f);
 	if (rc)
 		return rc < 0 ? rc : MG_OK;

@@ -1,0 +1,110 @@
+// drain.test.js - SIGTERM with streams under way (R91): all finish, or are told
+// that they do not; nothing new is let in; exit 0; the ledger is whole.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eq, ok, run, test } from './tap.js';
+import { audit, call, chat, events, metric, nanos, ownKey, pool, terminals } from './checks.js';
+import { chunk, startGateway, startUpstream, until } from './gateway.js';
+
+const up = await startUpstream((req, res) => { res.on('error', () => {}); res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ role: 'assistant', content: 'wait' })); });
+const config = `
+  workers = 2,
+  providers = {
+    sim = { dialect = "sim", base_url = "sim:" },
+    up = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream" },
+  },
+  models = {
+    ["acme/slow"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 1, output = 1 }, options = { words = 40, tokens_per_s = 60 } } } },
+    ["acme/endless"] = { endpoints = { { provider = "up", model = "m", price = { input = 1, output = 1 } } } },
+  },`;
+
+// A probe that came in at the very end may stay without an answer; it is given up.
+async function refused(g) {
+  const r = await call(g, '/livez', { onStart: (req) => req.setTimeout(300, () => req.destroy()) });
+  return r.error === 'ECONNREFUSED';
+}
+
+const dir = () => mkdtempSync(join(tmpdir(), 'moongate-drain-'));
+async function inFlight(g, n) {
+  await until(`${n} streams`, async () => await metric(g, 'moongate_http_requests_in_flight') > n, 20000);
+}
+
+// After the end: the same data, audited by itself and by a gateway that starts on it.
+async function ledger(home, key, text, shown) {
+  const g = await startGateway(text, { dir: home });
+  const a = await audit(g);
+  eq([a.code, a.open], [0, 0], a.text);
+  eq(nanos((await ownKey(g, key)).usage), shown, 'what clients were told and what the key spent');
+  await g.stop();
+}
+
+const costs = (all) => all.reduce((sum, r) => sum + nanos(events(r.text).find((e) => e.usage)?.usage.cost || 0), 0n);
+
+test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
+  const home = dir();
+  const g = await startGateway(config, { dir: home });
+  const key = await g.newKey();
+  let begun = 0;
+  const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/slow', stream: true }, { onData: (d, req, res) => { if (!res.begun) { res.begun = true; begun++; } } }));
+  await until('the streams', () => begun === 200);
+  g.child.kill('SIGTERM');
+  await until('nobody to be let in', () => refused(g));
+  const answers = await Promise.all(all);
+  for (const r of answers) eq([r.cut, terminals(events(r.text))], [false, { ends: 1, usages: 1, done: 1 }]);
+  eq(answers.filter((r) => r.text.includes('"error"')).length, 0, 'errors');
+  eq(await g.exited, { code: 0, signal: null }, g.log);
+  await ledger(home, key, config, costs(answers));
+  rmSync(home, { recursive: true, force: true });
+});
+
+test('200 streams without an end: an error event and [DONE] at the deadline, exit 0', async () => {
+  const home = dir();
+  const g = await startGateway(config, { dir: home, args: ['--drain', '1'] });
+  const key = await g.newKey();
+  const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/endless', stream: true }));
+  await until('the streams', () => up.asked.length >= 200);
+  await inFlight(g, 199);
+  g.child.kill('SIGTERM');
+  const answers = await Promise.all(all);
+  for (const r of answers) {
+    const list = events(r.text);
+    eq([r.cut, terminals(list)], [false, { ends: 1, usages: 1, done: 1 }], r.text);
+    eq(list.find((e) => e.error).choices[0].finish_reason, 'error');
+  }
+  eq(await g.exited, { code: 0, signal: null }, g.log);
+  await until('the upstream to be closed', () => up.asked.every((a) => a.closed), 2000);
+  await ledger(home, key, config, costs(answers));
+  rmSync(home, { recursive: true, force: true });
+});
+
+test('limits.drain is the deadline where the command line names none', async () => {
+  const home = dir();
+  const text = `${config} limits = { drain = "300ms" },`;
+  const g = await startGateway(text, { dir: home });
+  const key = await g.newKey();
+  const one = chat(g, key, { model: 'acme/endless', stream: true });
+  await inFlight(g, 1);
+  const t = Date.now();
+  g.child.kill('SIGTERM');
+  eq(events((await one).text).at(-1), '[DONE]');
+  eq(await g.exited, { code: 0, signal: null });
+  ok(Date.now() - t < 5000, `ended in ${Date.now() - t} ms`);
+  rmSync(home, { recursive: true, force: true });
+});
+
+test('a kept-alive connection is told to close; unready before the end', async () => {
+  const g = await startGateway(config);
+  const key = await g.newKey(), agent = pool(1), slow = chat(g, key, { model: 'acme/slow', stream: true });
+  ok((await call(g, '/livez', { agent })).headers.connection !== 'close', 'kept alive');
+  await inFlight(g, 1);
+  g.child.kill('SIGTERM');
+  await until('nobody to be let in', () => refused(g));
+  const r = await call(g, '/readyz', { agent });
+  if (!r.error) eq([r.status, r.headers.connection], [503, 'close']);
+  eq(terminals(events((await slow).text)), { ends: 1, usages: 1, done: 1 });
+  agent.destroy();
+  eq(await g.stop(), { code: 0, signal: null });
+});
+
+run(async () => { await up.stop(); });
