@@ -9,7 +9,7 @@ enum { CHUNK = 4 * 1024, ALIGN = _Alignof(max_align_t) };
 #endif
 enum { CHUNK_MAX = 64 * 1024 };
 
-struct chunk { struct chunk *next; size_t used, size; max_align_t mem[]; };
+struct chunk { struct chunk *next; size_t used, size; bool zeroed; max_align_t mem[]; };
 struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
 struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk; };
 
@@ -25,7 +25,8 @@ struct pool *pool_new(size_t budget)
 }
 
 /* Puts a chunk with at least need bytes in front.  What is as large as a chunk
- * goes behind it, so that the rest of the one in use is not lost. */
+ * goes behind it, so that the rest of the one in use is not lost; that is zeroed at once,
+ * which costs nothing for pages fresh from the kernel.  Of the others most is never asked for. */
 static struct chunk *grow(struct pool *p, size_t need)
 {
 	struct chunk *front = p->chunks, *c;
@@ -33,10 +34,10 @@ static struct chunk *grow(struct pool *p, size_t need)
 
 	if (size > SIZE_MAX - sizeof(*c))
 		return NULL;
-	c = calloc(1, sizeof(*c) + size);
+	c = need >= p->chunk ? calloc(1, sizeof(*c) + size) : malloc(sizeof(*c) + size);
 	if (!c)
 		return NULL;
-	c->size = size;
+	*c = (struct chunk){ .size = size, .zeroed = need >= p->chunk };
 	if (front && need >= p->chunk) {
 		c->next = front->next;
 		front->next = c;
@@ -53,6 +54,7 @@ void *pool_alloc(struct pool *p, size_t len)
 {
 	struct chunk *c = p->chunks;
 	size_t need = (len + ALIGN - 1) / ALIGN * ALIGN;
+	void *at;
 
 	if (!need)
 		need = ALIGN;
@@ -65,7 +67,8 @@ void *pool_alloc(struct pool *p, size_t len)
 	}
 	p->left -= need;
 	c->used += need;
-	return (char *)c->mem + c->used - need;
+	at = (char *)c->mem + c->used - need;
+	return c->zeroed ? at : memset(at, 0, need);
 }
 
 size_t pool_left(const struct pool *p)
