@@ -94,6 +94,7 @@ static void on_refused(struct relay *r, const struct refusal *why)
 
 const struct surface chat_surface = {
 	.api = "chat", .op = MG_CHAT, .api_type = "completions",
-	.begin = on_begin, .event = on_event, .weigh = chat_weigh, .pass = on_pass, .reset = on_reset, .debug = on_debug,
+	.begin = on_begin, .event = on_event, .weigh = chat_weigh, .pass = on_pass,
+	.comment = chat_stream_comment, .reset = on_reset, .debug = on_debug,
 	.finish = on_finish, .broken = on_broken, .refused = on_refused,
 };

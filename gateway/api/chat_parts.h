@@ -44,6 +44,7 @@ void chat_list_add(struct buf *list);		/* a comma, where something stands alread
 
 /* ---- chat_stream.c */
 void chat_stream_begin(struct relay *r);
+void chat_stream_comment(struct relay *r);
 void chat_stream_event(struct relay *r, const struct mg_event *e);
 void chat_stream_pass(struct relay *r, struct mg_view frame);
 void chat_chunk_begin(struct mg_writer *w, struct relay *r);	/* up to and with the provider */

@@ -16,27 +16,46 @@ static void send(struct relay *r, struct buf *b)
 	buf_reset(b);
 }
 
-void chat_stream_begin(struct relay *r)
+/* The 200.  After it a failure goes in band (R24); before an endpoint is chosen nobody is named. */
+static void stream_open(struct relay *r)
 {
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("text/event-stream") },
 		{ "Cache-Control", MG_STR("no-cache") },
 		{ "X-Generation-Id", { r->id, strlen(r->id) } },
-		{ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } },
+		{ NULL, { 0 } },
 		{ NULL, { 0 } },
 	};
+
+	if (r->opened)
+		return;
+	if (r->endpoint)
+		headers[3] = (struct http_header){ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } };
+	api_stream(r->http, 200, headers);
+	r->opened = true;
+}
+
+void chat_stream_begin(struct relay *r)
+{
 	struct chat *c = r->state;
 	struct mg_writer w;
 
-	if (!r->opened)
-		api_stream(r->http, 200, headers);
-	r->opened = true;
+	stream_open(r);
 	buf_reset(&c->head);
 	buf_text(&c->head, "data: ");
 	json_writer_init(&w, &c->head);
 	json_open(&w, NULL, '{');
 	chat_identity(&w, r, "chat.completion.chunk");
 	buf_text(&c->head, ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"");
+}
+
+/* A5: clients skip it; proxies between see that the stream lives. */
+void chat_stream_comment(struct relay *r)
+{
+	static const char comment[] = ": OPENROUTER PROCESSING\n\n";
+
+	stream_open(r);
+	http_stream_write(r->http, comment, sizeof(comment) - 1);
 }
 
 static void chunk_open(struct chat *c)

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3, HOLD_FROM_FIRST = 3 };	/* R32; the dearest of the first three is held */
+enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3 };	/* R32 */
 
 static void relay_next(struct relay *r);
 
@@ -109,26 +109,15 @@ static int estimate_nusd(struct relay *r, const struct endpoint *e, int64_t *nus
 	return MG_OK;
 }
 
-/* The worst of the first three is held at once, so that a fall-back seldom has to ask again (R40). */
-static bool relay_hold(struct relay *r)
+/* The first attempt takes the hold, a dearer one raises it first; both before any
+ * byte goes upstream (R40). */
+static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
 {
 	struct scope *scopes[2] = { r->key.scope, accounts_balance(r->w->gw->accounts) };
-	struct scope *which = NULL;
-	int64_t worst = 0;
 
-	for (size_t i = 0, priced = 0; i < r->d.n_order && priced < HOLD_FROM_FIRST; i++) {
-		int64_t nusd;
-
-		if (estimate_nusd(r, r->d.order[i]->endpoint, &nusd) != MG_OK)
-			continue;
-		priced++;
-		if (nusd > worst)
-			worst = nusd;
-	}
-	if (hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, worst, r->created_ms, &which) == MG_OK)
-		return true;
-	refuse_money(r, which);
-	return false;
+	if (r->hold.open)
+		return hold_raise(&r->hold, nusd, which) == MG_OK;
+	return hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, nusd, r->created_ms, which) == MG_OK;
 }
 
 /* ------------------------------------------------ attempts */
@@ -219,7 +208,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 		r->last = (struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" };
 		return false;
 	}
-	if (hold_raise(&r->hold, nusd, &which) != MG_OK) {
+	if (!relay_hold(r, nusd, &which)) {
 		c->dropped = "budget";
 		if (r->next < r->d.n_order || r->n_tried)
 			return false;
@@ -296,15 +285,49 @@ static void remember_usage(struct relay *r, const struct mg_usage *u)
 	r->usage_reported = true;
 }
 
+/* A stream that is silent shows that it lives (R18): before the first output only
+ * where that is configured, since it fixes the status (R24). */
+static void on_beat(struct timer *t)
+{
+	struct relay *r = loop_owner(t, struct relay, beat);
+	uint64_t now_ms = loop_now_ms(r->w->loop), silent_ms = now_ms - r->wrote_ms;
+
+	if (r->ended)
+		return;
+	if (!r->opened || silent_ms >= r->alive_ms) {
+		r->surface->comment(r);
+		r->wrote_ms = now_ms;
+		silent_ms = 0;
+	}
+	loop_timer_set(r->w->loop, t, r->alive_ms - silent_ms);
+}
+
+static void begin_beat(struct relay *r)
+{
+	json_t *limits = json_object_get(r->snap->conf.tree, "limits");
+
+	if (!r->stream || !r->surface->comment)
+		return;
+	r->beat.fire = on_beat;
+	r->early_ms = (uint64_t)json_integer_value(json_object_get(limits, "early_comments"));
+	r->alive_ms = (uint64_t)json_integer_value(json_object_get(limits, "keep_alive"));
+	r->wrote_ms = loop_now_ms(r->w->loop);
+	if (r->early_ms)
+		loop_timer_set(r->w->loop, &r->beat, r->early_ms);
+}
+
 /* Output: nothing else may answer from here on (R20, R24). */
 static void commit(struct relay *r, uint64_t bytes)
 {
 	if (!r->first_us)
 		r->first_us = clock_us();
 	r->output_bytes += bytes;
+	r->wrote_ms = loop_now_ms(r->w->loop);
 	if (!r->committed && r->stream) {
 		r->committed = true;
 		r->surface->begin(r);
+		if (r->alive_ms)
+			loop_timer_set(r->w->loop, &r->beat, r->alive_ms);
 	}
 }
 
@@ -519,8 +542,8 @@ void relay_start(struct relay *r)
 		return;
 	}
 	policy_plan(r->policy->state, &r->d);
-	if (relay_hold(r))
-		relay_next(r);
+	begin_beat(r);
+	relay_next(r);
 }
 
 void relay_gone(struct relay *r)
@@ -529,9 +552,9 @@ void relay_gone(struct relay *r)
 
 	if (r->ended)
 		return;
+	r->cancelled = true;
 	if (!r->stream)			/* it runs to its end and is billed in full (R45) */
 		return;
-	r->cancelled = true;
 	if (r->now) {
 		e = attempt_endpoint(r->now);
 		live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(r->now) }, clock_ms());
@@ -545,7 +568,7 @@ void relay_gone(struct relay *r)
 	loop_timer_clear(r->w->loop, &r->step);
 	relay_settle(r, 499, "cancelled");
 	r->ended = true;
-	if (r->committed)
+	if (r->opened)
 		http_stream_abort(r->http);
 	else
 		http_reply(r->http, 499, NULL, (struct mg_str){ "", 0 });
@@ -577,6 +600,7 @@ void relay_cut(struct relay *r)
 void relay_release(struct relay *r)
 {
 	loop_timer_clear(r->w->loop, &r->step);
+	loop_timer_clear(r->w->loop, &r->beat);
 	if (r->now)
 		attempt_cancel(r->now);
 	if (r->policy)

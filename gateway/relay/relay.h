@@ -50,6 +50,7 @@ struct surface {
 	 * the frame to the client.  NULL: the surface has none. */
 	uint64_t (*weigh)(struct mg_view frame);
 	void (*pass)(struct relay *r, struct mg_view frame);
+	void (*comment)(struct relay *r);	/* a sign of life, in a stream; NULL: the wire has none */
 	void (*reset)(struct relay *r);		/* forget what was gathered: another attempt follows */
 	void (*debug)(struct relay *r, struct mg_str upstream_body);	/* E21; NULL: never */
 	void (*finish)(struct relay *r, const struct closing *c);
@@ -82,6 +83,8 @@ struct relay {
 
 	struct attempt *now;
 	struct timer step;		/* runs the next attempt, outside callbacks */
+	struct timer beat;		/* a comment for a client that waits (R18) */
+	uint64_t early_ms, alive_ms, wrote_ms;	/* to the first comment before output, 0: none; between comments; last output */
 	size_t next;			/* in d.order */
 	struct tried tried[ATTEMPTS_MAX];
 	unsigned n_tried;
