@@ -18,18 +18,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/listeners.h"
 #include "ledger/recovery.h"
 
-enum { LISTENERS_MAX = 16, RESERVED_FDS = 512 };
+enum { RESERVED_FDS = 512 };
 
 struct serving {
 	struct gateway gw;
 	struct places places;
-	struct listener listeners[LISTENERS_MAX];	/* of one worker */
-	size_t n_listeners;
+	struct listeners listeners;
 	const char *config_path, *listen;
-	uint64_t drain_ms;
-	char address[128];			/* of the first listener, with its real port */
+	uint64_t drain_ms, delay_ms;
+	bool wants_key;
+	char first_key[80];
 };
 
 /* ------------------------------------------------ one snapshot */
@@ -71,12 +72,26 @@ failed:
 	return NULL;
 }
 
+static struct snapshot *refused(struct snapshot *snap)
+{
+	if (snap) {
+		bundle_unref(snap->bundle);
+		catalog_free(snap->catalog);
+		config_release(&snap->conf);
+	}
+	free(snap);
+	return NULL;
+}
+
 static void reload(struct serving *s)
 {
 	struct err err = { 0 };
-	struct snapshot *old = snapshots_current(s->gw.snapshots), *next;
+	static struct listeners listeners;
+	struct snapshot *old = snapshots_current(s->gw.snapshots), *next = snapshot_build(s, old->catalog, &err);
+	bool same = true;
 
-	next = snapshot_build(s, old->catalog, &err);
+	if (next && listeners_read(&listeners, json_object_get(next->conf.tree, "listen"), s->listen, &err) != MG_OK)
+		next = refused(next);
 	metric_set(M_RELOAD_OK, next != NULL, METRIC_PLAIN);
 	metric_set(M_RELOAD_AT, clock_wall_ms() / 1000, METRIC_PLAIN);
 	if (!next) {
@@ -85,78 +100,10 @@ static void reload(struct serving *s)
 	}
 	snapshots_publish(s->gw.snapshots, next);
 	snapshots_reap(s->gw.snapshots);
-	log_at(LOG_INFO, EV_CONFIG_LOADED, NULL, LOG_S("path", next->conf.path), LOG_N("models", next->catalog->n_models),
-		LOG_S("bundle", bundle_hash(next->bundle)));
-}
-
-/* ------------------------------------------------ listeners */
-
-static int listener_add(struct serving *s, json_t *row, struct err *err)
-{
-	struct listener *l = &s->listeners[s->n_listeners];
-	json_t *tls = json_object_get(row, "tls");
-
-	if (s->n_listeners == LISTENERS_MAX)
-		return fail(err, MG_EINVAL, "listen: at most %d listeners", LISTENERS_MAX);
-	*l = (struct listener){ .fd = -1, .at = json_is_string(row) ? json_string_value(row) : json_string_value(json_object_get(row, "at")),
-		.cert = json_string_value(json_object_get(tls, "cert")), .key = json_string_value(json_object_get(tls, "key")),
-		.admin = json_is_true(json_object_get(row, "admin")) };
-	if (!l->at)
-		return fail(err, MG_EINVAL, "listen[%zu]: must be a string, or have 'at'", s->n_listeners);
-	s->n_listeners++;
-	return MG_OK;
-}
-
-/* Loopback and unix sockets may manage, as in the configuration (R82). */
-static bool is_local(const char *at)
-{
-	return !strncmp(at, "127.", 4) || !strncmp(at, "[::1]", 5) || !strncmp(at, "localhost:", 10) || !strncmp(at, "unix:", 5);
-}
-
-static int listeners_of(struct serving *s, json_t *tree, struct err *err)
-{
-	json_t *list = json_object_get(tree, "listen"), *row;
-	size_t i;
-	int rc = MG_OK;
-
-	if (s->listen)
-		return listener_add(s, json_pack("{s:s, s:b}", "at", s->listen, "admin", is_local(s->listen)), err);	/* for good */
-	if (json_is_string(list))
-		return listener_add(s, list, err);
-	json_array_foreach(list, i, row) {
-		rc = listener_add(s, row, err);
-		if (rc)
-			return rc;
-	}
-	return s->n_listeners ? MG_OK : fail(err, MG_EINVAL, "listen: name at least one address, such as \"127.0.0.1:8080\"");
-}
-
-/* Each worker has a socket of its own on the same address; the first one's
- * port counts where port 0 was asked for. */
-static int worker_listeners(struct serving *s, unsigned worker, struct listener *own, struct err *err)
-{
-	for (size_t i = 0; i < s->n_listeners; i++) {
-		static char names[LISTENERS_MAX][128];
-
-		own[i] = s->listeners[i];
-		if (worker > 0 && !strncmp(own[i].at, "unix:", 5)) {	/* one socket, shared */
-			own[i].fd = s->listeners[i].fd;
-			continue;
-		}
-		if (worker > 0)
-			own[i].at = names[i];
-		if (listener_open(&own[i], err) != MG_OK)
-			return err->rc;
-		if (worker == 0) {
-			listener_name(&own[i], names[i]);
-			s->listeners[i].fd = own[i].fd;
-			if (i == 0)
-				snprintf(s->address, sizeof(s->address), "%.127s", names[i]);
-			printf("listening on %s%s\n", !strncmp(names[i], "unix:", 5) ? "" : own[i].cert ? "https://" : "http://", names[i]);
-		}
-	}
-	fflush(stdout);
-	return MG_OK;
+	same = listeners_renew(&s->listeners, &listeners, &s->gw);
+	listeners_release(&listeners);
+	log_at(same ? LOG_INFO : LOG_WARN, EV_CONFIG_LOADED, NULL, LOG_S("path", next->conf.path), LOG_N("models", next->catalog->n_models),
+		LOG_S("bundle", bundle_hash(next->bundle)), LOG_S("listen", same ? "" : "other addresses take a restart"));
 }
 
 /* ------------------------------------------------ start */
@@ -201,6 +148,11 @@ static unsigned workers_of(json_t *tree)
 	return n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+static uint64_t limit_of(json_t *tree, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(json_object_get(tree, "limits"), name));
+}
+
 static int open_store(struct serving *s, json_t *tree, struct err *err)
 {
 	const struct mg_plugin *plugin = registry_find(s->gw.plugins, "sqlite");
@@ -230,12 +182,12 @@ static int start_workers(struct serving *s, const struct config *conf, struct er
 	for (unsigned i = 0; i < s->gw.n_workers; i++) {
 		struct listener own[LISTENERS_MAX];
 		struct worker *w = &s->gw.workers[i];
-		int rc = worker_listeners(s, i, own, err);
+		int rc = listeners_open(&s->listeners, i, own, err);
 
 		w->n = i;
 		w->gw = &s->gw;
 		if (!rc)
-			rc = worker_start(w, conf, own, s->n_listeners, err);
+			rc = worker_start(w, conf, own, s->listeners.n, err);
 		if (rc)
 			return rc;
 	}
@@ -255,6 +207,46 @@ static void facts_for_metrics(const struct serving *s)
 		snprintf(abi, sizeof(abi), "%u.%u", p->major, p->minor);
 		metric_set(M_PLUGIN_INFO, 1, METRIC_LABELS(p->name, p->version, abi));
 	}
+}
+
+/* ------------------------------------------------ the first key */
+
+/* For a first try: a key of its own in DATA_DIR/first.key (0600), before anybody can
+ * connect, so that who finds the gateway ready finds the key, too.  Never made where
+ * there are keys already. */
+static int first_key(struct serving *s, struct err *err)
+{
+	struct key_facts k = { .name = "first key", .limit_nusd = -1 };
+	char path[600], *plain = s->first_key;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/first.key", s->gw.data_dir);
+	if (accounts_count(s->gw.accounts) == 0) {
+		int fd, rc = accounts_create(s->gw.accounts, &k, plain, err);
+
+		if (rc)
+			return rc;
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (fd < 0 || dprintf(fd, "%s\n", plain) < 0)
+			return fail(err, MG_EINVAL, "cannot write %s: %s", path, strerror(errno));
+		close(fd);
+	} else if ((f = fopen(path, "re")) != NULL) {
+		if (!fgets(plain, sizeof(s->first_key), f))
+			plain[0] = '\0';
+		plain[strcspn(plain, "\n")] = '\0';
+		fclose(f);
+	}
+	return MG_OK;
+}
+
+/* A request to paste. */
+static void print_first_key(const struct serving *s)
+{
+	if (s->first_key[0])
+		printf("\ntry it:\n\ncurl -N http://%s/api/v1/chat/completions -H 'Authorization: Bearer %s' "
+			"-H 'Content-Type: application/json' -d '{\"model\":\"sim/echo\",\"stream\":true,"
+			"\"messages\":[{\"role\":\"user\",\"content\":\"Say hello to the moon\"}]}'\n\n", s->listeners.name[0], s->first_key);
+	fflush(stdout);
 }
 
 static int start(struct serving *s, struct err *err)
@@ -278,7 +270,8 @@ static int start(struct serving *s, struct err *err)
 		return err->rc ? err->rc : MG_ENOMEM;
 	s->gw.n_workers = workers_of(snap->conf.tree);
 	if (s->drain_ms == UINT64_MAX)	/* the command line named none */
-		s->drain_ms = (uint64_t)json_integer_value(json_object_get(json_object_get(snap->conf.tree, "limits"), "drain"));
+		s->drain_ms = limit_of(snap->conf.tree, "drain");
+	s->delay_ms = limit_of(snap->conf.tree, "drain_delay");
 	s->gw.snapshots = snapshots_new(s->gw.n_workers);
 	if (!s->gw.snapshots)
 		return fail(err, MG_ENOMEM, "no memory for snapshots");
@@ -287,35 +280,56 @@ static int start(struct serving *s, struct err *err)
 	rc = server_self_check(err);
 	if (!rc)
 		rc = open_store(s, snap->conf.tree, err);
+	if (!rc && s->wants_key)
+		rc = first_key(s, err);
 	if (!rc)
-		rc = listeners_of(s, snap->conf.tree, err);
+		rc = listeners_read(&s->listeners, json_object_get(snap->conf.tree, "listen"), s->listen, err);
 	if (!rc)
 		rc = background_start(err);
+	if (rc)
+		return rc;
+	facts_for_metrics(s);
+	rc = start_workers(s, &snap->conf, err);	/* from here on there are clients */
 	if (!rc)
-		rc = start_workers(s, &snap->conf, err);
-	if (!rc)
-		facts_for_metrics(s);
+		print_first_key(s);
 	return rc;
 }
 
 /* ------------------------------------------------ stop */
 
-static void stop(struct serving *s, sigset_t *signals)
+/* At once, wherever the stop is: the journal has it all. */
+static void end_now(int sig)
 {
-	struct timespec poll = { 0, 20 * 1000 * 1000 };
-	bool joined[WORKERS_MAX] = { false };
+	(void)sig;
+	_exit(130);
+}
 
+static void next_signal_ends(void)
+{
+	struct sigaction now = { .sa_handler = end_now };
+	sigset_t both;
+
+	sigaction(SIGTERM, &now, NULL);
+	sigaction(SIGINT, &now, NULL);
+	sigemptyset(&both);
+	sigaddset(&both, SIGTERM);
+	sigaddset(&both, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+}
+
+static void stop(struct serving *s)
+{
+	struct timespec delay = { (time_t)(s->delay_ms / 1000), (long)(s->delay_ms % 1000) * 1000000 };
+
+	next_signal_ends();
 	atomic_store(&s->gw.draining, true);
+	while (nanosleep(&delay, &delay) && errno == EINTR)
+		;
+	listeners_unlink(&s->listeners);
 	for (unsigned i = 0; i < s->gw.n_workers; i++)
 		worker_drain(&s->gw.workers[i], s->drain_ms);
-	for (unsigned i = 0; i < s->gw.n_workers;) {
-		if (joined[i] || !pthread_tryjoin_np(s->gw.workers[i].thread, NULL)) {
-			joined[i++] = true;
-			continue;
-		}
-		if (sigtimedwait(signals, NULL, &poll) > 0)
-			_exit(130);	/* the second signal: at once; the journal has it all */
-	}
+	for (unsigned i = 0; i < s->gw.n_workers; i++)
+		worker_join(&s->gw.workers[i]);
 	background_stop();
 	for (unsigned i = 0; i < s->gw.n_workers; i++)
 		worker_free(&s->gw.workers[i]);
@@ -324,6 +338,7 @@ static void stop(struct serving *s, sigset_t *signals)
 	snapshots_free(s->gw.snapshots);
 	registry_free(s->gw.plugins);
 	free(s->gw.workers);
+	listeners_release(&s->listeners);
 	log_at(LOG_INFO, EV_STOP, NULL, LOG_N("uptime_ms", clock_wall_ms() - s->gw.started_ms));
 }
 
@@ -342,54 +357,24 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 	}
 }
 
-/* ------------------------------------------------ the first key */
-
-/* For a first try: a key of its own in DATA_DIR/first.key (0600), and a request
- * to paste.  Never made where there are keys already. */
-static int first_key(struct serving *s, struct err *err)
-{
-	struct key_facts k = { .name = "first key", .limit_nusd = -1 };
-	char path[600], plain[80] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/first.key", s->gw.data_dir);
-	if (accounts_count(s->gw.accounts) == 0) {
-		int fd, rc = accounts_create(s->gw.accounts, &k, plain, err);
-
-		if (rc)
-			return rc;
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd < 0 || dprintf(fd, "%s\n", plain) < 0)
-			return fail(err, MG_EINVAL, "cannot write %s: %s", path, strerror(errno));
-		close(fd);
-	} else if ((f = fopen(path, "re")) != NULL) {
-		if (!fgets(plain, sizeof(plain), f))
-			plain[0] = '\0';
-		plain[strcspn(plain, "\n")] = '\0';
-		fclose(f);
-	}
-	if (plain[0])
-		printf("\ntry it:\n\ncurl -N http://%s/api/v1/chat/completions -H 'Authorization: Bearer %s' "
-			"-H 'Content-Type: application/json' -d '{\"model\":\"sim/echo\",\"stream\":true,"
-			"\"messages\":[{\"role\":\"user\",\"content\":\"Say hello to the moon\"}]}'\n\n", s->address, plain);
-	fflush(stdout);
-	return MG_OK;
-}
-
 int serve_run(int argc, char **argv)
 {
 	static struct serving s;
 	struct err err = { 0 };
 	sigset_t signals;
-	const char *drain = option_take(&argc, argv, "--drain");
-	bool check = switch_take(&argc, argv, "--check"), first = switch_take(&argc, argv, "--first-key");
+	struct cli c;
+	long drain;
+	int rc = cli_begin(&c, "serve", argc, argv, 0, 0);
 
-	s.config_path = option_take(&argc, argv, "--config");
-	s.listen = option_take(&argc, argv, "--listen");
-	s.drain_ms = drain ? strtoull(drain, NULL, 10) * 1000 : UINT64_MAX;
-	if (argc > 0)
-		return cli_say(EXIT_USAGE, "serve: unknown argument '%s'", argv[0]);
-	if (check) {
+	if (!rc)
+		rc = cli_number(&c, "--drain", -1, 0, 86400, &drain);
+	if (rc)
+		return rc;
+	s.config_path = cli_option(&c, "--config");
+	s.listen = cli_option(&c, "--listen");
+	s.wants_key = cli_switch(&c, "--first-key");
+	s.drain_ms = drain < 0 ? UINT64_MAX : (uint64_t)drain * 1000;
+	if (cli_switch(&c, "--check")) {
 		struct config conf;
 
 		if (config_load(&conf, s.config_path, &err) != MG_OK)
@@ -402,10 +387,10 @@ int serve_run(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (start(&s, &err) != MG_OK || (first && first_key(&s, &err) != MG_OK))
+	if (start(&s, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
 	log_at(LOG_INFO, EV_READY, NULL, LOG_N("workers", s.gw.n_workers));
 	wait_for_signals(&s, &signals);
-	stop(&s, &signals);
+	stop(&s);
 	return EXIT_OK;
 }
