@@ -1,0 +1,105 @@
+#!/bin/sh
+# The README does what it says: its configuration loads, its policy passes, every
+# command in it is run, in its order, by a stranger with an empty folder.
+root=$(cd "$(dirname "$0")/../.." && pwd)
+MOONGATE=${MOONGATE:-$root/build/moongate} BUILD=${BUILD:-$root/build}
+dir=$(mktemp -d) || exit 1
+n=0 bad=0 gate=
+unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_CONFIG MAKEFLAGS MAKELEVEL MFLAGS PKG_CONFIG_PATH
+export NO_COLOR=1 OPENAI_API_KEY=sk-none MOONGATE_MANAGEMENT_KEY=sk-or-v1-$(printf 'ab%.0s' $(seq 32))
+
+cleanup() {
+	trap - EXIT INT TERM
+	[ -z "$gate" ] || { kill -TERM "$gate" 2>/dev/null; wait "$gate" 2>/dev/null; }
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+ok() {	# NAME COMMAND...
+	name=$1; shift; n=$((n + 1))
+	if "$@" >"$dir/out" 2>"$dir/err" </dev/null; then echo "ok $n - $name"; else
+		bad=1; echo "not ok $n - $name"; cat "$dir/out" "$dir/err" | tail -n 12 | sed 's/^/# /'; fi
+}
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+
+# What stands indented by four is a command; a backslash goes on.
+block() { awk -v want="$1" '/^```lua/ { on = ++k == want; next } /^```/ { on = 0 } on' "$root/README.md"; }
+commands() { sed -n 's/^    \(\(make\|moongate\|curl\|cp\|export\) .*\)$/\1/p; s/^         \(-.*\)$/\1/p' "$root/README.md" |
+	sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | sed 's/  *#.*//'; }
+
+started() {	# LOG PATTERN: the gateway writes it within ten seconds
+	for _ in $(seq 500); do
+		grep -q "$2" "$1" && return 0
+		kill -0 "$gate" 2>/dev/null || return 1
+		sleep 0.02
+	done
+	return 1
+}
+serve() {
+	"$MOONGATE" serve "$@" >"$dir/serve.out" 2>"$dir/serve.err" & gate=$!
+	started "$dir/serve.out" 'listening on http' && url=$(sed -n 's/.*listening on \(http[^ ]*\).*/\1/p' "$dir/serve.out")
+}
+stop() { kill -TERM "$gate"; wait "$gate"; code=$?; gate=; return $code; }
+
+mkdir "$dir/bin" "$dir/policies" && ln -s "$MOONGATE" "$dir/bin/moongate" || exit 1
+cd "$dir" || exit 1
+
+# As `make run` does, but for the port and the home: what it prints is pasted.
+pasted() {
+	sed -n '/^ *curl/,$p' "$dir/serve.out" >"$dir/paste"
+	sh "$dir/paste" >"$dir/answer" 2>&1 && grep -q '^data: {.*"cost":' "$dir/answer" && grep -q '^data: \[DONE\]' "$dir/answer"
+}
+first_run() {
+	HOME=$dir serve --first-key --listen 127.0.0.1:0 && started "$dir/serve.out" '^ *curl'
+}
+ok "serve --first-key, as make run starts it, prints a request" first_run
+ok "pasted, it streams an answer with its cost" pasted
+ok "SIGTERM ends it" stop
+
+manage() {	# as written, but to the port that was given
+	sh -c "$(printf '%s' "$1" | sed "s|localhost:8080|${url#http://}|; s|^curl|curl -fsS|")" >"$dir/key.json" && grep -q '"key":"sk-or-v1-' "$dir/key.json"
+}
+explained() {
+	key=$(sed -n 's/.*"key":"\(sk-or-v1-[0-9a-f]*\)".*/\1/p' "$dir/key.json")
+	id=$(curl -fsS "$url/api/v1/chat/completions" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
+		-d '{"model":"sim/echo","messages":[{"role":"user","content":"hi"}]}' | sed -n 's/.*"id":"\(gen-[^"]*\)".*/\1/p')
+	[ "$id" ] || return 1
+	for _ in $(seq 100); do
+		"$MOONGATE" policy explain "$id" --config config.lua && return 0
+		sleep 0.05
+	done
+	return 1
+}
+tested() { [ "$(block 2)" ] && block 2 >policies/cheapest.lua && cp "$root/policies/examples/cheapest_test.lua" policies && moongate policy check policies && moongate policy test policies; }
+plain=; [ "$(basename "$BUILD")" = build ] || plain="the build is not a plain one"
+PATH=$dir/bin:$PATH
+
+commands >"$dir/commands"
+while IFS= read -r line; do
+	case $line in
+	"make run" | "make test") continue ;;	# above; and this is the second
+	"moongate serve --config config.lua")
+		block 1 | sed "s|127.0.0.1:8080|127.0.0.1:0|; s|/var/lib/moongate|$dir/data|; s|^  providers = {|  dev = true,\n&\n    sim = { dialect = \"sim\", base_url = \"sim:\" },|
+			s|^  models = {|&\n    [\"sim/echo\"] = { endpoints = { { provider = \"sim\", model = \"echo\", price = { input = 1, output = 2 } } } },|" >config.lua
+		ok "$line" serve --config config.lua ;;
+	"curl -X POST "*) ok "curl -X POST /api/v1/keys" manage "$line" ;;
+	"moongate policy new cheap policies") rm -rf policies; ok "$line" $line ;;
+	"moongate policy explain gen-...") ok "$line" explained ;;
+	"moongate policy "*) ok "$line" $line ;;
+	"make install")
+		[ "$plain" ] && { skip "$line" "$plain"; continue; }
+		ok "$line" make -C "$root" --no-print-directory install PREFIX="$dir/usr" B="$BUILD"
+		export PKG_CONFIG_PATH="$dir/usr/lib/pkgconfig"
+		PATH=$dir/usr/bin:$PATH ;;
+	*acme*)
+		[ "$plain" ] && { skip "$line" "$plain"; continue; }
+		ok "$line" $line ;;
+	*) n=$((n + 1)) bad=1; echo "not ok $n - the README has a command that is not tried here: $line" ;;
+	esac
+done <"$dir/commands"
+ok "the policy that is printed passes the example's test" tested
+ok "what is printed of folders is there" sh -c "cd '$root' && for d in gateway/cli gateway/api gateway/relay gateway/policy gateway/account gateway/ledger \
+	gateway/catalog gateway/store gateway/plugin gateway/net gateway/base plugins policies sdk tests; do [ -d \$d ] || exit 1; done"
+[ -z "$gate" ] || ok "the gateway ends cleanly" stop
+echo "1..$n"
+exit $bad
