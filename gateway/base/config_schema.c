@@ -141,6 +141,7 @@ static const struct member limits[] = {
 	{ .name = "attempts", .kind = M_INT, .fallback = "6", .min = 1, .max = 50, .doc = "upstream attempts a request" },
 	{ .name = "attempts_per_model", .kind = M_INT, .fallback = "3", .min = 1, .max = 50, .doc = "" },
 	{ .name = "drain", .kind = M_DURATION, .fallback = "\"30s\"", .max = DAY, .doc = "for requests in flight at the end" },
+	{ .name = "drain_delay", .kind = M_DURATION, .fallback = "0", .max = 3600000, .doc = "unready, but still serving, before that" },
 	{ .name = "keep_alive", .kind = M_DURATION, .fallback = "\"10s\"", .min = 100, .max = 3600000, .doc = "between comments of a silent stream" },
 	END };
 static const struct member logging[] = {

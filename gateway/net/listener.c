@@ -234,7 +234,9 @@ int door_open(struct server *s, const struct listener *l, struct group *g, struc
 	return MG_OK;
 }
 
-/* Whoever is in the backlog has been promised an answer; then the socket is let go (R91). */
+/* Whoever is in the backlog has been promised an answer; then the socket is closed,
+ * so that the next one is refused at once.  One that was inherited, or that workers
+ * share, lives on elsewhere (R91, R92). */
 void doors_close(struct server *s)
 {
 	while (s->doors) {
@@ -245,6 +247,7 @@ void doors_close(struct server *s)
 		s->doors = d->next;
 		loop_timer_clear(s->loop, &d->rest);
 		loop_unwatch(s->loop, &d->watch);
+		close(d->watch.fd);
 		free(d);
 	}
 }

@@ -46,8 +46,11 @@ void *server_ctx(struct server *s)
 
 int server_listen(struct server *s, const struct listener *l, struct err *err)
 {
-	struct group *g = group_for(s, l->cert, l->key, err);
+	struct group *g;
 
+	if (s->draining)
+		return fail(err, MG_EDENIED, "the server ends");
+	g = group_for(s, l->cert, l->key, err);
 	return g ? door_open(s, l, g, err) : MG_EINVAL;
 }
 

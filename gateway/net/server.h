@@ -67,6 +67,7 @@ struct server_limits {
 struct listener { const char *at; const char *cert, *key; bool admin; int fd; };
 int listener_open(struct listener *l, struct err *err);		/* binds and listens: sets fd */
 void listener_name(const struct listener *l, char out[static 128]);	/* "127.0.0.1:43211": the real port */
+int listener_certificate(const struct listener *l, struct err *err);	/* cert and key: can they be used, today? */
 
 /* Proves on a self-request that MHD is one whose traps are guarded (R3); once a process. */
 int server_self_check(struct err *err);
@@ -74,9 +75,10 @@ int server_self_check(struct err *err);
 struct server *server_new(struct loop *loop, const struct server_limits *limits, const struct server_events *events,
 	void *ctx, struct err *err);
 void *server_ctx(struct server *s);
-int server_listen(struct server *s, const struct listener *l, struct err *err);	/* adds a socket; fd is borrowed */
+int server_listen(struct server *s, const struct listener *l, struct err *err);
+	/* adds a socket, and closes it in the end; the fd of one that is there: a new certificate */
 size_t server_connections(const struct server *s);
-/* R91: 1. stop_accept: backlog emptied, sockets let go, answers say Connection: close;
+/* R91: 1. stop_accept: backlog emptied, sockets closed, answers say Connection: close;
  * 2. cut: ends what is still open with END_WITH_ERROR; 3. idle() is true; 4. free. */
 void server_stop_accept(struct server *s);
 /* Every request that is not ended; fn may reply. */

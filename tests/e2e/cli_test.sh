@@ -50,6 +50,8 @@ done
 run 2 statsu && err "did you mean 'status'"; ok "a mistyped command is suggested"
 run 2 key lst && err "did you mean 'key list'"; ok "a mistyped second word, too"
 run 2 usage --sicne 1h && err "did you mean '--since'"; ok "a mistyped option, too"
+run 2 serve --cnofig x && err "did you mean '--config'"; ok "also of serve"
+run 2 serve --drain soon && err 'whole number'; ok "serve --drain takes seconds"
 run 2 usage --since && err 'needs a value'; ok "an option without its value"
 run 2 usage --since=soon && err 'no duration'; ok "a duration that is none"
 run 2 usage --by planet && err 'hint: model, key'; ok "--by what cannot be"

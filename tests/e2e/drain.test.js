@@ -1,10 +1,11 @@
 // drain.test.js - SIGTERM with streams under way (R91): all finish, or are told
 // that they do not; nothing new is let in; exit 0; the ledger is whole.
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { audit, call, chat, events, metric, nanos, ownKey, pool, terminals } from './checks.js';
+import { audit, bearer, call, chat, events, metric, nanos, ownKey, pool, terminals } from './checks.js';
 import { chunk, startGateway, startUpstream, until } from './gateway.js';
 
 const up = await startUpstream((req, res) => { res.on('error', () => {}); res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ role: 'assistant', content: 'wait' })); });
@@ -19,10 +20,15 @@ const config = `
     ["acme/endless"] = { endpoints = { { provider = "up", model = "m", price = { input = 1, output = 1 } } } },
   },`;
 
-// A probe that came in at the very end may stay without an answer; it is given up.
-async function refused(g) {
-  const r = await call(g, '/livez', { onStart: (req) => req.setTimeout(300, () => req.destroy()) });
-  return r.error === 'ECONNREFUSED';
+// Within moments each new connection is refused; until then it is answered: none hangs.
+async function refused(g, ms = 1000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const r = await call(g, '/livez', { onStart: (req) => req.setTimeout(500, () => req.destroy(Object.assign(new Error('hangs'), { code: 'HANGS' }))) });
+    if (r.error === 'ECONNREFUSED') return;
+    if (r.error !== 'ECONNRESET') eq([r.error, r.status], [undefined, 200], 'a connection beside the end');	// reset: it came as the socket closed
+    ok(Date.now() < end, `refused within ${ms} ms`);
+  }
 }
 
 const dir = () => mkdtempSync(join(tmpdir(), 'moongate-drain-'));
@@ -49,7 +55,7 @@ test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
   const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/slow', stream: true }, { onData: (d, req, res) => { if (!res.begun) { res.begun = true; begun++; } } }));
   await until('the streams', () => begun === 200);
   g.child.kill('SIGTERM');
-  await until('nobody to be let in', () => refused(g));
+  await refused(g);
   const answers = await Promise.all(all);
   for (const r of answers) eq([r.cut, terminals(events(r.text))], [false, { ends: 1, usages: 1, done: 1 }]);
   eq(answers.filter((r) => r.text.includes('"error"')).length, 0, 'errors');
@@ -99,12 +105,68 @@ test('a kept-alive connection is told to close; unready before the end', async (
   ok((await call(g, '/livez', { agent })).headers.connection !== 'close', 'kept alive');
   await inFlight(g, 1);
   g.child.kill('SIGTERM');
-  await until('nobody to be let in', () => refused(g));
+  await refused(g);
   const r = await call(g, '/readyz', { agent });
   if (!r.error) eq([r.status, r.headers.connection], [503, 'close']);
   eq(terminals(events((await slow).text)), { ends: 1, usages: 1, done: 1 });
+  eq(await g.exited, { code: 0, signal: null });
   agent.destroy();
-  eq(await g.stop(), { code: 0, signal: null });
+});
+
+test('the second signal ends it at once; the next start finds all', async () => {
+  const home = dir();
+  const g = await startGateway(config, { dir: home });
+  const key = await g.newKey();
+  const all = Array.from({ length: 20 }, () => chat(g, key, { model: 'acme/endless', stream: true }));
+  await inFlight(g, 20);
+  g.child.kill('SIGTERM');
+  await refused(g);
+  const again = Date.now();
+  g.child.kill('SIGTERM');
+  eq((await g.exited).code, 130);
+  ok(Date.now() - again < 300, `${Date.now() - again} ms after the second signal`);
+  await Promise.all(all);
+  const next = await startGateway(config, { dir: home });
+  const a = await audit(next);
+  eq([a.code, a.open], [0, 0], a.text);
+  eq((await call(next, '/api/v1/key', { headers: bearer(key) })).status, 200);
+  eq(await next.stop(), { code: 0, signal: null });
+  rmSync(home, { recursive: true, force: true });
+});
+
+test('limits.drain_delay: unready at once, but serving, so that a load balancer can look away', async () => {
+  const g = await startGateway(`${config} limits = { drain_delay = "700ms" },`);
+  const key = await g.newKey(), agent = pool(1);
+  g.child.kill('SIGTERM');
+  await until('it to be unready', async () => (await call(g, '/readyz')).status === 503, 500);
+  eq((await call(g, '/livez')).status, 200);
+  eq((await chat(g, key, { model: 'acme/slow' }, { agent })).status, 200);
+  eq(await g.exited, { code: 0, signal: null });
+  agent.destroy();
+});
+
+test('a second signal ends a delayed stop, too', async () => {
+  const g = await startGateway(`${config} limits = { drain_delay = "20s" },`);
+  g.child.kill('SIGTERM');
+  await until('it to be unready', async () => (await call(g, '/readyz')).status === 503, 500);
+  const t = Date.now();
+  g.child.kill('SIGTERM');
+  eq((await g.exited).code, 130);
+  ok(Date.now() - t < 300, 'at once');
+});
+
+test('a unix socket: refused, too, its file is gone', async () => {
+  const home = dir(), path = join(home, 'api.sock');
+  const g = await startGateway(config, { dir: home, listen: `"127.0.0.1:0", "unix:${path}"` });
+  const key = await g.newKey(), slow = chat(g, key, { model: 'acme/slow', stream: true });
+  const ask = () => new Promise((done) => { get({ socketPath: path, path: '/livez', agent: false }, (res) => { res.resume(); done(res.statusCode); }).on('error', (e) => done(e.code)); });
+  eq(await ask(), 200);
+  await inFlight(g, 1);
+  g.child.kill('SIGTERM');
+  await until('it to be refused', async () => (await ask()) === 'ENOENT', 500);
+  eq(terminals(events((await slow).text)), { ends: 1, usages: 1, done: 1 });
+  eq(await g.exited, { code: 0, signal: null });
+  rmSync(home, { recursive: true, force: true });
 });
 
 run(async () => { await up.stop(); });

@@ -21,10 +21,10 @@ export async function until(what, probe, ms = 10000) {
 }
 
 // config: the Lua text of the table's members; listen and data_dir are added.
-export async function startGateway(config = '', { dir, env = {}, args = [] } = {}) {
+export async function startGateway(config = '', { dir, env = {}, args = [], listen = '"127.0.0.1:0"' } = {}) {
   const home = dir || mkdtempSync(join(tmpdir(), 'moongate-e2e-'));
   const file = join(home, 'config.lua');
-  writeFileSync(file, `return {\n  dev = true,\n  listen = { "127.0.0.1:0" },\n  data_dir = "${home}/state/data",\n` +
+  writeFileSync(file, `return {\n  dev = true,\n  listen = { ${listen} },\n  data_dir = "${home}/state/data",\n` +
     `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
   const child = spawn(binary, ['serve', '--config', file, ...args],
     { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });

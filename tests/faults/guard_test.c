@@ -672,10 +672,6 @@ int main(void)
 	pthread_join(thread, NULL);
 	server_free(server);
 	loop_free(loop);
-	close(plain.fd);
-	close(local.fd);
-	if (tls.fd >= 0)
-		close(tls.fd);
 	unlink(unix_path);
 	rmdir(dir);
 	return tap_done();
