@@ -88,15 +88,14 @@ static enum next over(struct loopback *lb, int how, const char *why)
 	return OVER;
 }
 
-/* The owner may be gone when end() returns, so lb goes first. */
+/* The owner, and the script with it, may be gone when end() returns: nothing of them is
+ * looked at behind it.  Within it the headers are still asked for. */
 static void finish(struct loopback *lb)
 {
-	struct exchange_result r = lb->result;
-	void (*end)(void *, const struct exchange_result *) = lb->end;
-	void *owner = lb->owner;
-
+	loop_timer_clear(lb->loop, &lb->play);
+	loop_timer_clear(lb->loop, &lb->limit);
+	lb->end(lb->owner, &lb->result);
 	release(lb);
-	end(owner, &r);
 }
 
 static void limit_set(struct loopback *lb)

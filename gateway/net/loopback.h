@@ -19,8 +19,8 @@
  *
  * Events come from the loop, never from within loopback_start(): head, data
  * (false: pause; the same bytes come again after loopback_resume()), and end
- * once, last, unless loopback_cancel() came first.  The loopback is free after
- * either.  Lines that are due together come in one piece.
+ * once, last, unless loopback_cancel() came first.  The loopback is free when
+ * either returns.  Lines that are due together come in one piece.
  */
 #ifndef NET_LOOPBACK_H
 #define NET_LOOPBACK_H

@@ -55,6 +55,7 @@ static void end(void *owner, const struct exchange_result *result)
 {
 	struct seen *s = owner;
 
+	s->header = s->header && mg_is(loopback_header(s->lb, "retry-after"), "2");	/* a failure is read at the end */
 	s->how = (int)result->how;
 	s->ends++;
 	loop_stop(s->loop);
