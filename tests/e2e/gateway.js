@@ -20,6 +20,25 @@ export async function until(what, probe, ms = 10000) {
   }
 }
 
+// What no gateway may do, whatever the test looks at: a sanitizer's report, an end by
+// itself, a status that is not 0.  Told when the test file ends, which then has failed.
+const faults = [];
+const report = /^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: |FATAL: ThreadSanitizer)/m;
+process.on('exit', () => {
+  for (const text of faults) console.log(text.split('\n').slice(0, 60).map((l) => '# ' + l).join('\n'));
+  if (faults.length) process.exitCode = 1;
+});
+// The tools' options are the gateway's, too.
+const options = Object.fromEntries(Object.entries(process.env).filter(([k]) => /^[A-Z]+SAN_OPTIONS$/.test(k)));
+
+function faultOf(g) {
+  const at = g.log.search(report);
+  if (at >= 0) return g.log.slice(at);
+  if (g.killed ? g.exit.signal !== 'SIGKILL' : g.exit.code !== 0)
+    return `a gateway ended: ${JSON.stringify(g.exit)}\n${g.log.slice(-4000)}`;
+  return null;
+}
+
 // config: the Lua text of the table's members; listen and data_dir are added.
 export async function startGateway(config = '', { dir, env = {}, args = [], listen = '"127.0.0.1:0"' } = {}) {
   const home = dir || mkdtempSync(join(tmpdir(), 'moongate-e2e-'));
@@ -27,11 +46,16 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
   writeFileSync(file, `return {\n  dev = true,\n  listen = { ${listen} },\n  data_dir = "${home}/state/data",\n` +
     `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
   const child = spawn(binary, ['serve', '--config', file, ...args],
-    { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...options, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const g = { child, home, file, log: '', out: '', url: null };
   child.stdout.on('data', (d) => { g.out += d; });
   child.stderr.on('data', (d) => { g.log += d; });
-  g.exited = new Promise((done) => child.on('exit', (code, signal) => { g.exit = { code, signal }; done(g.exit); }));
+  g.exited = new Promise((done) => child.on('close', (code, signal) => {
+    g.exit = { code, signal };
+    const fault = faultOf(g);
+    if (fault) faults.push(fault);
+    done(g.exit);
+  }));
   await until('the gateway to listen', () => {
     if (g.exit) throw new Error(`the gateway ended: ${JSON.stringify(g.exit)}\n${g.log}`);
     g.url = /listening on (http\S+)/.exec(g.out)?.[1];
@@ -51,7 +75,7 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
     if (!dir) rmSync(home, { recursive: true, force: true });
     return g.exit;
   };
-  g.kill = async () => { child.kill('SIGKILL'); await g.exited; };
+  g.kill = async () => { g.killed = !g.exit; child.kill('SIGKILL'); await g.exited; };
   return g;
 }
 
