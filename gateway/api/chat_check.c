@@ -3,6 +3,7 @@
  * their types and ranges (B1.1 of the wire's specification); what is not in the
  * table is carried, not judged.
  */
+#include <ctype.h>
 #include <math.h>
 #include "api/chat.h"
 
@@ -41,6 +42,8 @@ static const struct member members[] = {
 	{ "tools", ARR | NIL, 0, 1024 },
 	{ "tool_choice", STR | OBJ | NIL, 0, 64 },
 	{ "parallel_tool_calls", BOOL | NIL, 0, 0 },
+	{ "max_tool_calls", INT | NIL, 1, 30 },
+	{ "stop_server_tools_when", ARR | NIL, 1, 64 },
 	{ "reasoning", OBJ | NIL, 0, 0 },
 	{ "reasoning_effort", STR | NIL, 0, 16 },
 	{ "include_reasoning", BOOL | NIL, 0, 0 },
@@ -48,8 +51,13 @@ static const struct member members[] = {
 	{ "prediction", OBJ | NIL, 0, 0 },
 	{ "modalities", ARR | NIL, 0, 8 },
 	{ "audio", OBJ | NIL, 0, 0 },
+	{ "image_config", OBJ | NIL, 0, 0 },
+	{ "web_search_options", OBJ | NIL, 0, 0 },
+	{ "x_search_filter", OBJ | NIL, 0, 0 },
 	{ "service_tier", STR | NIL, 0, 32 },
+	{ "cache_control", OBJ | NIL, 0, 0 },
 	{ "prompt_cache_key", STR | NIL, 0, 1024 },
+	{ "prompt_cache_options", OBJ | NIL, 0, 0 },
 	{ "session_id", STR | NIL, 0, 256 },
 	{ "user", STR | NIL, 0, 256 },
 	{ "metadata", OBJ | NIL, 0, 0 },
@@ -158,19 +166,39 @@ static bool one_of(struct mg_view v, const char *const *words)
 	return false;
 }
 
+/* What a part cannot do without: one member, or a member of one. */
+static const struct { const char *type, *member, *inner; } parts[] = {
+	{ "text", "text", NULL }, { "image_url", "image_url", "url" }, { "input_audio", "input_audio", "data" },
+	{ "input_audio", "input_audio", "format" }, { "video_url", "video_url", "url" },
+};
+
+static int check_part(struct mg_view part, size_t i, size_t k, struct err *err)
+{
+	struct mg_view type = json_get(part, "type"), v;
+
+	if (json_kind(part) != MG_OBJECT || json_kind(type) != MG_STRING)
+		return fail(err, MG_EINVAL, "messages[%zu].content[%zu]: must be an object with a 'type'", i, k);
+	for (size_t n = 0; n < sizeof(parts) / sizeof(parts[0]); n++) {
+		if (!json_is(type, parts[n].type))
+			continue;
+		v = json_get(part, parts[n].member);
+		if (json_kind(parts[n].inner ? json_get(v, parts[n].inner) : v) != MG_STRING)
+			return fail(err, MG_EINVAL, "messages[%zu].content[%zu].%s%s%s: must be a string", i, k, parts[n].member,
+				parts[n].inner ? "." : "", parts[n].inner ? parts[n].inner : "");
+	}
+	v = json_get(part, "file");
+	if (json_is(type, "file") && json_kind(json_get(v, "file_data")) != MG_STRING && json_kind(json_get(v, "file_id")) != MG_STRING)
+		return fail(err, MG_EINVAL, "messages[%zu].content[%zu].file: must have 'file_data' or 'file_id'", i, k);
+	return MG_OK;
+}
+
 static int check_parts(struct mg_view content, size_t i, struct err *err)
 {
 	size_t k = 0;
 
-	for (struct mg_view part = json_at(content, 0); part.doc; part = json_next(part), k++) {
-		if (json_kind(part) != MG_OBJECT || json_kind(json_get(part, "type")) != MG_STRING)
-			return fail(err, MG_EINVAL, "messages[%zu].content[%zu]: must be an object with a 'type'", i, k);
-		if (json_is(json_get(part, "type"), "text") && json_kind(json_get(part, "text")) != MG_STRING)
-			return fail(err, MG_EINVAL, "messages[%zu].content[%zu].text: must be a string", i, k);
-		if (json_is(json_get(part, "type"), "image_url")
-			&& json_kind(json_get(json_get(part, "image_url"), "url")) != MG_STRING)
-			return fail(err, MG_EINVAL, "messages[%zu].content[%zu].image_url.url: must be a string", i, k);
-	}
+	for (struct mg_view part = json_at(content, 0); part.doc; part = json_next(part), k++)
+		if (check_part(part, i, k, err) != MG_OK)
+			return MG_EINVAL;
 	return MG_OK;
 }
 
@@ -245,26 +273,81 @@ static int check_tools(struct mg_view request, struct err *err)
 	return MG_OK;
 }
 
+/* Members that are one word of a few. */
+static const struct choice { const char *outer, *name; const char *of[10]; } choices[] = {
+	{ NULL, "reasoning_effort", { "max", "xhigh", "high", "medium", "low", "minimal", "none" } },
+	{ "reasoning", "effort", { "max", "xhigh", "high", "medium", "low", "minimal", "none" } },
+	{ "response_format", "type", { "text", "json_object", "json_schema", "grammar", "python" } },
+	{ NULL, "tool_choice", { "none", "auto", "required" } },
+	{ NULL, "verbosity", { "low", "medium", "high", "xhigh", "max" } },
+	{ NULL, "route", { "fallback", "sort" } },
+	{ NULL, "service_tier", { "auto", "default", "flex", "priority", "fast", "scale" } },
+	{ "cache_control", "type", { "ephemeral" } },
+	{ "cache_control", "ttl", { "5m", "1h" } },
+	{ "prediction", "type", { "content" } },
+};
+
 static int check_words(struct mg_view request, struct err *err)
 {
-	static const char *const efforts[] = { "max", "xhigh", "high", "medium", "low", "minimal", "none", NULL };
-	static const char *const formats[] = { "text", "json_object", "json_schema", "grammar", "python", NULL };
-	static const char *const choices[] = { "none", "auto", "required", NULL };
-	struct mg_view effort = json_get(request, "reasoning_effort"), choice = json_get(request, "tool_choice");
-	struct mg_view inner = json_get(json_get(request, "reasoning"), "effort"), format = json_get(request, "response_format");
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		const struct choice *w = &choices[i];
+		struct mg_view v = json_get(w->outer ? json_get(request, w->outer) : request, w->name);
+		char list[128];
+		size_t len = 0;
 
-	if (json_kind(effort) == MG_STRING && !one_of(effort, efforts))
-		return fail(err, MG_EINVAL, "reasoning_effort: must be max, xhigh, high, medium, low, minimal or none");
-	if (json_kind(inner) > MG_NULL && !one_of(inner, efforts))
-		return fail(err, MG_EINVAL, "reasoning.effort: must be max, xhigh, high, medium, low, minimal or none");
-	if (json_kind(inner) == MG_STRING && json_kind(json_get(json_get(request, "reasoning"), "max_tokens")) == MG_NUMBER)
-		return fail(err, MG_EINVAL, "reasoning: give 'effort' or 'max_tokens', not both");
-	if (json_kind(format) == MG_OBJECT && !one_of(json_get(format, "type"), formats))
-		return fail(err, MG_EINVAL, "response_format.type: must be text, json_object, json_schema, grammar or python");
-	if (json_is(json_get(format, "type"), "json_schema") && json_kind(json_get(format, "json_schema")) != MG_OBJECT)
+		if (json_kind(v) <= MG_NULL || (!w->outer && json_kind(v) == MG_OBJECT) || one_of(v, w->of))
+			continue;
+		for (size_t k = 0; w->of[k]; k++)
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", !k ? "" : w->of[k + 1] ? ", " : " or ", w->of[k]);
+		return fail(err, MG_EINVAL, "%s%s%s: must be %s%s", w->outer ? w->outer : "", w->outer ? "." : "", w->name, list,
+			mg_is((struct mg_str){ w->name, strlen(w->name) }, "tool_choice") ? ", or an object" : "");
+	}
+	return MG_OK;
+}
+
+/* 16 pairs of short strings: it goes to upstreams and traces as it is. */
+static int check_metadata(struct mg_view metadata, struct err *err)
+{
+	if (json_len(metadata) > 16)
+		return fail(err, MG_EINVAL, "metadata: must have at most 16 members");
+	for (struct mg_view v = json_at(metadata, 0); v.doc; v = json_next(v)) {
+		struct mg_str name = json_name(v);
+
+		if (name.len > 64 || memchr(name.at, '[', name.len) || memchr(name.at, ']', name.len))
+			return fail(err, MG_EINVAL, "metadata: a name has at most 64 bytes and no brackets");
+		if (json_kind(v) != MG_STRING || json_raw(v).len - 2 > 512)
+			return fail(err, MG_EINVAL, "metadata.%.*s: must be a string of at most 512 bytes", (int)name.len, name.at);
+	}
+	return MG_OK;
+}
+
+static int check_schema(struct mg_view format, struct err *err)
+{
+	struct mg_view schema = json_get(format, "json_schema"), name = json_get(schema, "name");
+	struct mg_str word = json_raw(name);
+
+	if (!json_is(json_get(format, "type"), "json_schema"))
+		return MG_OK;
+	if (json_kind(schema) != MG_OBJECT)
 		return fail(err, MG_EINVAL, "response_format.json_schema: must be an object");
-	if (json_kind(choice) == MG_STRING && !one_of(choice, choices))
-		return fail(err, MG_EINVAL, "tool_choice: must be none, auto, required or an object");
+	if (json_kind(name) != MG_STRING || word.len < 3 || word.len > 66)
+		return fail(err, MG_EINVAL, "response_format.json_schema.name: must be a string of 1 to 64 characters");
+	for (size_t i = 1; i + 1 < word.len; i++)
+		if (!isalnum((unsigned char)word.at[i]) && word.at[i] != '_' && word.at[i] != '-')
+			return fail(err, MG_EINVAL, "response_format.json_schema.name: may have letters, digits, '_' and '-'");
+	return MG_OK;
+}
+
+/* What one member says, another may not. */
+static int check_pairs(struct mg_view request, struct err *err)
+{
+	struct mg_view reasoning = json_get(request, "reasoning"), outer = json_get(request, "reasoning_effort");
+	struct mg_str a = json_raw(outer), b = json_raw(json_get(reasoning, "effort"));
+
+	if (json_kind(outer) == MG_STRING && b.at && (a.len != b.len || memcmp(a.at, b.at, a.len)))
+		return fail(err, MG_EINVAL, "reasoning_effort: says something else than reasoning.effort; give one of them");
+	if (json_kind(json_get(reasoning, "effort")) == MG_STRING && json_kind(json_get(reasoning, "max_tokens")) == MG_NUMBER)
+		return fail(err, MG_EINVAL, "reasoning: give 'effort' or 'max_tokens', not both");
 	return MG_OK;
 }
 
@@ -284,5 +367,11 @@ int chat_check(struct mg_view request, struct err *err)
 		rc = check_tools(request, err);
 	if (!rc)
 		rc = check_words(request, err);
+	if (!rc)
+		rc = check_schema(json_get(request, "response_format"), err);
+	if (!rc)
+		rc = check_metadata(json_get(request, "metadata"), err);
+	if (!rc)
+		rc = check_pairs(request, err);
 	return rc;
 }
