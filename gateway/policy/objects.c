@@ -512,6 +512,7 @@ void endpoints_reset(struct policy_state *s, const struct catalog *c)
 	for (size_t i = 0; i < s->n_cache; i++) {
 		luaL_unref(s->L, LUA_REGISTRYINDEX, s->cache[i].eye);
 		luaL_unref(s->L, LUA_REGISTRYINDEX, s->cache[i].live);
+		buf_release(&s->cache[i].printed);
 	}
 	s->n_cache = 0;
 	free(s->slot);
@@ -522,7 +523,7 @@ void endpoints_reset(struct policy_state *s, const struct catalog *c)
 	lua_gc(s->L, LUA_GCCOLLECT);	/* once a catalogue, not bit by bit */
 }
 
-static struct cached *cached_find(struct policy_state *s, const struct endpoint *e)
+struct cached *endpoint_cached(struct policy_state *s, const struct endpoint *e)
 {
 	uint16_t at = e->index < s->n_slot ? s->slot[e->index] : 0;
 
@@ -541,6 +542,7 @@ static struct cached *cached_place(struct policy_state *s)
 			oldest = &s->cache[i];
 	luaL_unref(s->L, LUA_REGISTRYINDEX, oldest->eye);
 	luaL_unref(s->L, LUA_REGISTRYINDEX, oldest->live);
+	buf_release(&oldest->printed);
 	s->slot[oldest->endpoint->index] = 0;
 	return oldest;
 }
@@ -549,7 +551,7 @@ void endpoint_push(struct policy_state *s, const struct endpoint *e, const struc
 {
 	static const struct live_facts nothing = { .outage_ago_ms = INT64_MAX, .uptime_30m = 1 };
 	lua_State *L = s->L;
-	struct cached *c = cached_find(s, e);
+	struct cached *c = endpoint_cached(s, e);
 	int live_ref, eye;
 
 	if (c) {

@@ -114,8 +114,8 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
 
 /* ---- explaining */
-/* The whole record, for `policy explain` and the store. A new reference. */
-json_t *decision_json(const struct decision *d, const struct bundle *b);
+/* The whole record as JSON text, for `policy explain` and the store: the state's, until the next one.  NULL: no memory. */
+const char *decision_record(struct policy_state *s, const struct decision *d);
 /* The text of `moongate policy explain`, from such a record. */
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 

@@ -8,12 +8,13 @@
 
 /* In instructions; a helper's work counts, too. */
 const long hook_fuel[HOOK_COUNT] = { 50000, 10000, 50000, 2000, 300000, 20000, 10000, 20000, 50000, 50000 };
-enum { HOOK_BYTES = 1 << 20, WALL_US = 5000 };
+enum { HOOK_BYTES = 1 << 20, WALL_US = 5000, RECORD_BYTES = 1 << 20 };
 
 static int state_fill(struct policy_state *s, struct err *err)
 {
 	s->request_fuel = 1000000;
 	s->hook = HOOK_NONE;
+	buf_init(&s->record, RECORD_BYTES);
 	s->cache = calloc(CACHED_MAX, sizeof(*s->cache));
 	s->entries = calloc(ENTRIES_MAX, sizeof(*s->entries));
 	if (!s->shared)
@@ -27,6 +28,9 @@ static void state_empty(struct policy_state *s)
 {
 	if (s->L)
 		lua_close(s->L);
+	for (size_t i = 0; i < s->n_cache; i++)
+		buf_release(&s->cache[i].printed);
+	buf_release(&s->record);
 	free(s->cache);
 	free(s->entries);
 	free(s->slot);

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include "base/buf.h"
 #include "policy/policy.h"
 
 enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_PLAN, HOOK_SHAPE, HOOK_ON_ERROR,
@@ -43,7 +44,8 @@ struct entry {
 enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_REQ };
 struct proxy { enum sight kind; const struct endpoint *endpoint; unsigned mark; uint64_t route; };
 
-struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts; };
+struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts;
+	struct buf printed; /* its part of a record */ };
 
 struct shared;
 
@@ -74,6 +76,7 @@ struct policy_state {
 	int scratch;			/* registry: what t.state() gives */
 	struct shared *shared;
 	char *loading[16]; size_t n_loading;
+	struct buf record;		/* of the last decision that was written */
 	char error[400];		/* of the last call that failed */
 };
 
@@ -104,6 +107,7 @@ const char *kind_name(lua_State *L, int i);	/* what type() says */
 void objects_open(struct policy_state *s);
 void req_push(struct policy_state *s, struct decision *d);
 void endpoint_push(struct policy_state *s, const struct endpoint *e, const struct live_facts *live);
+struct cached *endpoint_cached(struct policy_state *s, const struct endpoint *e);	/* NULL: not seen in this catalogue */
 void endpoints_reset(struct policy_state *s, const struct catalog *c);
 void types_say(void (*say)(void *arg, const char *line), void *arg);
 void usage_push(lua_State *L, const struct mg_usage *u, bool estimated);

@@ -150,14 +150,11 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 /* What explain replays. */
 static void write_decision(struct relay *r)
 {
-	json_t *record = decision_json(&r->d, r->policy->bundle);
-	char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+	const char *text = decision_record(r->policy->state, &r->d);
 
 	if (text)
 		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
 			.generation_id = r->id, .at_ms = r->created_ms, .json = text });
-	free(text);
-	json_decref(record);
 }
 
 /* ------------------------------------------------ counters and the access line */
