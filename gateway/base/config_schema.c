@@ -56,6 +56,11 @@ static const struct member data[] = {
 	{ .name = "zdr", .kind = M_BOOL, .doc = "zero data retention is agreed" },
 	{ .name = "region", .kind = M_STRING, .doc = "where the data stays: \"eu\", \"us\"" },
 	END };
+static const struct member aws[] = {
+	{ .name = "access_key_id", .kind = M_SECRET, .required = true, .doc = "env \"AWS_ACCESS_KEY_ID\"" },
+	{ .name = "secret_access_key", .kind = M_SECRET, .required = true, .doc = "env \"AWS_SECRET_ACCESS_KEY\"" },
+	{ .name = "session_token", .kind = M_SECRET, .doc = "of temporary credentials: env(\"AWS_SESSION_TOKEN\", \"\")" },
+	END };
 static const struct member timeouts[] = {
 	{ .name = "connect", .kind = M_DURATION, .min = 1, .max = 3600000, .doc = "TCP and TLS" },
 	{ .name = "first_output", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "until the first event that carries output" },
@@ -65,13 +70,14 @@ static const struct member timeouts[] = {
 static const struct member provider[] = {
 	{ .name = "name", .kind = M_STRING, .doc = "shown to clients" },
 	{ .name = "dialect", .kind = M_STRING, .doc = "the plugin that translates: \"openai\", \"anthropic\" ..." },
-	{ .name = "base_url", .kind = M_STRING, .doc = "https://..., or http:// for a server of yours" },
+	{ .name = "base_url", .kind = M_STRING, .doc = "https://..., or http:// for a server of yours; {region}, {name}: from the row or its options" },
 	{ .name = "api_key", .kind = M_SECRET, .doc = "env \"NAME\" or file \"P\"" },
+	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key: requests are signed with it (SigV4)" },
 	{ .name = "headers", .kind = M_MAP, .sub = &a_map_of_strings, .doc = "sent with each request" },
 	{ .name = "quirks", .kind = M_ANY, .doc = "what this provider does differently; known to its dialect" },
 	{ .name = "options", .kind = M_ANY, .doc = "settings of the dialect" },
 	{ .name = "data", .kind = M_OBJECT, .sub = data, .doc = "what happens to prompts there" },
-	{ .name = "region", .kind = M_STRING, .doc = "part of the tag: \"provider/region\"" },
+	{ .name = "region", .kind = M_STRING, .doc = "part of the tag: \"provider/region\", and of an address with {region}" },
 	{ .name = "max_in_flight", .kind = M_INT, .fallback = "0", .max = 1000000, .doc = "requests at once; 0: no limit" },
 	{ .name = "timeouts", .kind = M_OBJECT, .sub = timeouts, .doc = "instead of those of limits" },
 	{ .name = "models", .kind = M_BOOL, .doc = "add the models that are known of this provider; default: when the configuration names none of them" },

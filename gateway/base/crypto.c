@@ -2,6 +2,8 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <sys/random.h>
 #include <errno.h>
@@ -24,6 +26,30 @@ void sha256_hex(const void *at, size_t len, char out[static SHA256_HEX + 1])
 		out[2 * i + 1] = digit[sum[i] & 15];
 	}
 	out[SHA256_HEX] = '\0';
+}
+
+void sha256_pieces(const struct mg_str *pieces, size_t n, unsigned char out[static 32])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+		abort();
+	for (size_t i = 0; i < n; i++)
+		if (pieces[i].len && !EVP_DigestUpdate(ctx, pieces[i].at, pieces[i].len))
+			abort();
+	if (!EVP_DigestFinal_ex(ctx, out, NULL))
+		abort();
+	EVP_MD_CTX_free(ctx);
+}
+
+void hmac_sha256(const void *key, size_t key_len, const void *at, size_t len, unsigned char out[static 32])
+{
+	unsigned char sum[32];
+
+	if (key_len > INT_MAX || !HMAC(EVP_sha256(), key, (int)key_len, at, len, sum, NULL))
+		abort();
+	memcpy(out, sum, sizeof(sum));
+	wipe(sum, sizeof(sum));
 }
 
 void random_bytes(void *out, size_t len)

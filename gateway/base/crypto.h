@@ -10,6 +10,8 @@ enum { SHA256_HEX = 64 };
 
 void sha256(const void *at, size_t len, unsigned char out[static 32]);
 void sha256_hex(const void *at, size_t len, char out[static SHA256_HEX + 1]);
+void sha256_pieces(const struct mg_str *pieces, size_t n, unsigned char out[static 32]);	/* as of one text */
+void hmac_sha256(const void *key, size_t key_len, const void *at, size_t len, unsigned char out[static 32]);	/* out may be the key */
 void random_bytes(void *out, size_t len);		/* aborts when the system has none */
 void random_name(char *out, size_t len);		/* len of [A-Za-z0-9] and a NUL */
 bool same_bytes(const void *a, const void *b, size_t len);	/* in constant time */

@@ -2,6 +2,8 @@
 #include <ctype.h>
 #include "catalog/build.h"
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 static int blame(struct build *b, const char *slug, const char *member, const char *hint, const char *why, const char *what)
 {
 	char at[300];
@@ -52,16 +54,41 @@ static int dialect(struct build *b, struct provider *p, const char *name)
 	return blame(b, p->slug, "dialect", hint, "no plugin speaks '%.60s'", name);
 }
 
+/* "https://x.{region}.example": each name from the row, or from its options. */
+static const char *filled(struct build *b, const struct provider *p, const json_t *row, const char *url)
+{
+	static const char hint[] = "letters, digits, - _ and . of an address";
+	const char *open = url ? strchr(url, '{') : NULL, *close = open ? strchr(open, '}') : NULL, *value;
+	char name[64];
+
+	if (!close)
+		return url;
+	snprintf(name, sizeof(name), "%.*s", (int)(close - open - 1), open + 1);
+	value = text_of(row, name) ? text_of(row, name) : text_of(json_object_get(row, "options"), name);
+	if (!value || !*value) {
+		blame(b, p->slug, name, hint, "is required: base_url has {%s} in it", name);
+		return NULL;
+	}
+	if (value[strspn(value, HOST_LETTERS)]) {
+		blame(b, p->slug, name, hint, "'%.60s' does not fit into base_url", value);
+		return NULL;
+	}
+	return filled(b, p, row, pool_print(b->c->pool, "%.*s%s%s", (int)(open - url), url, value, close + 1).at);
+}
+
 /* Scheme and host; a path may follow, a user or a query may not. */
-static int base_url(struct build *b, struct provider *p, const char *url)
+static int base_url(struct build *b, struct provider *p, const json_t *row)
 {
 	static const char hint[] = "https://host/path, or http:// for a server of yours";
-	const char *host, *end;
+	const char *url = text_of(row, "base_url"), *host, *end;
 
 	if (!url && !strcmp(p->dialect, "sim"))
 		url = "sim:";
 	if (!url)
 		return blame(b, p->slug, "base_url", hint, "is required%s", "");
+	url = filled(b, p, row, url);
+	if (!url)
+		return MG_EINVAL;
 	if (!strncmp(url, "sim:", 4) && !strcmp(p->dialect, "sim")) {
 		p->base_url = build_text(b, url);
 		p->host = build_text(b, "");
@@ -126,10 +153,25 @@ static int headers(struct build *b, struct provider *p, json_t *list)
 	return MG_OK;
 }
 
+/* The one text that a provider's credential is: an AWS pair is "id:key[:token]". */
+static char *credential(const json_t *row)
+{
+	const json_t *aws = json_object_get(row, "aws");
+	const char *id = text_of(aws, "access_key_id"), *key = text_of(aws, "secret_access_key"), *token = text_of(aws, "session_token");
+	const char *plain = text_of(row, "api_key");
+	char *out = NULL;
+
+	if (plain && *plain)
+		return strdup(plain);
+	if (!id || !*id || !key || !*key)
+		return NULL;
+	token = token ? token : "";
+	return asprintf(&out, "%s:%s%s%s", id, key, *token ? ":" : "", token) < 0 ? NULL : out;
+}
+
 static int provider(struct build *b, struct provider *p, const char *slug, json_t *row)
 {
 	static const char *const seen[] = { "quirks", "options", "headers" };
-	const char *secret = text_of(row, "api_key");
 	int rc;
 
 	p->slug = build_text(b, slug);
@@ -137,13 +179,13 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 		return blame(b, slug, "name", "letters a-z, digits, - _ . and at most 64 of them", "'%.70s' is no slug", slug);
 	rc = dialect(b, p, text_of(row, "dialect"));
 	if (!rc)
-		rc = base_url(b, p, text_of(row, "base_url"));
+		rc = base_url(b, p, row);
 	if (!rc)
 		rc = headers(b, p, json_object_get(row, "headers"));
 	if (rc)
 		return rc;
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
-	p->secret = secret && *secret ? strdup(secret) : NULL;
+	p->secret = credential(row);
 	p->max_in_flight = (unsigned)int_of(row, "max_in_flight", 0);
 	p->privacy_url = build_text(b, text_of(row, "privacy_url"));
 	p->terms_url = build_text(b, text_of(row, "terms_url"));

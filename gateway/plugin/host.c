@@ -250,14 +250,18 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 
 	if (c->inside != IN_REQUEST)
 		return fail(&c->err, MG_EINVAL, "auth is for request(), before anything is sent");
-	if (how == MG_SIGV4 || how == MG_GOOGLE || how == MG_ENTRA)
+	if (how == MG_GOOGLE || how == MG_ENTRA)
 		return fail(&c->err, MG_EINVAL, "%s credentials are not offered by this build",
-			how == MG_SIGV4 ? "AWS SigV4" : how == MG_GOOGLE ? "Google service account" : "Microsoft Entra");
+			how == MG_GOOGLE ? "Google service account" : "Microsoft Entra");
 	if ((unsigned)how > MG_ENTRA || (how != MG_BEARER && !arg))
 		return fail(&c->err, MG_EINVAL, "the plugin asks for an unknown kind of credential");
 	if (!secret.at)
 		return MG_OK;
-	if (how == MG_BEARER)
+	if (how == MG_SIGV4 && memchr(secret.at, ':', secret.len)) {	/* AWS's id and key: signed when it is sent */
+		c->sign = pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at;
+		return c->sign ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
+	}
+	if (how == MG_BEARER || how == MG_SIGV4)	/* AWS's API keys are bearer tokens */
 		return add_header(c, "Authorization", "Bearer ", secret, "the credential");
 	if (how == MG_HEADER)
 		return add_header(c, arg, "", secret, "the credential");

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/frame.h"
+#include "plugin/sigv4.h"
 #include "relay/relay.h"
 
 enum {
@@ -144,6 +145,8 @@ static enum mg_framing framing_of(struct attempt *a)
 
 	if (op->stream == MG_SSE && has_type(a, "text/event-stream"))
 		return MG_SSE;
+	if (has_type(a, "application/vnd.amazon.eventstream"))	/* a dialect of SSE, spoken by way of AWS */
+		return MG_EVENTSTREAM;
 	if (op->plain == MG_JSON && has_type(a, "application/json"))
 		return MG_JSON;
 	return a->relay->stream ? op->stream : op->plain;
@@ -361,6 +364,8 @@ static int send_request(struct attempt *a, struct err *err)
 	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
 	add_header(&a->call, "User-Agent", "moongate/" VERSION);
 	add_row_headers(a);
+	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
+		return err->rc;
 	struct exchange_conf conf = {
 		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,
 		.body = a->http.body, .pieces = a->http.pieces,
