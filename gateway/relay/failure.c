@@ -57,7 +57,7 @@ void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct 
 }
 
 /* A policy's code is free text; those the wire knows get their names. */
-void refusal_of_denial(const struct denial *no, struct refusal *out)
+static void refusal_of_denial(const struct denial *no, struct refusal *out)
 {
 	static const struct { int status; const char *error_type; } known[] = {
 		{ 400, "invalid_request" }, { 401, "authentication" }, { 402, "payment_required" },
@@ -77,4 +77,78 @@ void refusal_of_denial(const struct denial *no, struct refusal *out)
 		if (!strcmp(availability[i], no->code))
 			out->availability = availability[i];
 	out->retryable = no->status == 429 || no->status == 503;
+}
+
+/* ------------------------------------------------ the ends */
+
+static void relay_refuse(struct relay *r, const struct refusal *why, const char *outcome)
+{
+	if (r->ended)
+		return;
+	relay_settle(r, why->status, outcome);
+	r->ended = true;
+	r->surface->refused(r, why);
+}
+
+void refuse_policy(struct relay *r, const struct err *err)
+{
+	struct refusal why = { .status = 503, .error_type = "server", .retryable = true };
+
+	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->id);
+	log_at(LOG_ERROR, EV_POLICY_ERROR, r->id, LOG_S("why", err->msg));
+	relay_refuse(r, &why, "moongate_error");
+}
+
+void refuse_denied(struct relay *r, const struct denial *no)
+{
+	struct refusal why;
+
+	refusal_of_denial(no, &why);
+	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : "blocked");
+}
+
+/* Which scope refused: the key's limit is 403, the balance 402. */
+void refuse_money(struct relay *r, const struct scope *scope)
+{
+	static const char *const windows[] = { "total", "daily", "weekly", "monthly" };
+	struct refusal why = { .status = 402, .error_type = "payment_required" };
+
+	if (scope && !strcmp(scope_kind(scope), "key")) {
+		why = (struct refusal){ .status = 403, .error_type = "permission_denied" };
+		snprintf(why.message, sizeof(why.message), "Key limit exceeded (%s limit). Manage it with the key's management API",
+			windows[r->key.reset]);
+	} else {
+		snprintf(why.message, sizeof(why.message), "Insufficient credits. Add more, or ask for fewer max_tokens");
+	}
+	relay_refuse(r, &why, "blocked");
+}
+
+void refuse_store(struct relay *r, const struct err *err)
+{
+	struct refusal why = { .status = 503, .error_type = "server", .retryable = true, .retry_after_s = 1 };
+
+	snprintf(why.message, sizeof(why.message), "Service temporarily unavailable");
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->id, LOG_S("why", err->msg));
+	relay_refuse(r, &why, "moongate_error");
+}
+
+/* Every attempt failed: the last failure speaks, the others are listed. */
+void refuse_upstreams(struct relay *r)
+{
+	struct refusal why = r->last;
+
+	if (!r->n_tried && !why.status) {
+		why = (struct refusal){ .status = 503, .error_type = "provider_overloaded", .availability = "temporarily_unavailable",
+			.retryable = true, .retry_after_s = 1 };
+		snprintf(why.message, sizeof(why.message), "All providers for %.*s are unavailable at the moment",
+			(int)r->d.facts.model.len, r->d.facts.model.at);
+	}
+	why.previous = r->n_tried > 1;
+	if (why.status == 429) {
+		why.availability = "capacity_exhausted";
+		for (unsigned i = 0; i < r->n_tried; i++)
+			if (r->tried[i].kind != MG_E_RATE_LIMITED)
+				why.availability = NULL;
+	}
+	relay_refuse(r, &why, r->last_kind == MG_E_TIMEOUT ? "timeout" : why.status == 400 ? "client_error" : "upstream_error");
 }

@@ -73,8 +73,9 @@ struct relay {
 	const struct surface *surface;
 	void *state;			/* the surface's */
 	struct mg_view request;		/* canonical */
-	bool stream, metadata, echo, translate;	/* translate: no pass-through, something is left out of the answer */
-	bool unused_;	/* metadata: X-OpenRouter-Metadata: enabled; echo: debug.echo_upstream_body */
+	bool stream;
+	bool metadata, echo;		/* X-OpenRouter-Metadata: enabled; debug.echo_upstream_body */
+	bool translate;			/* no pass-through: something is left out of the answer */
 	struct decision d;
 	struct hold hold;
 	char id[40];			/* gen-... */
@@ -124,7 +125,13 @@ void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 
 void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
-void refusal_of_denial(const struct denial *no, struct refusal *out);
+
+/* Ends without an answer: settled, and the client told; once. */
+void refuse_policy(struct relay *r, const struct err *err);
+void refuse_denied(struct relay *r, const struct denial *no);
+void refuse_money(struct relay *r, const struct scope *scope);		/* the scope that had too little */
+void refuse_store(struct relay *r, const struct err *err);
+void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could begin */
 
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
