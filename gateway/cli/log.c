@@ -159,22 +159,6 @@ static int show_here(struct local *l, const struct cli *c, struct buf *out)
 	return rc;
 }
 
-static int show_there(struct local *l, const struct cli *c, struct buf *out)
-{
-	struct remote r = { .easy = NULL };
-	struct buf path;
-	int rc = remote_open(&r, c, l, ANY_KEY);
-
-	buf_init(&path, 4096);
-	buf_text(&path, "/api/v1/generation?id=");
-	remote_escape(&path, c->argv[0]);
-	buf_put(&path, "", 1);
-	rc = rc ? rc : remote_call(&r, "GET", path.at, (struct mg_str){ 0 }, out);
-	buf_release(&path);
-	remote_close(&r);
-	return rc;
-}
-
 static void print_attempts(const struct cli *c, struct mg_str body)
 {
 	struct pool *p = pool_new(16 << 20);
@@ -205,7 +189,7 @@ int log_show_run(int argc, char **argv)
 	if (rc)
 		return rc;
 	buf_init(&out, 4 << 20);
-	rc = remote_named(&c) ? show_there(&l, &c, &out) : show_here(&l, &c, &out);
+	rc = remote_named(&c) ? remote_one(&c, &l, ANY_KEY, "/api/v1/generation?id=", &out) : show_here(&l, &c, &out);
 	rc = rc ? rc : table_one(&c, buf_view(&out), facts);
 	if (!rc && c.output == OUTPUT_TABLE)
 		print_attempts(&c, buf_view(&out));

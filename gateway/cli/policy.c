@@ -192,22 +192,6 @@ static int read_here(struct local *l, const struct cli *c, struct buf *out)
 	return rc;
 }
 
-static int read_there(struct local *l, const struct cli *c, struct buf *out)
-{
-	struct remote r = { .easy = NULL };
-	struct buf path;
-	int rc = remote_open(&r, c, l, MANAGEMENT_KEY);
-
-	buf_init(&path, 4096);
-	buf_text(&path, "/api/admin/decision?id=");
-	remote_escape(&path, c->argv[0]);
-	buf_put(&path, "", 1);
-	rc = rc ? rc : remote_call(&r, "GET", path.at, (struct mg_str){ 0 }, out);
-	buf_release(&path);
-	remote_close(&r);
-	return rc;
-}
-
 static int print_decision(const struct cli *c, struct mg_str body)
 {
 	json_error_t why;
@@ -233,7 +217,7 @@ int policy_explain_run(int argc, char **argv)
 	if (rc)
 		return rc;
 	buf_init(&out, BODY_MAX);
-	rc = remote_named(&c) ? read_there(&l, &c, &out) : read_here(&l, &c, &out);
+	rc = remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
 	rc = rc ? rc : print_decision(&c, buf_view(&out));
 	buf_release(&out);
 	local_close(&l);

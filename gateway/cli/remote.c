@@ -343,3 +343,19 @@ int remote_stream(struct remote *r, const char *path, struct mg_str body,
 	buf_release(&s.error);
 	return rc;
 }
+
+int remote_one(const struct cli *c, struct local *l, enum credential credential, const char *path, struct buf *out)
+{
+	struct remote r = { .easy = NULL };
+	struct buf full;
+	int rc = remote_open(&r, c, l, credential);
+
+	buf_init(&full, 4096);
+	buf_text(&full, path);
+	remote_escape(&full, c->argv[0]);
+	buf_put(&full, "", 1);
+	rc = rc ? rc : remote_call(&r, "GET", full.at, (struct mg_str){ 0 }, out);
+	buf_release(&full);
+	remote_close(&r);
+	return rc;
+}

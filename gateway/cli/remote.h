@@ -29,6 +29,8 @@ void remote_key(const struct cli *c, const struct local *l, enum credential cred
 
 /* path: "/api/v1/keys".  body: JSON, absent for none.  out gets the answer's body, whatever the status. */
 int remote_call(struct remote *r, const char *method, const char *path, struct mg_str body, struct buf *out);
+/* What the command's first argument names, in one call: path ends where the name goes. */
+int remote_one(const struct cli *c, struct local *l, enum credential credential, const char *path, struct buf *out);
 /* A POST whose answer comes as server-sent events; EXIT_OK only when it came to its end.  130: interrupted. */
 int remote_stream(struct remote *r, const char *path, struct mg_str body,
 	int (*on_frame)(void *arg, struct mg_str event, struct mg_str data), void *arg);
