@@ -45,6 +45,10 @@ extern enum log_level log_max;
 
 /* fd: borrowed; json: else key=value. */
 void log_open(int fd, bool json, enum log_level max);
+/* A file, made where there is none and appended to; MG_EINVAL: it cannot be. */
+int log_open_file(const char *path, bool json, enum log_level max, struct err *err);
+/* Whoever turns logs moved it away: the same path once more.  MG_EINVAL: the old one stays.  Without a file nothing happens. */
+int log_reopen(struct err *err);
 uint64_t log_dropped(void);
 void log_write(enum log_level lvl, enum log_event ev, const char *request_id, const struct log_field *fields);
 /* Credentials in text (sk-..., Bearer ..., AIza..., AKIA..., key=..., JWTs) become ***; in place. */

@@ -1,11 +1,10 @@
-#include "base/log.h"
+#include "base/log_line.h"
 
-#include <ctype.h>
 #include <strings.h>
 
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-/* Keys that tell themselves: how they begin, and how much must follow. */
+/* Keys that tell themselves: how they begin (bytes[] knows the first letters), and how much must follow. */
 static const struct { const char *text; size_t least; } prefixes[] = {
 	{ "sk-", 8 }, { "sk_", 8 }, { "rk-", 8 }, { "pk-", 8 }, { "gsk_", 8 }, { "xai-", 8 }, { "pplx-", 8 },
 	{ "hf_", 8 }, { "ghp_", 16 }, { "AIza", 16 }, { "AKIA", 12 }, { "ASIA", 12 }, { "ya29.", 8 },
@@ -20,9 +19,12 @@ struct found { size_t keep, len; };
 static struct found by_prefix(const char *at)
 {
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		size_t n = strlen(prefixes[i].text), more;
+		const char *p = prefixes[i].text;
+		size_t n = 0, more;
 
-		if (strncmp(at, prefixes[i].text, n))
+		while (p[n] && p[n] == at[n])
+			n++;
+		if (p[n])
 			continue;
 		more = strspn(at + n, WORD);
 		if (more >= prefixes[i].least)
@@ -33,10 +35,13 @@ static struct found by_prefix(const char *at)
 
 static struct found by_shape(const char *at)
 {
-	size_t n = strspn(at, WORD "."), skip;
+	size_t n, skip;
 
-	if (!strncmp(at, "eyJ", 3) && n >= 20 && memchr(at, '.', n))	/* a JWT */
-		return (struct found){ 0, n };
+	if (!strncmp(at, "eyJ", 3)) {	/* a JWT */
+		n = strspn(at, WORD ".");
+		if (n >= 20 && memchr(at, '.', n))
+			return (struct found){ 0, n };
+	}
 	skip = !strncasecmp(at, "bearer ", 7) ? 7 : !strncasecmp(at, "basic ", 6) ? 6 : 0;
 	if (skip) {
 		skip += strspn(at + skip, " ");
@@ -74,22 +79,59 @@ static struct found by_name(const char *text, const char *end, const char *at)
 	return (struct found){ keep, strcspn(at + keep, " \t\r\n&\"',;)}<>") };
 }
 
+/* What a byte may be: part of a word, the first byte of a secret (it only is one
+ * behind no word), what stands between a name and its value, or what a line cannot have as it is. */
+enum { WORDLY = 1, FIRST = 2, BETWEEN = 4, ODD = 8 };
+static const unsigned char bytes[256] = {
+	[0 ... ' ' - 1] = ODD, ['"'] = ODD, ['\\'] = ODD, [0x7f ... 0xff] = ODD,
+	['='] = BETWEEN, [':'] = BETWEEN, ['0' ... '9'] = WORDLY, ['A' ... 'B'] = WORDLY | FIRST, ['C' ... 'Z'] = WORDLY,
+	['a'] = WORDLY, ['b'] = WORDLY | FIRST, ['c' ... 'd'] = WORDLY, ['e'] = WORDLY | FIRST, ['f'] = WORDLY,
+	['g' ... 'h'] = WORDLY | FIRST, ['i' ... 'o'] = WORDLY, ['p'] = WORDLY | FIRST, ['q'] = WORDLY, ['r' ... 's'] = WORDLY | FIRST,
+	['t' ... 'w'] = WORDLY, ['x' ... 'y'] = WORDLY | FIRST, ['z'] = WORDLY,
+};
+
+/* text to end: what was before. */
+static struct found secret(const char *text, const char *end, const char *in, unsigned char before)
+{
+	unsigned char now = bytes[(unsigned char)*in];
+	struct found f = { 0, 0 };
+
+	if (now & BETWEEN)
+		return by_name(text, end, in);
+	if (!(now & FIRST) || before & WORDLY)
+		return f;
+	f = by_prefix(in);
+	return f.len || !strchr("ebB", *in) ? f : by_shape(in);
+}
+
+size_t log_secret_at(const char *text, size_t len, bool *plain)
+{
+	unsigned char before = 0, seen = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char now = bytes[(unsigned char)text[i]];
+
+		if (((now & BETWEEN) || ((now & FIRST) && !(before & WORDLY))) && secret(text, text + i, text + i, before).len)
+			return i;
+		before = now;
+		seen |= now;
+	}
+	*plain = !(seen & ODD);
+	return len;
+}
+
 void log_redact(char *text)
 {
-	const char *in = text;
-	char *out = text, before = ' ';
+	bool plain;
+	const char *in = text + log_secret_at(text, strlen(text), &plain);
+	char *out = text + (in - text);
+	unsigned char before = 0;	/* of a secret, nothing is behind a word */
 
 	while (*in) {
-		struct found f = { 0, 0 };
+		struct found f = secret(text, out, in, before);
 
-		if (*in == '=' || *in == ':')
-			f = by_name(text, out, in);
-		else if (!isalnum((unsigned char)before))
-			f = by_prefix(in);
-		if (!f.len && !isalnum((unsigned char)before))
-			f = by_shape(in);
 		if (!f.len) {
-			before = *in;
+			before = bytes[(unsigned char)*in];
 			*out++ = *in++;
 			continue;
 		}
@@ -97,7 +139,7 @@ void log_redact(char *text)
 		memset(out + f.keep, '*', f.len < 3 ? f.len : 3);
 		out += f.keep + (f.len < 3 ? f.len : 3);
 		in += f.keep + f.len;
-		before = ' ';
+		before = 0;
 	}
 	*out = '\0';
 }

@@ -4,7 +4,8 @@
  *	config -> plugins -> catalogue, bundle -> store -> accounts -> workers
  *
  * The main thread starts all that, then waits for signals: TERM and INT drain,
- * a second one ends at once; HUP reloads; once a second it frees old snapshots.
+ * a second one ends at once; HUP reloads; USR1 opens the log file again; once a
+ * second it frees old snapshots.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,12 +113,15 @@ static int log_from(json_t *tree, struct err *err)
 {
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	const char *level = text_at(tree, "logging", "level"), *format = text_at(tree, "logging", "format");
+	const char *file = text_at(tree, "logging", "file");
 	enum log_level max = LOG_INFO;
-	bool json = format ? !strcmp(format, "json") : !isatty(STDERR_FILENO);
+	bool json = format && !strcmp(format, "text") ? false : format && !strcmp(format, "json") ? true : file || !isatty(STDERR_FILENO);
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		if (level && !strcmp(level, levels[i]))
 			max = (enum log_level)i;
+	if (file)
+		return log_open_file(file, json, max, err);
 	log_open(STDERR_FILENO, json, max);
 	return MG_OK;
 }
@@ -259,9 +263,11 @@ static int start(struct serving *s, struct err *err)
 		rc = config_load(&conf, s->config_path, err);	/* where the plugins are; the snapshot reads it again, whole */
 	if (rc)
 		return rc;
-	log_from(conf.tree, err);
+	rc = log_from(conf.tree, err);
 	places_find(&s->places, &conf);
 	config_release(&conf);
+	if (rc)
+		return rc;
 	s->gw.started_ms = clock_wall_ms();
 	s->gw.plugins = registry_new();
 	policy_shared_init();
@@ -342,6 +348,14 @@ static void stop(struct serving *s)
 	log_at(LOG_INFO, EV_STOP, NULL, LOG_N("uptime_ms", clock_wall_ms() - s->gw.started_ms));
 }
 
+static void reopen_log(void)
+{
+	struct err err = { 0 };
+
+	if (log_reopen(&err))
+		log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_S("why", err.msg));
+}
+
 static void wait_for_signals(struct serving *s, sigset_t *signals)
 {
 	struct timespec second = { 1, 0 };
@@ -351,6 +365,8 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
+		if (sig == SIGUSR1)
+			reopen_log();
 		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false))
 			reload(s);
 		snapshots_reap(s->gw.snapshots);
@@ -386,6 +402,7 @@ int serve_run(int argc, char **argv)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (start(&s, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);

@@ -197,7 +197,7 @@ static void access_line(struct relay *r, int status, const char *outcome)
 	buf_put(&cost, "", 1);
 	log_at(LOG_INFO, EV_GENERATION, r->id, LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
-		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.label), LOG_N("stream", r->stream),
+		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""), LOG_N("stream", r->stream),
 		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),

@@ -125,7 +125,7 @@ run 2 env emacs; ok "env: unknown client"
 MOONGATE_MANAGEMENT_KEY=$(cat "$DIR/admin.key")
 export MOONGATE_MANAGEMENT_KEY
 mkfifo "$DIR/ready"
-"$MOONGATE" serve >"$DIR/ready" 2>"$DIR/serve.err" &
+MOONGATE_LOGGING__FILE="$DIR/gw.log" "$MOONGATE" serve >"$DIR/ready" 2>"$DIR/serve.err" &
 PID=$!
 while read -r line; do
 	case $line in 'listening on http'*) MOONGATE_URL=${line#listening on }; break;; esac
@@ -168,8 +168,12 @@ run 7 backup "$DIR/b.db"; ok "backup overwrites nothing"
 run 7 restore "$DIR/b.db" --yes && err 'gateway runs'; ok "restore refuses while a gateway runs"
 (unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 5 key list) && err '^hint: '; ok "the store is taken and no management key is set: said with a hint"
 
+mv "$DIR/gw.log" "$DIR/gw.log.1" && kill -USR1 "$PID"
+for _ in $(seq 500); do [ -e "$DIR/gw.log" ] && break; sleep 0.01; done
+run 0 chat sim/echo hello && grep -q '^{"ts":".*"event":"ready"' "$DIR/gw.log.1" && grep -q '"event":"generation"' "$DIR/gw.log"; ok "logging.file, opened again on SIGUSR1"
+
 # ---- after it
-kill -TERM "$PID"; wait "$PID" || { grep -v 'level=info' "$DIR/serve.err" | sed 's/^/# serve: /' | head -20; false; }; ok "serve ends with 0 on SIGTERM"
+kill -TERM "$PID"; wait "$PID" || { grep -v '"info"' "$DIR/gw.log" "$DIR/serve.err" | sed 's/^/# serve: /' | head -20; false; }; ok "serve ends with 0 on SIGTERM"
 PID=
 unset MOONGATE_URL
 run 2 restore "$DIR/b.db"; ok "restore asks first"

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int fds[2];
@@ -30,6 +32,10 @@ static const struct { const char *text, *out; } redacted[] = {
 	{ "api_key: environment variable GROQ_API_KEY is not set", "api_key: environment variable GROQ_API_KEY is not set" },
 	{ "task-skipped, risk-free, sk-ip", "task-skipped, risk-free, sk-ip" }, { "model gpt-4o", "model gpt-4o" }, { "token=a", "token=*" }, { "", "" },
 	{ "bearer token is missing", "bearer token is missing" }, { "sk-aaaaaaaaaaaa sk-bbbbbbbbbbbb", "*** ***" },
+	{ "sk_01234567", "***" }, { "rk-01234567", "***" }, { "pk-01234567", "***" }, { "gsk_01234567", "***" }, { "xai-01234567", "***" },
+	{ "pplx-01234567", "***" }, { "hf_01234567", "***" }, { "ghp_0123456789abcdef", "***" }, { "ASIA0123456789ab", "***" },
+	{ "ya29.01234567", "***" }, { "Basic dXNlcjpwYXNz", "Basic ***" }, { "BASIC dXNlcjpwYXNz", "BASIC ***" }, { "(sk-01234567)", "(***)" },
+	{ "asks-01234567 eyeball http://x:80/y", "asks-01234567 eyeball http://x:80/y" },
 };
 
 static void redaction(void)
@@ -87,11 +93,54 @@ static void lines(void)
 	log_at(LOG_INFO, EV_AUDIT, NULL, LOG_S("k", "Bearer 0123456789abcdef"));
 	drain();
 	ok(strstr(got, "Bearer ***") != NULL, "a secret is redacted at the sink");
+	ok(!strncmp(got, "{\"ts\":\"20", 9) && strspn(got + 7, "0123456789-T:.Z") == 27 && got[26] == '.' && got[33] == 'Z' && got[34] == '"',
+		"with the time in UTC, to the microsecond");
 	log_at(LOG_DEBUG, EV_AUDIT, NULL, LOG_N("x", ++calls));
 	ok(!calls && !*drain(), "fields of a quiet level are not evaluated");
 	log_at(LOG_INFO, EV_AUDIT, NULL, LOG_S("a", huge), LOG_S("b", huge), LOG_S("c", nasty));
 	drain();
 	ok(is_json_lines(1) && got_len > 8000, "a huge one is cut to 8 KiB and still JSON");
+}
+
+static const char *contents(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, got, sizeof(got) - 1);
+
+	got[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return got;
+}
+
+/* As whoever turns logs does it: move it away, then ask for the path again. */
+static void file(void)
+{
+	char dir[128], path[160], moved[160];
+	struct err err = { 0 };
+
+	snprintf(dir, sizeof(dir), "%.60s/moongate-log-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	if (!mkdtemp(dir))
+		exit(99);
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(moved, sizeof(moved), "%s/log.1", dir);
+	ok(!log_reopen(&err), "without a file there is nothing to open again");
+	ok(!log_open_file(path, true, LOG_INFO, &err), "a file");
+	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 1));
+	ok(strstr(contents(path), "\"n\":1}\n"), "has the lines");
+	rename(path, moved);
+	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 2));
+	ok(!log_reopen(&err), "moved away, it is opened again");
+	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 3));
+	ok(strstr(contents(moved), "\"n\":2}\n") && !strstr(got, "\"n\":3}") && strstr(contents(path), "\"n\":3}\n"), "each line is in one of them");
+	unlink(path);
+	mkdir(path, 0700);
+	ok(log_reopen(&err) == MG_EINVAL && strstr(err.msg, "logging.file: cannot open"), "a path that cannot be opened is told");
+	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 4));
+	ok(!log_dropped() && log_open_file(path, true, LOG_INFO, &err) == MG_EINVAL, "the file that was open goes on");
+	rmdir(path);
+	unlink(moved);
+	rmdir(dir);
 }
 
 static void quiet(void)
@@ -150,6 +199,7 @@ int main(void)
 	if (pipe(fds) || fcntl(fds[0], F_SETFL, O_NONBLOCK))
 		return 1;
 	redaction();
+	file();
 	log_open(fds[1], true, LOG_INFO);
 	ok(!(fcntl(fds[1], F_GETFL) & O_NONBLOCK), "the descriptor of others stays as it was");
 	lines();
