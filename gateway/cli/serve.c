@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -22,7 +23,8 @@
 #include "cli/listeners.h"
 #include "ledger/recovery.h"
 
-enum { RESERVED_FDS = 512 };
+/* The main thread looks for signals at once, for old snapshots so often: soon after a reload, then less. */
+enum { RESERVED_FDS = 512, LOOK_MIN_MS = 8, LOOK_MAX_MS = 1024 };
 
 struct serving {
 	struct gateway gw;
@@ -100,7 +102,8 @@ static void reload(struct serving *s)
 		return;
 	}
 	snapshots_publish(s->gw.snapshots, next);
-	snapshots_reap(s->gw.snapshots);
+	for (unsigned i = 0; i < s->gw.n_workers; i++)
+		worker_look(&s->gw.workers[i]);
 	same = listeners_renew(&s->listeners, &listeners, &s->gw);
 	listeners_release(&listeners);
 	log_at(same ? LOG_INFO : LOG_WARN, EV_CONFIG_LOADED, NULL, LOG_S("path", next->conf.path), LOG_N("models", next->catalog->n_models),
@@ -348,28 +351,49 @@ static void stop(struct serving *s)
 	log_at(LOG_INFO, EV_STOP, NULL, LOG_N("uptime_ms", clock_wall_ms() - s->gw.started_ms));
 }
 
+<<<<<<< gateway/cli/serve.c
+/* Frees what nobody uses any more, and gives the memory back. */
+static size_t reap(struct serving *s, size_t before)
+{
+	size_t alive = snapshots_reap(s->gw.snapshots);
+
+	if (alive < before)
+		malloc_trim(0);
+	return alive;
+=======
 static void reopen_log(void)
 {
 	struct err err = { 0 };
 
 	if (log_reopen(&err))
 		log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_S("why", err.msg));
+>>>>>>> /tmp/mg/h-store/new.f
 }
 
 static void wait_for_signals(struct serving *s, sigset_t *signals)
 {
-	struct timespec second = { 1, 0 };
+	long wait_ms = LOOK_MAX_MS;
+	size_t alive = 1;
 
 	for (;;) {
-		int sig = sigtimedwait(signals, NULL, &second);
+		struct timespec wait = { wait_ms / 1000, wait_ms % 1000 * 1000000 };
+		int sig = sigtimedwait(signals, NULL, &wait);
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
+<<<<<<< gateway/cli/serve.c
+		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false)) {
+=======
 		if (sig == SIGUSR1)
 			reopen_log();
 		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false))
+>>>>>>> /tmp/mg/h-store/new.f
 			reload(s);
-		snapshots_reap(s->gw.snapshots);
+			wait_ms = LOOK_MIN_MS;
+		} else if (wait_ms < LOOK_MAX_MS) {
+			wait_ms *= 2;
+		}
+		alive = reap(s, alive);
 	}
 }
 
