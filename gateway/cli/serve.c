@@ -351,7 +351,6 @@ static void stop(struct serving *s)
 	log_at(LOG_INFO, EV_STOP, NULL, LOG_N("uptime_ms", clock_wall_ms() - s->gw.started_ms));
 }
 
-<<<<<<< gateway/cli/serve.c
 /* Frees what nobody uses any more, and gives the memory back. */
 static size_t reap(struct serving *s, size_t before)
 {
@@ -360,14 +359,14 @@ static size_t reap(struct serving *s, size_t before)
 	if (alive < before)
 		malloc_trim(0);
 	return alive;
-=======
+}
+
 static void reopen_log(void)
 {
 	struct err err = { 0 };
 
 	if (log_reopen(&err))
 		log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_S("why", err.msg));
->>>>>>> /tmp/mg/h-store/new.f
 }
 
 static void wait_for_signals(struct serving *s, sigset_t *signals)
@@ -381,13 +380,9 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
-<<<<<<< gateway/cli/serve.c
-		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false)) {
-=======
 		if (sig == SIGUSR1)
 			reopen_log();
-		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false))
->>>>>>> /tmp/mg/h-store/new.f
+		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false)) {
 			reload(s);
 			wait_ms = LOOK_MIN_MS;
 		} else if (wait_ms < LOOK_MAX_MS) {
