@@ -64,6 +64,7 @@ static const struct member aws[] = {
 static const struct member timeouts[] = {
 	{ .name = "connect", .kind = M_DURATION, .min = 1, .max = 3600000, .doc = "TCP and TLS" },
 	{ .name = "first_output", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "until the first event that carries output" },
+	{ .name = "slow", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "output that begins later counts against the endpoint's health; default: half of first_output" },
 	{ .name = "idle", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "between bytes after it" },
 	{ .name = "total", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "for one attempt" },
 	END };

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include "base/crypto.h"
 #include "catalog/build.h"
+#include "catalog/gate.h"
 #include "catalog/live.h"
 
 enum { ALIASES = 16 };	/* in a row */
@@ -256,6 +257,7 @@ void catalog_free(struct catalog *c)
 			wipe(p->secret, strlen(p->secret));
 		free(p->secret);
 		json_decref(p->row);
+		gate_unref(p->gate);
 	}
 	index_free(c);
 	free(c->models);

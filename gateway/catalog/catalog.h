@@ -23,6 +23,7 @@ struct rate_override { uint64_t min_prompt_tokens; int utc_start, utc_end; /* mi
 
 struct data_policy { bool known, trains, retains, zdr; int retention_days; /* -1: unknown */ char region[32]; };
 
+struct gate;	/* gate.h: who is inside, and who retries */
 struct live;	/* live.h: health and latency of an endpoint, counted while it works */
 
 struct provider {
@@ -33,10 +34,11 @@ struct provider {
 	bool plain_http;		/* base_url is http:// */
 	char *host;			/* of base_url; the only one that full URLs may name */
 	unsigned max_in_flight;		/* 0: no limit */
+	struct gate *gate;		/* kept over reloads, by slug */
 	struct data_policy data;
 	char *privacy_url, *terms_url, *status_url, *headquarters;	/* NULL: unknown */
 	json_t *row;			/* quirks, options, headers: what plugins see through endpoint() */
-	uint64_t connect_ms, first_output_ms, idle_ms, total_ms;
+	uint64_t connect_ms, first_output_ms, slow_ms, idle_ms, total_ms;	/* slow_ms: output that begins later is bad for its health */
 };
 
 struct endpoint {

@@ -8,9 +8,9 @@
 #include "base/crypto.h"
 #include "catalog/live.h"
 
-enum { SPAN_MS = 10000, SPANS = 30, MINUTE_MS = 60000, MINUTES = 30,
+enum { SPAN_MS = 10000, SPANS = 30, MINUTE_MS = 60000, MINUTES = 30, HOUR_MS = 3600000, HOURS = 24,
 	BINS = 80, BINS_PER_OCTAVE = 4,	/* 1 to 2^20: ms, tokens per second; a bin is 19 % wide */
-	TRIP = 5, OUTAGE = 3,		/* failures in 10 to 20 s, and at least half of the attempts */
+	TRIP = 5, OUTAGE = 3,		/* failures in 10 to 20 s, and at least half of the attempts; slow ones: four fifths */
 	COOL_MS = 5000, COOL_MAX_MS = 60000, RETRY_AFTER_MAX_MS = 60000, PROBE_MS = 60000 };
 
 enum { OK, ERROR, LIMITED, PROMPT, CACHED, COUNTERS };
@@ -19,9 +19,9 @@ enum { TTFT, LATENCY, TPUT, HISTOGRAMS };
 struct span { _Atomic uint64_t number; _Atomic uint64_t count[COUNTERS]; _Atomic uint32_t bin[HISTOGRAMS][BINS]; };
 /* Adding up the rings costs microseconds, and routing reads every candidate: so it is done twice a second. */
 enum { SUM_MS = 500 };
-enum { S_ERRORS, S_LIMITED, S_CACHED, S_SAMPLES, S_UPTIME, S_PCTS, SUMS = S_PCTS + 4 * 3 };
+enum { S_ERRORS, S_LIMITED, S_CACHED, S_SAMPLES, S_UPTIME, S_SAMPLES_30M, S_UPTIME_1D, S_SAMPLES_1D, S_PCTS, SUMS = S_PCTS + 4 * 3 };
 
-struct minute { _Atomic uint64_t number; _Atomic uint32_t count[2]; };
+struct tally { _Atomic uint64_t number; _Atomic uint32_t count[2]; };
 
 struct live {
 	_Atomic unsigned refs;
@@ -29,11 +29,11 @@ struct live {
 	_Atomic uint64_t outage_at, cooldown_until;	/* monotonic ms; 0: never */
 	_Atomic uint64_t open_until, probe_at;		/* 0: closed; nobody probes */
 	_Atomic unsigned openings;			/* in a row */
-	_Atomic uint64_t recent;			/* number << 32 | attempts << 16 | failures */
+	_Atomic uint64_t recent, dragging;		/* number << 32 | attempts << 16 | failures, or slow ones */
 	_Atomic uint64_t summed_at;			/* monotonic ms + 1; 0: never */
 	_Atomic double sums[SUMS];			/* what the rings said then */
 	struct span spans[SPANS];
-	struct minute minutes[MINUTES];
+	struct tally minutes[MINUTES], hours[HOURS];
 };
 
 #define GET(x) atomic_load_explicit(&(x), memory_order_relaxed)
@@ -93,12 +93,12 @@ static void clear_span(void *bucket)
 			PUT(s->bin[h][i], 0);
 }
 
-static void clear_minute(void *bucket)
+static void clear_tally(void *bucket)
 {
-	struct minute *m = bucket;
+	struct tally *t = bucket;
 
-	PUT(m->count[OK], 0);
-	PUT(m->count[ERROR], 0);
+	PUT(t->count[OK], 0);
+	PUT(t->count[ERROR], 0);
 }
 
 static struct span *span_now(struct live *l, uint64_t now_ms)
@@ -109,12 +109,14 @@ static struct span *span_now(struct live *l, uint64_t now_ms)
 	return claim(&s->number, n, clear_span, s) ? s : NULL;
 }
 
-static struct minute *minute_now(struct live *l, uint64_t now_ms)
+/* One more that was ok or not, in a ring of size intervals of every_ms. */
+static void tally(struct tally *ring, uint64_t size, uint64_t every_ms, uint64_t now_ms, bool good)
 {
-	uint64_t n = now_ms / MINUTE_MS + 1;
-	struct minute *m = &l->minutes[n % MINUTES];
+	uint64_t n = now_ms / every_ms + 1;
+	struct tally *t = &ring[n % size];
 
-	return claim(&m->number, n, clear_minute, m) ? m : NULL;
+	if (claim(&t->number, n, clear_tally, t))
+		ADD(t->count[good ? OK : ERROR], 1);
 }
 
 static void sample(struct span *s, int histogram, double value)
@@ -143,15 +145,16 @@ static void open_breaker(struct live *l, uint64_t now_ms)
 static void close_breaker(struct live *l)
 {
 	PUT(l->recent, 0);
+	PUT(l->dragging, 0);
 	PUT(l->openings, 0);
 	PUT(l->probe_at, 0);
 	PUT(l->open_until, 0);
 }
 
 /* Counts one attempt in the last 10 s plus half of what was before; the new counts. */
-static void recently(struct live *l, bool failed, uint64_t now_ms, unsigned *attempts, unsigned *failures)
+static void recently(_Atomic uint64_t *at, bool failed, uint64_t now_ms, unsigned *attempts, unsigned *failures)
 {
-	uint64_t was = GET(l->recent), next, number = (now_ms / SPAN_MS + 1) & UINT32_MAX;
+	uint64_t was = GET(*at), next, number = (now_ms / SPAN_MS + 1) & UINT32_MAX;
 
 	do {
 		uint64_t age = (number - (was >> 32)) & UINT32_MAX;
@@ -165,10 +168,22 @@ static void recently(struct live *l, bool failed, uint64_t now_ms, unsigned *att
 		*attempts += 1;
 		*failures += failed;
 		next = number << 32 | (uint64_t)*attempts << 16 | *failures;
-	} while (!atomic_compare_exchange_weak_explicit(&l->recent, &was, next, memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(at, &was, next, memory_order_relaxed, memory_order_relaxed));
 }
 
-static void judge(struct live *l, bool failed, uint64_t now_ms)
+/* Too many answers that came late: as good as none, to those who wait. */
+static void judge_pace(struct live *l, bool slow, uint64_t now_ms)
+{
+	unsigned attempts, late;
+
+	if (!slow && !GET(l->dragging))
+		return;
+	recently(&l->dragging, slow, now_ms, &attempts, &late);
+	if (slow && late >= TRIP && late * 5 >= attempts * 4)
+		open_breaker(l, now_ms);
+}
+
+static void judge(struct live *l, bool failed, bool slow, uint64_t now_ms)
 {
 	uint64_t until = GET(l->open_until);
 	unsigned attempts, failures;
@@ -176,13 +191,15 @@ static void judge(struct live *l, bool failed, uint64_t now_ms)
 	if (until && now_ms < until)
 		return;		/* an attempt from before it opened */
 	if (until) {
-		if (failed)
+		if (failed || slow)
 			open_breaker(l, now_ms);
 		else
 			close_breaker(l);
 		return;
 	}
-	recently(l, failed, now_ms, &attempts, &failures);
+	recently(&l->recent, failed, now_ms, &attempts, &failures);
+	if (!failed)
+		judge_pace(l, slow, now_ms);
 	if (!failed || failures * 2 < attempts)
 		return;
 	if (failures >= OUTAGE)
@@ -204,6 +221,11 @@ bool live_allow(struct live *l, uint64_t now_ms)
 		return false;
 	return atomic_compare_exchange_strong_explicit(&l->probe_at, &probe, now_ms ? now_ms : 1,
 		memory_order_relaxed, memory_order_relaxed);
+}
+
+void live_unallow(struct live *l)
+{
+	PUT(l->probe_at, 0);
 }
 
 /* ---- attempts */
@@ -237,7 +259,6 @@ void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
 {
 	bool limited = !o->ok && o->kind == MG_E_RATE_LIMITED;
 	struct span *s = span_now(l, now_ms);
-	struct minute *m = minute_now(l, now_ms);
 
 	ADD(l->inflight, -1);
 	if (!o->ok && o->retry_after_ms && o->counts) {
@@ -257,9 +278,9 @@ void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
 		PUT(l->probe_at, 0);
 		return;
 	}
-	if (m)
-		ADD(m->count[o->ok ? OK : ERROR], 1);
-	judge(l, !o->ok, now_ms);
+	tally(l->minutes, MINUTES, MINUTE_MS, now_ms, o->ok);
+	tally(l->hours, HOURS, HOUR_MS, now_ms, o->ok);
+	judge(l, !o->ok, o->slow, now_ms);
 }
 
 /* ---- reading */
@@ -302,18 +323,19 @@ static struct live_pcts percentiles(const struct sums *sum, int h)
 	return (struct live_pcts){ percentile(sum, h, .5), percentile(sum, h, .75), percentile(sum, h, .9), percentile(sum, h, .99) };
 }
 
-static double uptime(const struct live *l, uint64_t now_ms)
+static double uptime(const struct tally *ring, uint64_t size, uint64_t every_ms, uint64_t now_ms, uint64_t *samples)
 {
-	uint64_t n = now_ms / MINUTE_MS + 1, good = 0, bad = 0;
+	uint64_t n = now_ms / every_ms + 1, good = 0, bad = 0;
 
-	for (int i = 0; i < MINUTES; i++) {
-		uint64_t number = atomic_load_explicit(&l->minutes[i].number, memory_order_acquire);
+	for (uint64_t i = 0; i < size; i++) {
+		uint64_t number = atomic_load_explicit(&ring[i].number, memory_order_acquire);
 
-		if (number == CLEARING || !number || number > n || number + MINUTES <= n)
+		if (number == CLEARING || !number || number > n || number + size <= n)
 			continue;
-		good += GET(l->minutes[i].count[OK]);
-		bad += GET(l->minutes[i].count[ERROR]);
+		good += GET(ring[i].count[OK]);
+		bad += GET(ring[i].count[ERROR]);
 	}
+	*samples = good + bad;
 	return good + bad ? (double)good / (double)(good + bad) : 1;
 }
 
@@ -346,7 +368,7 @@ static struct live_pcts kept_pcts(const struct live *l, int h)
 
 static void sum_up(struct live *l, uint64_t now_ms)
 {
-	uint64_t n = now_ms / SPAN_MS + 1;
+	uint64_t n = now_ms / SPAN_MS + 1, samples;
 	struct sums sum;
 
 	memset(&sum, 0, sizeof(sum));
@@ -360,7 +382,10 @@ static void sum_up(struct live *l, uint64_t now_ms)
 	PUT(l->sums[S_LIMITED], share(sum.count[LIMITED], sum.count[OK] + sum.count[ERROR] + sum.count[LIMITED]));
 	PUT(l->sums[S_CACHED], share(sum.count[CACHED], sum.count[PROMPT]));
 	PUT(l->sums[S_SAMPLES], (double)(sum.count[OK] + sum.count[ERROR]));
-	PUT(l->sums[S_UPTIME], uptime(l, now_ms));
+	PUT(l->sums[S_UPTIME], uptime(l->minutes, MINUTES, MINUTE_MS, now_ms, &samples));
+	PUT(l->sums[S_SAMPLES_30M], (double)samples);
+	PUT(l->sums[S_UPTIME_1D], uptime(l->hours, HOURS, HOUR_MS, now_ms, &samples));
+	PUT(l->sums[S_SAMPLES_1D], (double)samples);
 	for (int h = 0; h < HISTOGRAMS; h++)
 		keep_pcts(l, h, percentiles(&sum, h));
 }
@@ -392,7 +417,8 @@ void live_read(const struct live *const_live, uint64_t now_ms, struct live_facts
 		.inflight = inflight > 0 ? (uint64_t)inflight : 0,
 		.samples = (uint64_t)GET(l->sums[S_SAMPLES]),
 		.ttft_ms = kept_pcts(l, TTFT), .latency_ms = kept_pcts(l, LATENCY), .tput_tps = kept_pcts(l, TPUT),
-		.uptime_30m = GET(l->sums[S_UPTIME]),
+		.uptime_30m = GET(l->sums[S_UPTIME]), .uptime_1d = GET(l->sums[S_UPTIME_1D]),
+		.samples_30m = (uint64_t)GET(l->sums[S_SAMPLES_30M]), .samples_1d = (uint64_t)GET(l->sums[S_SAMPLES_1D]),
 		.breaker = !open ? 0 : now_ms < open ? 2 : 1,
 	};
 }
@@ -406,5 +432,7 @@ void live_reset(struct live *l)
 	for (int i = 0; i < SPANS; i++)
 		clear_span(&l->spans[i]);
 	for (int i = 0; i < MINUTES; i++)
-		clear_minute(&l->minutes[i]);
+		clear_tally(&l->minutes[i]);
+	for (int i = 0; i < HOURS; i++)
+		clear_tally(&l->hours[i]);
 }

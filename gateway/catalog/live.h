@@ -16,7 +16,8 @@ struct live_facts {
 	double error_rate, rate_429, cache_hit;	/* 0..1 */
 	uint64_t inflight, samples;
 	struct live_pcts ttft_ms, latency_ms, tput_tps;	/* tput: p90 = 90 % are at least this fast */
-	double uptime_30m;		/* 0..1; 1 without samples */
+	double uptime_30m, uptime_1d;	/* 0..1; 1 without samples */
+	uint64_t samples_30m, samples_1d;
 	int breaker;			/* 0 closed, 1 half open, 2 open */
 };
 
@@ -28,11 +29,13 @@ void live_unref(struct live *l);
  * are added up twice a second; in flight, cool-down, outage and breaker are exact. */
 void live_begin(struct live *l, uint64_t now_ms);
 struct live_outcome { bool ok, cancelled, counts; /* counts: false for a caller's mistake (400, a bad own key) */
+	bool slow;	/* ok, but later than this endpoint may take: too many open the breaker, too */
 	enum mg_error kind; uint32_t retry_after_ms; /* input_tokens: the whole prompt, cached ones included */
 	 uint64_t ttft_us, total_us, output_tokens, input_tokens, cached_tokens; };
 void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms);
 /* R34: may a request be sent?  An open breaker lets one probe through after its cool-down. */
 bool live_allow(struct live *l, uint64_t now_ms);
+void live_unallow(struct live *l);	/* what was allowed is not sent after all */
 void live_read(const struct live *l, uint64_t now_ms, struct live_facts *out);
 void live_reset(struct live *l);
 

@@ -1,6 +1,7 @@
 /* Providers: a name, a place on the network, a dialect, a credential, facts about data. */
 #include <ctype.h>
 #include "catalog/build.h"
+#include "catalog/gate.h"
 
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
@@ -126,6 +127,7 @@ static void times(struct build *b, struct provider *p, const json_t *row)
 
 	p->connect_ms = (uint64_t)int_of(own, "connect", int_of(limits, "connect", 3000));
 	p->first_output_ms = (uint64_t)int_of(own, "first_output", int_of(limits, "first_output", 120000));
+	p->slow_ms = (uint64_t)int_of(own, "slow", (int64_t)p->first_output_ms / 2);
 	p->idle_ms = (uint64_t)int_of(own, "idle", int_of(limits, "idle", 90000));
 	p->total_ms = (uint64_t)int_of(own, "total", int_of(limits, "request", 600000));
 }
@@ -169,6 +171,14 @@ static char *credential(const json_t *row)
 	return asprintf(&out, "%s:%s%s%s", id, key, *token ? ":" : "", token) < 0 ? NULL : out;
 }
 
+/* Who is inside stays inside over reloads. */
+static struct gate *way_in(struct build *b, const char *slug)
+{
+	struct provider *was = b->previous ? catalog_provider(b->previous, (struct mg_str){ slug, strlen(slug) }) : NULL;
+
+	return was ? gate_ref(was->gate) : gate_new();
+}
+
 static int provider(struct build *b, struct provider *p, const char *slug, json_t *row)
 {
 	static const char *const seen[] = { "quirks", "options", "headers" };
@@ -187,6 +197,9 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
 	p->secret = credential(row);
 	p->max_in_flight = (unsigned)int_of(row, "max_in_flight", 0);
+	p->gate = way_in(b, slug);
+	if (!p->gate)
+		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
 	p->privacy_url = build_text(b, text_of(row, "privacy_url"));
 	p->terms_url = build_text(b, text_of(row, "terms_url"));
 	p->status_url = build_text(b, text_of(row, "status_url"));

@@ -341,20 +341,24 @@ static void put_pcts(struct mg_writer *w, const char *name, struct live_pcts p, 
 	json_close(w);
 }
 
+/* Per cent; null: nobody asked it. */
+static void put_uptime(struct mg_writer *w, const char *name, double part, uint64_t samples)
+{
+	if (samples)
+		put_number(w, name, 100 * part);
+	else
+		json_put_null(w, name);
+}
+
 static void put_health(struct mg_writer *w, const struct endpoint *e, bool live, uint64_t mono_ms)
 {
 	struct live_facts f;
 
 	live_read(e->live, mono_ms, &f);
 	json_put_int(w, "status", f.breaker == 2 ? -2 : f.breaker == 1 ? -1 : 0);
-	if (f.samples) {
-		put_number(w, "uptime_last_5m", 100 * (1 - f.error_rate));
-		put_number(w, "uptime_last_30m", 100 * f.uptime_30m);
-	} else {
-		json_put_null(w, "uptime_last_5m");
-		json_put_null(w, "uptime_last_30m");
-	}
-	json_put_null(w, "uptime_last_1d");
+	put_uptime(w, "uptime_last_5m", 1 - f.error_rate, f.samples);
+	put_uptime(w, "uptime_last_30m", f.uptime_30m, f.samples_30m);
+	put_uptime(w, "uptime_last_1d", f.uptime_1d, f.samples_1d);
 	put_pcts(w, "latency_last_30m", f.ttft_ms, live);
 	put_pcts(w, "throughput_last_30m", f.tput_tps, live);
 }

@@ -49,7 +49,11 @@ static void counting(void)
 	f = facts(l);
 	ok(!f.samples && f.ttft_ms.p50 == 0 && near(f.uptime_30m, 30.0 / 31), "after five minutes rates are forgotten, uptime is not");
 	now += 1900000;
-	ok(facts(l).uptime_30m == 1, "after thirty minutes that is, too");
+	f = facts(l);
+	ok(f.uptime_30m == 1 && !f.samples_30m && near(f.uptime_1d, 30.0 / 31) && f.samples_1d == 31, "after thirty minutes that is, too; the day is not");
+	now += 86400000;
+	f = facts(l);
+	ok(f.uptime_1d == 1 && !f.samples_1d, "after a day all of it");
 	live_unref(l);
 }
 
@@ -97,6 +101,37 @@ static void breaking(void)
 	live_unref(l);
 }
 
+static void late(struct live *l, bool slow)
+{
+	live_begin(l, now);
+	live_end(l, &(struct live_outcome){ .ok = true, .counts = true, .slow = slow, .ttft_us = 90000000, .total_us = 91000000 }, now);
+}
+
+static void dragging(void)
+{
+	struct live *l = live_new();
+
+	for (int i = 0; i < 4; i++)
+		late(l, true);
+	ok(live_allow(l, now) && !facts(l).breaker, "four late answers");
+	late(l, true);
+	ok(!live_allow(l, now) && facts(l).breaker == 2 && facts(l).outage_ago_ms == 0, "five open the breaker, though all were good");
+	now += 10000;
+	ok(live_allow(l, now), "one probe");
+	late(l, true);
+	ok(!live_allow(l, now) && facts(l).breaker == 2, "late again: open for longer");
+	now += 30000;
+	ok(live_allow(l, now) && !live_allow(l, now), "the next probe");
+	live_unallow(l);
+	ok(live_allow(l, now), "that is not sent makes room for another");
+	late(l, false);
+	ok(!facts(l).breaker, "in time: closed");
+	for (int i = 0; i < 20; i++)
+		late(l, i % 2);
+	ok(!facts(l).breaker, "every second one late: not yet");
+	live_unref(l);
+}
+
 enum { THREADS = 4, TIMES = 20000 };
 
 static void *hammer(void *arg)
@@ -133,6 +168,7 @@ int main(void)
 {
 	counting();
 	breaking();
+	dragging();
 	together();
 	return tap_done();
 }
