@@ -1,7 +1,10 @@
 /*
  * health.c - what a load balancer, a supervisor and Prometheus ask.
  */
+#include "base/clock.h"
 #include "base/log.h"
+#include "catalog/gate.h"
+#include "catalog/live.h"
 #include "api/api.h"
 
 enum { METRICS_MAX = 16 * 1024 * 1024 };	/* bytes */
@@ -67,6 +70,43 @@ void version_get(struct api_call *c)
 	buf_release(&out);
 }
 
+/* Of the endpoints of a model at one provider the worst speaks; of those never asked, none. */
+static void circuits(const struct model *m, uint64_t now_ms)
+{
+	for (size_t i = 0; i < m->n_endpoints; i++) {
+		const struct provider *p = m->endpoints[i]->provider;
+		int worst = -1;
+
+		for (size_t k = 0; k < m->n_endpoints; k++) {
+			int state = live_breaker(m->endpoints[k]->live, now_ms);
+
+			if (m->endpoints[k]->provider == p && state > worst)
+				worst = state;
+		}
+		if (worst >= 0)
+			metric_set(M_CIRCUIT, worst, METRIC_LABELS(p->slug, m->slug));
+	}
+}
+
+static void upstreams(struct worker *w)
+{
+	struct snapshot *snap = snapshot_pin(w->gw->snapshots, w->n);
+	const struct catalog *c = snap->catalog;
+	uint64_t now_ms = clock_ms();
+
+	for (size_t i = 0; i < c->n_providers; i++) {
+		const struct provider *p = &c->providers[i];
+
+		if (!p->max_in_flight)
+			continue;
+		metric_set(M_UPSTREAM_LIMIT, p->max_in_flight, METRIC_LABELS(p->slug));
+		metric_set(M_UPSTREAM_WAITING, gate_waiting(p->gate), METRIC_LABELS(p->slug));
+	}
+	for (size_t i = 0; i < c->n_models; i++)
+		circuits(&c->models[i], now_ms);
+	snapshot_unpin(w->gw->snapshots, w->n, snap);
+}
+
 static void gauges(struct gateway *gw)
 {
 	size_t connections = 0, bytes = 0;
@@ -91,6 +131,7 @@ void metrics_get(struct api_call *c)
 	struct buf out;
 
 	gauges(c->w->gw);
+	upstreams(c->w);
 	buf_init(&out, METRICS_MAX);
 	metrics_print(&out);
 	api_reply(c->http, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));

@@ -26,6 +26,7 @@ struct tally { _Atomic uint64_t number; _Atomic uint32_t count[2]; };
 struct live {
 	_Atomic unsigned refs;
 	_Atomic int64_t inflight;
+	_Atomic bool asked;				/* ever */
 	_Atomic uint64_t outage_at, cooldown_until;	/* monotonic ms; 0: never */
 	_Atomic uint64_t open_until, probe_at;		/* 0: closed; nobody probes */
 	_Atomic unsigned openings;			/* in a row */
@@ -234,6 +235,8 @@ void live_begin(struct live *l, uint64_t now_ms)
 {
 	(void)now_ms;
 	ADD(l->inflight, 1);
+	if (!GET(l->asked))
+		PUT(l->asked, true);
 }
 
 static bool callers_fault(enum mg_error kind)
@@ -421,6 +424,13 @@ void live_read(const struct live *const_live, uint64_t now_ms, struct live_facts
 		.samples_30m = (uint64_t)GET(l->sums[S_SAMPLES_30M]), .samples_1d = (uint64_t)GET(l->sums[S_SAMPLES_1D]),
 		.breaker = !open ? 0 : now_ms < open ? 2 : 1,
 	};
+}
+
+int live_breaker(const struct live *l, uint64_t now_ms)
+{
+	uint64_t open = GET(l->open_until);
+
+	return !GET(l->asked) ? -1 : !open ? 0 : now_ms < open ? 2 : 1;
 }
 
 void live_reset(struct live *l)

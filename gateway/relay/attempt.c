@@ -2,12 +2,14 @@
  * attempt.c - one try at one endpoint: the plugin's request on the wire, its
  * answer cut into frames, its events to the relay.
  *
- * An attempt ends in exactly one of relay_attempt_done(), relay_attempt_failed()
- * and attempt_cancel(); its memory goes with that.
+ * It is sent once the upstream's gate lets it in (R36), and is inside until it ends:
+ * in exactly one of relay_attempt_done(), relay_attempt_failed() and attempt_cancel();
+ * its memory goes with that.
  */
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/gate.h"
 #include "net/frame.h"
 #include "plugin/sigv4.h"
 #include "relay/relay.h"
@@ -17,6 +19,7 @@ enum {
 	ANSWER_MAX = 64 * 1024 * 1024,		/* bytes of a whole answer (R28) */
 	FRAME_MAX = 32 * 1024 * 1024,		/* bytes of one frame: an image may come in one */
 	ERROR_MAX = 64 * 1024,			/* bytes of an error body that are read */
+	LINE_LONG_MS = 1000,			/* when to ask again, of whom even the line had no place for */
 };
 
 struct attempt {
@@ -27,11 +30,13 @@ struct attempt {
 	struct framer framer;
 	struct exchange *x;
 	struct loopback *lo;
-	struct timer quiet;		/* no output yet (R29), or the pause before a follow-up */
+	struct timer quiet;		/* no output yet (R29), a place in line, or the pause before a follow-up */
+	struct waiter *place;		/* in the line; NULL: none */
+	bool inside;			/* of the gate */
 	struct mg_http http;
 	struct mg_failure failure;
 	struct buf error;		/* the body of an answer that is not 2xx */
-	uint64_t began_us;
+	uint64_t began_us;		/* sent; before that: made */
 	bool pass;			/* frames go to the client as they are */
 	bool paused, framed, waiting;
 	bool closed;			/* the exchange said its end: nothing to cancel */
@@ -42,6 +47,12 @@ static void attempt_free(struct attempt *a)
 	struct relay *r = a->relay;
 
 	loop_timer_clear(r->w->loop, &a->quiet);
+	if (a->place)
+		gate_give_up(a->place);
+	if (a->inside) {
+		gate_leave(a->endpoint->provider->gate);
+		metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(a->endpoint->provider->slug));
+	}
 	if (a->x && !a->closed)
 		exchange_cancel(a->x);
 	if (a->lo && !a->closed)
@@ -234,7 +245,10 @@ static void on_quiet(struct timer *t)
 {
 	struct attempt *a = loop_owner(t, struct attempt, quiet);
 
-	if (a->waiting)
+	if (!a->inside)
+		attempt_fail(a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = MG_E_RATE_LIMITED, .retryable = true,
+			.retry_after_ms = LINE_LONG_MS, .message = MG_STR("all places at this provider are taken") }, "queue");
+	else if (a->waiting)
 		attempt_send_again(a);
 	else
 		attempt_break(a, MG_E_TIMEOUT, "no output in time", "first_token");
@@ -341,6 +355,15 @@ static uint64_t or_else(uint64_t first, uint64_t second)
 	return first ? first : second;
 }
 
+/* Of the time that all attempts of the request share (R32). */
+static uint64_t time_left_ms(const struct attempt *a)
+{
+	uint64_t all = or_else(a->relay->d.plan.deadline_ms, a->endpoint->provider->total_ms);
+	uint64_t gone = (clock_us() - a->relay->began_us) / 1000;
+
+	return gone < all ? all - gone : 1;
+}
+
 static int send_request(struct attempt *a, struct err *err)
 {
 	const struct provider *p = a->endpoint->provider;
@@ -353,7 +376,7 @@ static int send_request(struct attempt *a, struct err *err)
 		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, on_loop_head, on_loop_data, on_loop_end, a);
 		if (!a->lo)
 			return fail(err, MG_ENOMEM, "no memory for the answer");
-		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), or_else(plan->deadline_ms, p->total_ms));
+		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), time_left_ms(a));
 		return MG_OK;
 	}
 	url = url_of(a);
@@ -370,7 +393,7 @@ static int send_request(struct attempt *a, struct err *err)
 		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,
 		.body = a->http.body, .pieces = a->http.pieces,
 		.connect_ms = or_else(plan->connect_ms, p->connect_ms), .idle_ms = or_else(plan->idle_ms, p->idle_ms),
-		.total_ms = or_else(plan->deadline_ms, p->total_ms), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
+		.total_ms = time_left_ms(a), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
 		.stream = a->relay->stream, .plain_http = p->plain_http,
 	};
 	a->x = exchange_start(a->relay->w->client, &conf, &exchange_events, a, err);
@@ -424,6 +447,66 @@ static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
 	return json_parse(a->pool, buf_view(text), out, err);
 }
 
+/* ------------------------------------------------ the gate */
+
+static uint64_t patience_ms(const struct attempt *a)
+{
+	uint64_t first = or_else(a->relay->d.plan.first_output_ms, a->endpoint->provider->first_output_ms), left = time_left_ms(a);
+
+	return first < left ? first : left;
+}
+
+static int attempt_send(struct attempt *a, struct err *err)
+{
+	struct relay *r = a->relay;
+	int rc;
+
+	a->inside = true;
+	metric_add(M_UPSTREAM_IN_FLIGHT, 1, METRIC_LABELS(a->endpoint->provider->slug));
+	a->began_us = clock_us();
+	if (r->echo && a->http.pieces && r->surface->debug)
+		r->surface->debug(r, a->http.body[0]);
+	rc = send_request(a, err);
+	if (!rc)
+		loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));
+	return rc;
+}
+
+static void on_place(void *owner)
+{
+	struct attempt *a = owner;
+	struct err err = { 0 };
+
+	a->place = NULL;
+	if (attempt_send(a, &err) != MG_OK)
+		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
+}
+
+/* At once, or when it is its turn; in a line that is full there is none. */
+static int attempt_enter(struct attempt *a, struct err *err)
+{
+	const struct provider *p = a->endpoint->provider;
+	struct relay *r = a->relay;
+
+	switch (gate_enter(p->gate, p->max_in_flight, r->w->loop, on_place, a, &a->place)) {
+	case GATE_IN:
+		return attempt_send(a, err);
+	case GATE_WAIT:
+		loop_timer_set(r->w->loop, &a->quiet, patience_ms(a));
+		return MG_OK;
+	default:
+		loop_timer_set(r->w->loop, &a->quiet, 0);
+		return MG_OK;
+	}
+}
+
+bool attempt_sent(const struct attempt *a)
+{
+	return a->inside;
+}
+
+/* ------------------------------------------------ start and stop */
+
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err)
 {
 	const struct provider *p = c->endpoint->provider;
@@ -453,13 +536,10 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 		fail(err, rc, "%s", a->call.err.msg);
 		goto failed;
 	}
-	if (r->echo && a->http.pieces && r->surface->debug)
-		r->surface->debug(r, a->http.body[0]);
 	r->now = a;
-	rc = send_request(a, err);
+	rc = attempt_enter(a, err);
 	if (rc)
 		goto failed;
-	loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, p->first_output_ms));
 	return a;
 failed:
 	err->rc = rc;

@@ -27,6 +27,9 @@
 	X(ATTEMPTS, "moongate_upstream_attempts_total", COUNTER, "Attempts at upstreams.", "provider,result,reason") \
 	X(FALLBACKS, "moongate_fallbacks_total", COUNTER, "Attempts that another one followed.", "model,from,to,reason") \
 	X(UPSTREAM_IN_FLIGHT, "moongate_upstream_in_flight", GAUGE, "Attempts under way.", "provider") \
+	X(UPSTREAM_LIMIT, "moongate_upstream_limit", GAUGE, "Attempts that may be under way at once.", "provider") \
+	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \
+	X(CIRCUIT, "moongate_circuit_state", GAUGE, "0 closed, 1 half open, 2 open.", "provider,model") \
 	X(POLICY_DURATION, "moongate_policy_duration_seconds", HISTOGRAM, "Time in policies, a request.", "policy") \
 	X(POLICY_ERRORS, "moongate_policy_errors_total", COUNTER, "Hooks that failed.", "kind") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \

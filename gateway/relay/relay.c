@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3 };	/* R32 */
-
 static void relay_next(struct relay *r);
 
 /* ------------------------------------------------ money before the wire */
@@ -48,62 +46,6 @@ static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
 
 /* ------------------------------------------------ attempts */
 
-static unsigned tries_of_model(const struct relay *r, const struct model *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < r->n_tried; i++)
-		n += r->tried[i].endpoint->model == m;
-	return n;
-}
-
-static unsigned tries_of_endpoint(const struct relay *r, const struct endpoint *e)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < r->n_tried; i++)
-		n += r->tried[i].endpoint == e;
-	return n;
-}
-
-static unsigned most_attempts(const struct relay *r)
-{
-	unsigned most = r->d.plan.attempts ? r->d.plan.attempts : ATTEMPTS;
-
-	return most < ATTEMPTS_MAX ? most : ATTEMPTS_MAX;
-}
-
-static unsigned most_per_model(const struct relay *r)
-{
-	return r->d.plan.attempts_per_model ? r->d.plan.attempts_per_model : ATTEMPTS_PER_MODEL;
-}
-
-/* The next endpoint that a breaker lets through; if breakers hold all of them,
- * the first all the same: better a try than a refusal nobody checked (R34). */
-static struct candidate *next_candidate(struct relay *r)
-{
-	uint64_t now_ms = clock_ms();
-	struct candidate *held = NULL;
-	size_t held_at = 0;
-
-	for (size_t i = r->next; i < r->d.n_order; i++) {
-		struct candidate *c = r->d.order[i];
-
-		if (!c || c->dropped || tries_of_model(r, c->endpoint->model) >= most_per_model(r))
-			continue;
-		if (live_allow(c->endpoint->live, now_ms)) {
-			r->next = i + 1;
-			return c;
-		}
-		if (!held) {
-			held = c;
-			held_at = i;
-		}
-	}
-	r->next = held ? held_at + 1 : r->d.n_order;
-	return r->n_tried ? NULL : held;
-}
-
 static int intent(struct relay *r, const struct endpoint *e, const char *attempt_id, struct err *err)
 {
 	return journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
@@ -131,11 +73,13 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 
 	if (estimate_nusd(r, c->endpoint, &nusd) != MG_OK) {
 		c->dropped = "no_price";		/* never free by mistake (R49) */
+		live_unallow(c->endpoint->live);
 		r->last = (struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" };
 		return false;
 	}
 	if (!relay_hold(r, nusd, &which)) {
 		c->dropped = "budget";
+		live_unallow(c->endpoint->live);
 		if (r->next < r->d.n_order || r->n_tried)
 			return false;
 		refuse_money(r, which);
@@ -148,11 +92,13 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 	}
 	r->endpoint = c->endpoint;
 	live_begin(c->endpoint->live, clock_ms());
-	metric_add(M_UPSTREAM_IN_FLIGHT, 1, METRIC_LABELS(c->endpoint->provider->slug));
+	if (r->n_tried)
+		metric_add(M_FALLBACKS, 1, METRIC_LABELS(c->endpoint->model->slug, r->tried[r->n_tried - 1].endpoint->provider->slug,
+			c->endpoint->provider->slug, error_kind_name(r->last_kind)));
+	choice_count(r, c->endpoint);
 	if (attempt_start(r, c, &err))
 		return true;
 	live_end(c->endpoint->live, &(struct live_outcome){ .cancelled = true }, clock_ms());
-	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(c->endpoint->provider->slug));
 	r->endpoint = NULL;
 	attempt_refused(r, c, &err);
 	if (r->last_kind == MG_E_BAD_REQUEST) {		/* the request's own fault: elsewhere it would fail, too (R32) */
@@ -164,8 +110,8 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 
 static void relay_next(struct relay *r)
 {
-	while (!r->ended && r->n_tried < most_attempts(r)) {
-		struct candidate *c = next_candidate(r);
+	while (!r->ended && r->n_tried < choice_most(r)) {
+		struct candidate *c = choice_next(r);
 
 		if (!c)
 			break;
@@ -305,9 +251,18 @@ static bool empty(const struct relay *r)
 	return !r->first_us && r->finish == MG_NONE;
 }
 
+/* To the first output of this attempt, not of those before it. */
+static uint64_t first_output_us(const struct relay *r, const struct attempt *a)
+{
+	uint64_t since_us = r->first_us ? clock_us() - r->first_us : 0, all_us = attempt_us(a);
+
+	return r->first_us && all_us > since_us ? all_us - since_us : 0;
+}
+
 void relay_attempt_done(struct relay *r, struct attempt *a)
 {
 	const struct endpoint *e = attempt_endpoint(a);
+	uint64_t first_us = first_output_us(r, a);
 	struct closing c;
 
 	if (empty(r)) {
@@ -320,10 +275,9 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 	if (r->n_tried < ATTEMPTS_MAX)
 		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = 200, .ok = true, .ms = attempt_us(a) / 1000 };
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
-	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
 	relay_settle(r, 200, "ok");
-	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .ttft_us = r->first_us ? r->first_us - r->began_us : 0,
-		.total_us = attempt_us(a), .output_tokens = r->usage.output + r->usage.reasoning,
+	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,
+		.ttft_us = first_us, .total_us = attempt_us(a), .output_tokens = r->usage.output + r->usage.reasoning,
 		.input_tokens = r->usage.input + r->usage.cached, .cached_tokens = r->usage.cached }, clock_ms());
 	r->ended = true;
 	c = closing_of(r);
@@ -339,10 +293,9 @@ static void account_failure(struct relay *r, struct attempt *a, const struct mg_
 	const struct endpoint *e = attempt_endpoint(a);
 	const char *kind = error_kind_name(f->kind);
 
-	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
+	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
 		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
-	metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
 	if (r->n_tried < ATTEMPTS_MAX)
 		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
 			.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 };
@@ -395,7 +348,7 @@ static void follow_action(struct relay *r, const struct action *act, const struc
 		refuse_upstreams(r);
 		return;
 	case ACT_RETRY:
-		if (r->next > 0 && tries_of_endpoint(r, e) < most_per_model(r)) {
+		if (r->next > 0 && choice_tries(r, e) < choice_most_per_model(r)) {
 			r->next--;
 			wait_ms = act->after_ms;
 		}
@@ -409,7 +362,6 @@ static void follow_action(struct relay *r, const struct action *act, const struc
 	case ACT_NEXT:
 		skip(r, act, e);
 	}
-	metric_add(M_FALLBACKS, 1, METRIC_LABELS(e->model->slug, e->provider->slug, "", error_kind_name(r->last_kind)));
 	loop_timer_set(r->w->loop, &r->step, wait_ms);
 }
 
@@ -437,7 +389,7 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 	r->output_bytes = 0;
 	r->usage_reported = false;
 	error.n = r->n_tried;
-	error.tries_here = tries_of_endpoint(r, e);
+	error.tries_here = choice_tries(r, e);
 	r->endpoint = NULL;
 	policy_on_error(r->policy->state, &r->d, &error, r->d.order + r->next, r->d.n_order - r->next, &act);
 	follow_action(r, &act, e);
@@ -479,12 +431,11 @@ void relay_gone(struct relay *r)
 	if (r->ended)
 		return;
 	r->cancelled = true;
-	if (!r->stream)			/* it runs to its end and is billed in full (R45) */
+	if (!r->stream && r->now && attempt_sent(r->now))	/* it runs to its end and is billed in full (R45) */
 		return;
 	if (r->now) {
 		e = attempt_endpoint(r->now);
 		live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(r->now) }, clock_ms());
-		metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(e->provider->slug));
 		metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", "cancelled"));
 		if (r->n_tried < ATTEMPTS_MAX)
 			r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(r->now),
@@ -517,7 +468,7 @@ void relay_cut(struct relay *r)
 		refuse_upstreams(r);
 		return;
 	}
-	r->n_tried = r->n_tried < most_attempts(r) ? r->n_tried : most_attempts(r);
+	r->n_tried = r->n_tried < choice_most(r) ? r->n_tried : choice_most(r);
 	r->next = r->d.n_order;
 	relay_attempt_failed(r, a, &f, "stream");
 	attempt_cancel(a);

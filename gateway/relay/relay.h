@@ -112,13 +112,19 @@ void relay_cut(struct relay *r);	/* the drain's deadline: end it with an error e
 void relay_release(struct relay *r);	/* from http's ended(): pins and timers go; memory with the pool */
 
 /* ---- between the relay's own files */
+struct candidate *choice_next(struct relay *r);	/* NULL: nobody is left */
+void choice_count(const struct relay *r, const struct endpoint *e);	/* it is tried now */
+unsigned choice_tries(const struct relay *r, const struct endpoint *e);	/* of this request, there */
+unsigned choice_most(const struct relay *r);
+unsigned choice_most_per_model(const struct relay *r);
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err);	/* NULL: it could not begin */
 void attempt_cancel(struct attempt *a);		/* closes the upstream now */
 void attempt_pause(struct attempt *a);		/* no more data until attempt_resume() */
 void attempt_resume(struct attempt *a);
 const struct endpoint *attempt_endpoint(const struct attempt *a);
 int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
-uint64_t attempt_us(const struct attempt *a);	/* since it began */
+uint64_t attempt_us(const struct attempt *a);	/* since it was sent */
+bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing went upstream */
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
 void relay_pass(struct relay *r, struct mg_view frame);
 void relay_attempt_done(struct relay *r, struct attempt *a);

@@ -147,11 +147,25 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 	buf_release(&json);
 }
 
+/* The order as the policies made it, whatever was skipped on the way. */
+static void ranked_again(struct decision *d)
+{
+	for (size_t i = 1; i < d->n_order; i++)
+		for (size_t k = i; k && d->order[k]->rank < d->order[k - 1]->rank; k--) {
+			struct candidate *c = d->order[k];
+
+			d->order[k] = d->order[k - 1];
+			d->order[k - 1] = c;
+		}
+}
+
 /* What explain replays. */
 static void write_decision(struct relay *r)
 {
-	const char *text = decision_record(r->policy->state, &r->d);
+	const char *text;
 
+	ranked_again(&r->d);
+	text = decision_record(r->policy->state, &r->d);
 	if (text)
 		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
 			.generation_id = r->id, .at_ms = r->created_ms, .json = text });

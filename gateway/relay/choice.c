@@ -1,0 +1,93 @@
+/*
+ * choice.c - which endpoint is tried next: the policies' order, less what may
+ * not be asked now.
+ */
+#include "base/clock.h"
+#include "catalog/gate.h"
+#include "relay/relay.h"
+
+enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3 };	/* R32 */
+
+static unsigned tries_of_model(const struct relay *r, const struct model *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_tried; i++)
+		n += r->tried[i].endpoint->model == m;
+	return n;
+}
+
+unsigned choice_tries(const struct relay *r, const struct endpoint *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_tried; i++)
+		n += r->tried[i].endpoint == e;
+	return n;
+}
+
+unsigned choice_most(const struct relay *r)
+{
+	unsigned most = r->d.plan.attempts ? r->d.plan.attempts : ATTEMPTS;
+
+	return most < ATTEMPTS_MAX ? most : ATTEMPTS_MAX;
+}
+
+unsigned choice_most_per_model(const struct relay *r)
+{
+	return r->d.plan.attempts_per_model ? r->d.plan.attempts_per_model : ATTEMPTS_PER_MODEL;
+}
+
+static bool tried_before(const struct relay *r, const struct provider *p)
+{
+	for (unsigned i = 0; i < r->n_tried; i++)
+		if (r->tried[i].endpoint->provider == p)
+			return true;
+	return false;
+}
+
+/* A further try at the same upstream is a retry, of which it bears few (R33). */
+static bool may_try(const struct relay *r, const struct provider *p, uint64_t now_ms)
+{
+	return !tried_before(r, p) || gate_may_retry(p->gate, now_ms);
+}
+
+void choice_count(const struct relay *r, const struct endpoint *e)
+{
+	gate_count(e->provider->gate, tried_before(r, e->provider), clock_ms());
+}
+
+/* The i-th comes next; those before it keep their order behind it. */
+static struct candidate *take(struct relay *r, size_t i)
+{
+	struct candidate **order = r->d.order, *c = order[i];
+
+	memmove(order + r->next + 1, order + r->next, (i - r->next) * sizeof(*order));
+	order[r->next++] = c;
+	return c;
+}
+
+/* The next endpoint that a breaker lets through and that has a place; else one to
+ * stand in line for (R36); and if breakers hold all of them, the first all the
+ * same: better a try than a refusal nobody checked (R34). */
+struct candidate *choice_next(struct relay *r)
+{
+	uint64_t now_ms = clock_ms();
+	size_t full = SIZE_MAX, held = SIZE_MAX;
+
+	for (size_t i = r->next; i < r->d.n_order; i++) {
+		struct candidate *c = r->d.order[i];
+
+		if (c->dropped || tries_of_model(r, c->endpoint->model) >= choice_most_per_model(r) || !may_try(r, c->endpoint->provider, now_ms))
+			continue;
+		if (gate_full(c->endpoint->provider->gate, c->endpoint->provider->max_in_flight))
+			full = full == SIZE_MAX ? i : full;
+		else if (live_allow(c->endpoint->live, now_ms))
+			return take(r, i);
+		else if (held == SIZE_MAX)
+			held = i;
+	}
+	if (full != SIZE_MAX)
+		return take(r, full);
+	return held == SIZE_MAX || r->n_tried ? NULL : take(r, held);
+}
