@@ -21,7 +21,7 @@ export async function until(what, probe, ms = 10000) {
 }
 
 // What no gateway may do, whatever the test looks at: a sanitizer's report, an end by
-// itself, a status that is not 0.  Told when the test file ends, which then has failed.
+// itself, another status than it should.  Told when the test file ends, which then has failed.
 const faults = [];
 const report = /^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: |FATAL: ThreadSanitizer)/m;
 process.on('exit', () => {
@@ -34,7 +34,7 @@ const options = Object.fromEntries(Object.entries(process.env).filter(([k]) => /
 function faultOf(g) {
   const at = g.log.search(report);
   if (at >= 0) return g.log.slice(at);
-  if (g.killed ? g.exit.signal !== 'SIGKILL' : g.exit.code !== 0)
+  if (g.killed ? g.exit.signal !== 'SIGKILL' : g.exit.code !== g.status)
     return `a gateway ended: ${JSON.stringify(g.exit)}\n${g.log.slice(-4000)}`;
   return null;
 }
@@ -47,7 +47,7 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
     `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
   const child = spawn(binary, ['serve', '--config', file, ...args],
     { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...options, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const g = { child, home, file, log: '', out: '', url: null };
+  const g = { child, home, file, log: '', out: '', url: null, status: 0 };	// status: what it is to end with
   child.stdout.on('data', (d) => { g.out += d; });
   child.stderr.on('data', (d) => { g.log += d; });
   g.exited = new Promise((done) => child.on('close', (code, signal) => {
