@@ -87,7 +87,8 @@ struct server {
 	struct conn *conns, *adding;	/* adding: on its way through MHD_add_connection() */
 	struct shard *dirty;
 	struct req *ended, **ended_last;
-	size_t n_conns, n_reqs;
+	_Atomic size_t n_conns;		/* /metrics adds up those of all workers */
+	size_t n_reqs;
 	bool draining, running;
 };
 
