@@ -4,46 +4,89 @@
 #
 #	 * sources: base/json.c net/frame.c		(below gateway/)
 #	 * libs: jansson				(optional, for pkg-config)
+#	 * plugins: plugins/providers			(optional: once for each plugin of
+#							 that folder, with $MOONGATE_PLUGIN)
 #
-# A folder NAME_corpus beside NAME_fuzz.c is where it starts from.
+# A folder NAME_corpus beside NAME_fuzz.c is where it starts from; of a plugin
+# NAME_corpus/PLUGIN.  $FUZZ_ONLY: one target, or one plugin, alone.  $FUZZ_KEEP:
+# a folder where the inputs that were found are kept and taken up again.  The words
+# of the sources are the dictionary.
 cd "$(dirname "$0")/../.." || exit 1
 CC=$(command -v clang || command -v clang-14)
 [ -n "$CC" ] || { echo "1..0 # SKIP clang is missing"; exit 0; }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
+SAN=address,undefined
 echo 'int LLVMFuzzerTestOneInput(const unsigned char *at, unsigned long n) { return at && n ? 0 : 0; }' >"$tmp/try.c"
-"$CC" -fsanitize=fuzzer,address,undefined -o "$tmp/try" "$tmp/try.c" 2>/dev/null ||
+"$CC" -fsanitize=fuzzer,$SAN -o "$tmp/try" "$tmp/try.c" 2>/dev/null ||
 	{ echo "1..0 # SKIP this clang has no libFuzzer"; exit 0; }
 
 words() { sed -n "s/^ \* $1: *//p" "$2"; }
+compile() {
+	"$CC" -std=c11 -D_GNU_SOURCE -DSANITIZED -O1 -g -include gateway/base/banned.h -Isdk -Igateway \
+		-fno-sanitize-recover=all "$@"
+}
+wanted() { [ -z "$FUZZ_ONLY" ] || [ "$FUZZ_ONLY" = "$1" ]; }
 
-n=0 bad=0
-for target in tests/fuzz/*_fuzz.c; do
-	name=$(basename "$target" _fuzz.c)
-	n=$((n + 1))
+# build TARGET BINARY
+build() {
+	target=$1 binary=$2
+	packages=$(words libs "$target")
 	set --
 	for source in $(words sources "$target"); do set -- "$@" "gateway/$source"; done
-	mkdir "$tmp/$name"
-	if [ -d "tests/fuzz/${name}_corpus" ]; then
-		cp "tests/fuzz/${name}_corpus"/* "$tmp/$name/"
-	fi
-	packages=$(words libs "$target")
 	# shellcheck disable=SC2046 # flags are words
-	if "$CC" -std=c11 -D_GNU_SOURCE -DSANITIZED -O1 -g -include gateway/base/banned.h -Isdk -Igateway \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$([ -z "$packages" ] || pkg-config --cflags $packages) -o "$tmp/${name}_fuzz" "$target" "$@" \
-		$([ -z "$packages" ] || pkg-config --libs $packages) -pthread >"$tmp/log" 2>&1 &&
-	   "$tmp/${name}_fuzz" -max_total_time="${FUZZ_SECONDS:-5}" -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
-		-artifact_prefix="$tmp/" -print_final_stats=0 "$tmp/$name" >"$tmp/log" 2>&1
+	compile -fsanitize=fuzzer,$SAN $([ -z "$packages" ] || pkg-config --cflags $packages) -o "$binary" "$target" "$@" \
+		$([ -z "$packages" ] || pkg-config --libs $packages) -pthread -ldl
+}
+
+n=0 bad=0
+# dictionary SOURCE...
+dictionary() {
+	grep -oh '"[A-Za-z0-9_./:-]\{2,40\}"' "$@" | sort -u >"$tmp/words"
+}
+# fuzz NAME BINARY CORPUS SECONDS, with the compiler's complaints in $tmp/log if BINARY is not there
+fuzz() {
+	n=$((n + 1))
+	inputs=${FUZZ_KEEP:-$tmp/inputs}/$1
+	mkdir -p "$inputs"
+	[ ! -d "$3" ] || cp "$3"/* "$inputs/"
+	if [ -x "$2" ] && "$2" -max_total_time="$4" -timeout=20 -rss_limit_mb=2048 -max_len=4096 -dict="$tmp/words" \
+		-artifact_prefix="$tmp/" -print_final_stats=0 "$inputs" >"$tmp/log" 2>&1
 	then
-		echo "ok $n - $name: $(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "$tmp/log")"
+		echo "ok $n - $1: $(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "$tmp/log")"
+		return
+	fi
+	bad=1
+	echo "not ok $n - $1"
+	tail -n 60 "$tmp/log" | sed 's/^/# /'
+	for input in "$tmp"/crash-* "$tmp"/timeout-* "$tmp"/oom-* "$tmp"/leak-*; do
+		[ ! -f "$input" ] || { echo "# input (base64):"; base64 "$input" | sed 's/^/# /'; rm -f "$input"; }
+	done
+}
+
+# Their own seconds are fewer, because they are many.
+fuzz_plugins() {
+	for source in "$2"/*.c; do
+		plugin=$(basename "$source" .c)
+		wanted "$plugin" || wanted "$1" || continue
+		[ ! -x "$tmp/$1" ] || compile -fPIC -fvisibility=hidden -fsanitize=fuzzer-no-link,$SAN -shared -o "$tmp/$plugin.so" "$source" >"$tmp/log" 2>&1
+		dictionary "$source" "${source%.c}"*.h "${source%.c}"/*.h 2>/dev/null
+		MOONGATE_PLUGIN=$tmp/$plugin.so
+		export MOONGATE_PLUGIN
+		fuzz "$plugin" "$tmp/$1" "tests/fuzz/$1_corpus/$plugin" "${FUZZ_SECONDS:-2}"
+	done
+}
+
+for target in tests/fuzz/*_fuzz.c; do
+	name=$(basename "$target" _fuzz.c)
+	plugins=$(words plugins "$target")
+	wanted "$name" || { [ -n "$plugins" ] && [ -f "$plugins/$FUZZ_ONLY.c" ]; } || continue
+	build "$target" "$tmp/$name" >"$tmp/log" 2>&1
+	dictionary "$target"
+	if [ -n "$plugins" ]; then
+		fuzz_plugins "$name" "$plugins"
 	else
-		bad=1
-		echo "not ok $n - $name"
-		tail -n 40 "$tmp/log" | sed 's/^/# /'
-		for input in "$tmp"/crash-* "$tmp"/timeout-* "$tmp"/oom-* "$tmp"/leak-*; do
-			[ ! -f "$input" ] || { echo "# input (base64):"; base64 "$input" | sed 's/^/# /'; }
-		done
+		fuzz "$name" "$tmp/$name" "tests/fuzz/${name}_corpus" "${FUZZ_SECONDS:-5}"
 	fi
 done
 echo "1..$n"

@@ -81,7 +81,8 @@ static void quote(struct text *t, struct mg_str s)
 			print(t, "\\u%04x", ch);
 		from = i + 1;
 	}
-	put(t, (struct mg_str){ s.at + from, s.len - from });
+	if (from < s.len)	/* also no text at all: then there is nothing to point into */
+		put(t, (struct mg_str){ s.at + from, s.len - from });
 	say(t, "\"");
 }
 
