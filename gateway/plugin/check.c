@@ -241,6 +241,7 @@ static bool trial(const struct subject *s, size_t i, char why[240])
 	ssize_t n;
 	pid_t child;
 
+	fflush(stdout);	/* what waits there is not the child's to write, too */
 	if (pipe(ends) < 0 || (child = fork()) < 0) {
 		snprintf(why, 240, "no child process: %s", strerror(errno));
 		return false;
