@@ -83,7 +83,9 @@ void metrics_get(struct api_call *c);
 void root_head(struct api_call *c);
 
 /* ---- a worker of the process, wired */
-int worker_start(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err);
+/* All are prepared before the first is started: /metrics looks into each. */
+int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err);
+int worker_start(struct worker *w, struct err *err);
 void worker_look(struct worker *w);	/* from the main thread: there is a newer snapshot; an idle worker would not notice */
 void worker_drain(struct worker *w, uint64_t grace_ms);	/* from the main thread; returns at once; what is left then gets an error event */
 void worker_join(struct worker *w);

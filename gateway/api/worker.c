@@ -118,7 +118,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct worker *w, struct err *err)
+int worker_start(struct worker *w, struct err *err)
 {
 	sigset_t all, old;
 	int rc;
@@ -130,7 +130,7 @@ static int start_thread(struct worker *w, struct err *err)
 	return rc ? fail(err, MG_ENOMEM, "cannot start worker %u", w->n) : MG_OK;
 }
 
-int worker_start(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err)
+int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err)
 {
 	struct server_limits limits = limits_of(conf, w->gw->n_workers);
 	int rc;
@@ -148,7 +148,7 @@ int worker_start(struct worker *w, const struct config *conf, const struct liste
 	}
 	w->turn.run = on_turn;
 	loop_turn(w->loop, &w->turn);
-	return start_thread(w, err);
+	return MG_OK;
 }
 
 /* ------------------------------------------------ stop (R91) */

@@ -194,10 +194,13 @@ static int start_workers(struct serving *s, const struct config *conf, struct er
 		w->n = i;
 		w->gw = &s->gw;
 		if (!rc)
-			rc = worker_start(w, conf, own, s->listeners.n, err);
+			rc = worker_prepare(w, conf, own, s->listeners.n, err);
 		if (rc)
 			return rc;
 	}
+	for (unsigned i = 0; i < s->gw.n_workers; i++)
+		if (worker_start(&s->gw.workers[i], err) != MG_OK)
+			return err->rc;
 	return MG_OK;
 }
 
