@@ -9,7 +9,8 @@
  *	load abort PORT UPSTREAM N		opens N streams, leaves; until the upstream has seen the last go
  *	load big PORT N BYTES			one request with a large body after the other
  *
- * BENCH_KEY is sent as the bearer token.  Prints name=value words; times in microseconds.
+ * BENCH_KEY is sent as the bearer token, BENCH_MODEL is asked for at BENCH_PATH, and
+ * BENCH_HEADERS are sent besides (lines that end with CR LF).  Prints name=value words; times in microseconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -321,20 +322,29 @@ static bool turn(int ms)
 
 /* ---- requests */
 
+static const char *environment(const char *name, const char *otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? text : otherwise;
+}
+
 static void request_make(size_t size, const char *spec)
 {
-	const char *key = getenv("BENCH_KEY");
-	char *text = malloc(size + 1024), *all = malloc(size + 2048);
+	const char *key = environment("BENCH_KEY", "none"), *headers = environment("BENCH_HEADERS", "");
+	const char *path = environment("BENCH_PATH", "/api/v1/chat/completions");
+	size_t room = size + strlen(key) + strlen(headers) + 1024;
+	char *text = malloc(room), *all = malloc(room * 2);
 	int n;
 
 	if (!text || !all)
 		die("memory");
-	n = snprintf(text, 512, "{\"model\":\"bench/one\",%s\"max_tokens\":64,\"messages\":[{\"role\":\"system\",\"content\":\"You are brief.\"},"
-		"{\"role\":\"user\",\"content\":\"%s", streams ? "\"stream\":true," : "", spec);
+	n = snprintf(text, 512, "{\"model\":\"%.64s\",%s\"max_tokens\":64,\"messages\":[{\"role\":\"system\",\"content\":\"You are brief.\"},"
+		"{\"role\":\"user\",\"content\":\"%s", environment("BENCH_MODEL", "bench/one"), streams ? "\"stream\":true," : "", spec);
 	memset(text + n, 'A', size);
 	snprintf(text + n + size, 16, "\"}]}");
-	request_len = (size_t)snprintf(all, size + 2048, "POST /api/v1/chat/completions HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n"
-		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", key ? key : "none", strlen(text), text);
+	request_len = (size_t)snprintf(all, room * 2, "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n%s"
+		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", path, key, headers, strlen(text), text);
 	free(text);
 	request = all;
 }

@@ -5,8 +5,9 @@
  *
  * One thread, one epoll.  A request whose body says "chunks=N interval=MS delay=MS" is
  * answered by a stream of N events, each with its number and the time it left; any other
- * by a JSON answer of about 610 bytes.  GET /closed tells how many streams their reader
- * left before the end, and when the last of them did.
+ * by a JSON answer of about 610 bytes.  A stream asked for at .../messages is one of
+ * Anthropic's, any other one of chat completions.  GET /closed tells how many streams
+ * their reader left before the end, and when the last of them did.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,7 @@ enum { SLOTS = 1 << 17, HEAD = 4096, BATCH = 32, EVENTS = 256 };
 struct conn {
 	int fd;
 	size_t len, body_left;		/* of what is kept; of what has still to come */
-	bool in_body, streaming;
+	bool in_body, streaming, messages;	/* messages: in Anthropic's dialect */
 	unsigned chunks, sent, interval;
 	char *out;
 	size_t out_at, out_len, out_cap;
@@ -134,37 +135,55 @@ static bool flush(struct conn *c)
 
 /* ---- answers */
 
-static void event_add(struct conn *c, const char *data, int len)
+static void event_add(struct conn *c, const char *text, int len)
 {
 	char size[16];
-	int n = snprintf(size, sizeof(size), "%x\r\n", (unsigned)len + 8);
+	int n = snprintf(size, sizeof(size), "%x\r\n", (unsigned)len + 2);
 
 	out_add(c, size, (size_t)n);
-	out_add(c, "data: ", 6);
-	out_add(c, data, (size_t)len);
+	out_add(c, text, (size_t)len);
 	out_add(c, "\n\n\r\n", 4);
 }
 
-#define CHUNK "{\"id\":\"chatcmpl-BenchAnswer0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"up-model\"," \
+#define EVENT(c, text) event_add(c, text, sizeof(text) - 1)
+#define CHUNK "data: {\"id\":\"chatcmpl-BenchAnswer0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"up-model\"," \
 	"\"system_fingerprint\":\"fp_0123456789\",\"choices\":"
+#define MESSAGES_EVENT(type) "event: " type "\ndata: {\"type\":\"" type "\""
+
+static void messages_begin(struct conn *c)
+{
+	EVENT(c, MESSAGES_EVENT("message_start") ",\"message\":{\"id\":\"msg_BenchAnswer0123456789\",\"type\":\"message\",\"role\":\"assistant\","
+		"\"model\":\"up-model\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":20,\"output_tokens\":1}}}");
+	EVENT(c, MESSAGES_EVENT("content_block_start") ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}");
+}
 
 static void chunk_add(struct conn *c)
 {
+	unsigned long long now = now_ns();
 	char text[512];
-	int n = snprintf(text, sizeof(text), CHUNK "[{\"index\":0,\"delta\":{\"content\":\"%u %llu \"},\"finish_reason\":null}]}",
-		c->sent++, (unsigned long long)now_ns());
+	int n;
 
+	if (c->messages && !c->sent)
+		messages_begin(c);
+	n = c->messages
+		? snprintf(text, sizeof(text), MESSAGES_EVENT("content_block_delta") ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"%u %llu \"}}",
+			c->sent, now)
+		: snprintf(text, sizeof(text), CHUNK "[{\"index\":0,\"delta\":{\"content\":\"%u %llu \"},\"finish_reason\":null}]}", c->sent, now);
+	c->sent++;
 	event_add(c, text, n);
 }
 
 static void stream_end(struct conn *c)
 {
-	static const char stop[] = CHUNK "[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}";
-	static const char usage[] = CHUNK "[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":60,\"total_tokens\":80}}";
-
-	event_add(c, stop, sizeof(stop) - 1);
-	event_add(c, usage, sizeof(usage) - 1);
-	event_add(c, "[DONE]", 6);
+	if (c->messages) {
+		EVENT(c, MESSAGES_EVENT("content_block_stop") ",\"index\":0}");
+		EVENT(c, MESSAGES_EVENT("message_delta") ",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":60}}");
+		EVENT(c, MESSAGES_EVENT("message_stop") "}");
+	} else {
+		EVENT(c, CHUNK "[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
+		EVENT(c, CHUNK "[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":60,\"total_tokens\":80}}");
+		EVENT(c, "data: [DONE]");
+	}
 	out_add(c, "0\r\n\r\n", 5);
 	c->streaming = false;
 }
@@ -224,6 +243,7 @@ static void answer(struct conn *c)
 
 	c->in[c->len] = '\0';
 	spec = strstr(c->in, "chunks=");
+	c->messages = strstr(c->in, "/messages HTTP/") != NULL;
 	if (spec)
 		stream_begin(c, spec);
 	else if (!strncmp(c->in, "GET /closed", 11))
