@@ -141,6 +141,7 @@ int worker_prepare(struct worker *w, const struct config *conf, const struct lis
 	w->server = w->client ? server_new(w->loop, &limits, &api_events, w, err) : NULL;
 	if (!w->server)
 		return err->rc ? err->rc : MG_ENOMEM;
+	client_keep(w->client, (unsigned)(member(json_object_get(conf->tree, "limits"), "upstream_idle") / 1000));
 	for (size_t i = 0; i < n; i++) {
 		rc = server_listen(w->server, &listeners[i], err);
 		if (rc)

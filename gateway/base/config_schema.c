@@ -144,6 +144,7 @@ static const struct member limits[] = {
 	{ .name = "connections_per_ip", .kind = M_INT, .fallback = "0", .max = 10000000, .doc = "0: no limit" },
 	{ .name = "half_close", .kind = M_BOOL, .fallback = "false", .doc = "a client that closes its sending side still gets its answer" },
 	{ .name = "early_comments", .kind = M_DURATION, .fallback = "0", .max = DAY, .doc = "comments before the first event after so long; 0: never" },
+	{ .name = "upstream_idle", .kind = M_DURATION, .fallback = "\"118s\"", .min = 1000, .max = 3600000, .doc = "a connection to an upstream that nobody uses is kept so long; less than the upstream keeps it" },
 	{ .name = "stall", .kind = M_DURATION, .fallback = "\"60s\"", .min = 1000, .max = DAY, .doc = "a client that does not read" },
 	{ .name = "attempts", .kind = M_INT, .fallback = "6", .min = 1, .max = 50, .doc = "upstream attempts a request" },
 	{ .name = "attempts_per_model", .kind = M_INT, .fallback = "3", .min = 1, .max = 50, .doc = "" },

@@ -65,6 +65,7 @@ static void exchange_free(struct exchange *x)
 	free(x->joined);
 	unlink_exchange(x);
 	m->running--;
+	sweep_note(m);
 	free(x);
 }
 
@@ -94,7 +95,7 @@ static void unlist(struct exchange *x)
 /* The last event.  x is free when this returns. */
 void exchange_over(struct exchange *x, int how, const char *why)
 {
-	struct exchange_result r = { .how = how, .phase = x->phase, .connect_us = x->connect_us,
+	struct exchange_result r = { .how = how, .phase = x->phase, .stale = x->stale, .connect_us = x->connect_us,
 		.total_us = clock_us() - x->began_us };
 
 	snprintf(r.why, sizeof(r.why), "%s", why);
@@ -110,6 +111,8 @@ static int result_of(const struct exchange *x, CURLcode code)
 		return EXCHANGE_TOO_LARGE;
 	if (x->refused)
 		return EXCHANGE_REFUSED;
+	if (x->stale)
+		return EXCHANGE_CUT;
 	switch (code) {
 	case CURLE_OK:
 		return x->headed ? EXCHANGE_DONE : EXCHANGE_CUT;	/* a head that breaks off is fine with libcurl */
@@ -146,6 +149,8 @@ static const char *words(const struct exchange *x, CURLcode code)
 		return "the answer is larger than allowed";
 	if (x->refused)
 		return "the address is not a public one";
+	if (x->stale)
+		return "the connection ended before the answer began";
 	if (!code && !x->headed)
 		return "the answer's head breaks off";
 	return tls && *x->error ? x->error : curl_easy_strerror(code);
@@ -208,6 +213,10 @@ static void settle(struct multi *m)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+		if (!x) {
+			sweep_over(m);
+			continue;
+		}
 		if (x->cancelled) {
 			unlist(x);
 			exchange_free(x);
@@ -350,6 +359,8 @@ struct client *client_new(struct loop *loop, unsigned shards, unsigned max_conne
 	}
 	c->loop = loop;
 	c->work.fire = client_work;
+	c->sweep.fire = sweep_due;
+	c->keep_s = SWEEP_KEEP_S;
 	c->places = calloc(PLACES, sizeof(*c->places));
 	c->share = curl_share_init();
 	if (!c->places || !c->share) {
@@ -370,6 +381,7 @@ struct client *client_new(struct loop *loop, unsigned shards, unsigned max_conne
 
 static void multi_release(struct multi *m)
 {
+	sweep_over(m);
 	for (unsigned i = 0; i < m->n_spare; i++)
 		curl_easy_cleanup(m->spare[i]);
 	m->busy++;
@@ -390,6 +402,7 @@ void client_free(struct client *c)
 	for (unsigned i = 0; i < c->n; i++)
 		multi_release(&c->multis[i]);
 	loop_timer_clear(c->loop, &c->work);
+	loop_timer_clear(c->loop, &c->sweep);
 	if (c->share)
 		curl_share_cleanup(c->share);
 	places_free(c);

@@ -9,7 +9,8 @@
  *	end(x, how)		always, once, last, unless exchange_cancel() came first
  *
  * exchange_cancel() closes the upstream's connection at once and calls nothing.
- * x is free after end() returns or exchange_cancel() does.  Every easy handle
+ * No exchange is sent twice: libcurl's own repeat on a dead connection is stopped,
+ * and told as stale (R32).  x is free after end() returns or exchange_cancel() does.  Every easy handle
  * is set up by one function (R25-R30): no redirects, no cookies, no environment.
  */
 #ifndef NET_CLIENT_H
@@ -33,6 +34,7 @@ struct exchange_result {
 	} how;
 	enum { PHASE_CONNECT, PHASE_HEADERS, PHASE_BODY } phase;	/* how far it came */
 	char why[120];		/* curl's words, no URL */
+	bool stale;			/* CUT: a kept connection ended before the answer began; the request may or may not have been seen */
 	uint64_t connect_us, total_us;
 };
 
@@ -57,6 +59,8 @@ struct exchange_conf {
 };
 
 struct client *client_new(struct loop *loop, unsigned shards, unsigned max_connections, struct err *err);
+/* Connections that nobody uses are closed after so long (118 s unless said), looked for all the while. */
+void client_keep(struct client *c, unsigned seconds);
 void client_free(struct client *c);	/* cancels what runs */
 
 /* NULL: err says why, no event comes. */

@@ -20,6 +20,8 @@ struct multi {
 	CURL **spare;		/* easy handles to use again */
 	unsigned running, n_spare;
 	unsigned busy;		/* depth of calls into libcurl that may call back */
+	CURL *sweeper;		/* see sweep.c; NULL: no sweep runs */
+	uint64_t used_ms;	/* when an exchange ended here; 0: nothing is kept */
 };
 
 struct place { CURLU *url; char *text; unsigned users; bool plain; };
@@ -28,6 +30,8 @@ struct client {
 	struct loop *loop;
 	CURLSH *share;
 	struct timer work;	/* zero: run what waits in the todo lists */
+	struct timer sweep;
+	unsigned keep_s;
 	struct exchange *all;
 	unsigned n;
 	struct place *places;
@@ -57,6 +61,7 @@ struct exchange {
 	unsigned phase;
 	bool listed, added, start, cancelled, resume, paused, ended;
 	bool foreign, refused, too_large, headed, in_call;
+	bool kept, stale;	/* on a connection that was used before; which had ended */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -77,6 +82,12 @@ curl_socket_t transfer_open(void *arg, curlsocktype purpose, struct curl_sockadd
 /* timeouts.c */
 void exchange_deadline(struct timer *t);
 void exchange_arm(struct exchange *x);
+
+/* sweep.c */
+enum { SWEEP_KEEP_S = 118 };	/* below the idle limit of common upstreams (R25) */
+void sweep_note(struct multi *m);
+void sweep_over(struct multi *m);
+void sweep_due(struct timer *t);
 
 /* client.c */
 void exchange_over(struct exchange *x, int how, const char *why);

@@ -85,7 +85,7 @@ size_t transfer_read(char *at, size_t size, size_t n, void *arg)
 	return done;
 }
 
-/* A connection that died before the first byte is tried again, from the start of the body. */
+/* For the repeat of what was never sent, see repeated(). */
 int transfer_seek(void *arg, curl_off_t offset, int origin)
 {
 	struct exchange *x = arg;
@@ -96,14 +96,33 @@ int transfer_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* libcurl sends a request again, up to five times, when a kept connection ends before
+ * the first byte of the answer.  What went out may have been seen, and cost something:
+ * whoever holds the money decides whether to try again (R32).  Where nothing went out
+ * yet, or the upstream refused the stream or HTTP/2 on a fresh connection, it may. */
+static bool repeated(struct exchange *x)
+{
+	long sent = 0;
+
+	if (x->phase == PHASE_CONNECT || !x->kept)
+		return false;
+	curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &sent);
+	x->stale = sent > 0;
+	return x->stale;
+}
+
 int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	struct exchange *x = arg;
 
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
-	if (x->cancelled)
+	if (x->cancelled || repeated(x))
 		return CURL_PREREQFUNC_ABORT;
 	if (x->phase == PHASE_CONNECT) {
+		long fresh = 0;
+
+		curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh);
+		x->kept = !fresh;
 		x->phase = PHASE_HEADERS;
 		x->connect_us = clock_us() - x->began_us;
 		x->connected_ms = loop_now_ms(x->multi->client->loop);

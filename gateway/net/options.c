@@ -13,7 +13,6 @@ enum {
 	STREAM_BUFFER = 4 * 1024,	/* resident per open stream */
 	PLAIN_BUFFER = 16 * 1024,
 	JOIN_MAX = 64 * 1024,		/* smaller bodies become one piece */
-	AGE_MAX = 118,			/* seconds; below the idle limit of common upstreams */
 	DNS_SECONDS = 60,
 };
 
@@ -219,7 +218,7 @@ static void set_transport(struct exchange *x, const struct exchange_conf *conf)
 	CURL *e = x->easy;
 
 	curl_easy_setopt(e, CURLOPT_SHARE, x->multi->client->share);
-	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)AGE_MAX);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)x->multi->client->keep_s);
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_SECONDS);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)(conf->stream ? STREAM_BUFFER : PLAIN_BUFFER));
 	if (x->place->plain) {

@@ -40,6 +40,7 @@ struct attempt {
 	bool pass;			/* frames go to the client as they are */
 	bool paused, framed, waiting;
 	bool closed;			/* the exchange said its end: nothing to cancel */
+	bool stale;			/* ... and it may never have reached anybody */
 };
 
 static void attempt_free(struct attempt *a)
@@ -220,6 +221,7 @@ static void attempt_answered(struct attempt *a)
 
 static void attempt_over(struct attempt *a, const struct exchange_result *how)
 {
+	a->stale = how->stale;
 	switch (how->how) {
 	case EXCHANGE_DONE:
 		attempt_answered(a);
@@ -498,6 +500,11 @@ static int attempt_enter(struct attempt *a, struct err *err)
 		loop_timer_set(r->w->loop, &a->quiet, 0);
 		return MG_OK;
 	}
+}
+
+bool attempt_stale(const struct attempt *a)
+{
+	return a->stale;
 }
 
 bool attempt_sent(const struct attempt *a)

@@ -293,7 +293,7 @@ static void account_failure(struct relay *r, struct attempt *a, const struct mg_
 	const struct endpoint *e = attempt_endpoint(a);
 	const char *kind = error_kind_name(f->kind);
 
-	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
+	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && !attempt_stale(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
 		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
 	if (r->n_tried < ATTEMPTS_MAX)
@@ -365,6 +365,14 @@ static void follow_action(struct relay *r, const struct action *act, const struc
 	loop_timer_set(r->w->loop, &r->step, wait_ms);
 }
 
+static bool others(const struct relay *r)
+{
+	for (size_t i = r->next; i < r->d.n_order; i++)
+		if (!r->d.order[i]->dropped)
+			return true;
+	return false;
+}
+
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase)
 {
 	const struct endpoint *e = attempt_endpoint(a);
@@ -391,7 +399,12 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 	error.n = r->n_tried;
 	error.tries_here = choice_tries(r, e);
 	r->endpoint = NULL;
-	policy_on_error(r->policy->state, &r->d, &error, r->d.order + r->next, r->d.n_order - r->next, &act);
+	/* A kept connection that had ended says nothing of the endpoint: where there is no
+	 * other it is asked once more, by an attempt of its own (R32). */
+	if (attempt_stale(a) && error.tries_here == 1 && !others(r))
+		act.what = ACT_RETRY;
+	else
+		policy_on_error(r->policy->state, &r->d, &error, r->d.order + r->next, r->d.n_order - r->next, &act);
 	follow_action(r, &act, e);
 }
 

@@ -124,6 +124,7 @@ void attempt_resume(struct attempt *a);
 const struct endpoint *attempt_endpoint(const struct attempt *a);
 int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
 uint64_t attempt_us(const struct attempt *a);	/* since it was sent */
+bool attempt_stale(const struct attempt *a);	/* it ended with a kept connection, before an answer began */
 bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing went upstream */
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
 void relay_pass(struct relay *r, struct mg_view frame);

@@ -1,0 +1,310 @@
+/* Connections to upstreams that are kept: used again, found dead, closed when nobody uses them (R25, R32). */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/client.h"
+#include "tap.h"
+
+enum { CONNS = 64, PATIENCE_MS = 8000, LARGE = 300000 };
+
+static struct loop *loop;
+static struct client *client;
+static char url[64];
+
+/* An upstream that counts, and does on the nth request of a connection what it is told. */
+static struct up {
+	struct watch door;
+	struct conn { struct watch w; size_t seen, want; unsigned n; } conns[CONNS];
+	unsigned accepted, open, asked;
+	unsigned end_at;	/* the nth request of a connection is not answered: it is closed; 0: never */
+	bool reset;		/* ... by a reset */
+	bool shut_idle;		/* each connection is closed behind its answer */
+} up;
+
+static void hang_up(struct conn *c)
+{
+	struct linger now = { 1, 0 };
+
+	if (up.reset)
+		setsockopt(c->w.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	loop_unwatch(loop, &c->w);
+	close(c->w.fd);
+	up.open--;
+}
+
+static void asked(struct conn *c)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+	up.asked++;
+	c->n++;
+	c->seen = c->want = 0;
+	if (up.end_at && c->n == up.end_at) {
+		hang_up(c);
+		return;
+	}
+	if (send(c->w.fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0 || up.shut_idle)
+		hang_up(c);
+}
+
+/* Requests come one at a time: the length of each is known from its head. */
+static void readable(struct watch *w, uint32_t events)
+{
+	static char buf[65536];
+	struct conn *c = loop_owner(w, struct conn, w);
+	ssize_t n = recv(w->fd, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+	char *end, *len;
+
+	(void)events;
+	if (n <= 0) {
+		hang_up(c);
+		return;
+	}
+	buf[n] = 0;
+	if (!c->want && (end = strstr(buf, "\r\n\r\n")) != NULL) {
+		len = strstr(buf, "Content-Length: ");
+		c->want = (size_t)(end + 4 - buf) + (len ? strtoul(len + 16, NULL, 10) : 0);
+	}
+	c->seen += (size_t)n;
+	if (c->want && c->seen >= c->want)
+		asked(c);
+}
+
+static void door_ready(struct watch *w, uint32_t events)
+{
+	struct conn *c = &up.conns[up.accepted % CONNS];
+
+	(void)events;
+	*c = (struct conn){ .w = { .fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), .ready = readable } };
+	loop_watch(loop, &c->w, EPOLLIN);
+	up.accepted++;
+	up.open++;
+}
+
+static bool upstream_open(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 64) || getsockname(fd, (struct sockaddr *)&a, &len))
+		return false;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", ntohs(a.sin_port));
+	up.door = (struct watch){ .fd = fd, .ready = door_ready };
+	return !loop_watch(loop, &up.door, EPOLLIN);
+}
+
+/* ---- one exchange, and waiting for a condition with a deadline */
+
+static struct { int how, ends; bool stale; char why[120]; } got;
+static bool (*met)(void);
+static uint64_t deadline;
+static struct timer tick;
+
+static void on_tick(struct timer *t)
+{
+	if (met() || clock_ms() > deadline)
+		loop_stop(loop);
+	else
+		loop_timer_set(loop, t, 2);
+}
+
+static bool until(bool (*condition)(void))
+{
+	met = condition;
+	deadline = clock_ms() + PATIENCE_MS;
+	tick.fire = on_tick;
+	loop_timer_set(loop, &tick, 0);
+	loop_run(loop);
+	loop_timer_clear(loop, &tick);
+	return condition();
+}
+
+static void on_end(void *owner, struct exchange *x, const struct exchange_result *r)
+{
+	(void)owner, (void)x;
+	got.how = r->how;
+	got.stale = r->stale;
+	snprintf(got.why, sizeof(got.why), "%s", r->why);
+	got.ends++;
+}
+
+static bool all_ended(void)
+{
+	return got.ends > 0;
+}
+
+static void start(const char *method, const struct mg_str *body, size_t pieces)
+{
+	static const struct exchange_events events = { .end = on_end };
+	struct exchange_conf c = { .method = method, .url = url, .body = body, .pieces = pieces, .connect_ms = 3000,
+		.headers_ms = 5000, .plain_http = true };
+	struct err err = { 0 };
+
+	if (!exchange_start(client, &c, &events, NULL, &err))
+		printf("# %s\n", err.msg);
+}
+
+static void ask(const char *method, const struct mg_str *body, size_t pieces)
+{
+	memset(&got, 0, sizeof(got));
+	start(method, body, pieces);
+	until(all_ended);
+}
+
+static void begin(void)
+{
+	for (unsigned i = 0; i < CONNS; i++)
+		if (up.conns[i].w.on)
+			hang_up(&up.conns[i]);
+	up.accepted = up.asked = up.end_at = 0;
+	up.reset = up.shut_idle = false;
+}
+
+/* ---- tests */
+
+static void used_again(void)
+{
+	struct mg_str body = MG_STR("{}");
+
+	begin();
+	for (int i = 0; i < 5; i++)
+		ask("POST", &body, 1);
+	ok(got.how == EXCHANGE_DONE && up.asked == 5 && up.accepted == 1, "one connection for one after the other");
+}
+
+static void never_twice(void)
+{
+	static char large[LARGE];
+	struct mg_str small = MG_STR("{\"a\":1}"), two[] = { { large, LARGE - 10 }, { large, 10 } };
+	const struct { const char *method; struct mg_str *body; size_t pieces; bool reset; const char *claim; } rows[] = {
+		{ "POST", &small, 1, false, "a kept connection that is closed instead of an answer: stale, not sent again" },
+		{ "POST", &small, 1, true, "... or reset" },
+		{ "POST", two, 2, false, "... with a large body of pieces" },
+		{ "POST", two, 2, true, "... or reset" },
+		{ "GET", NULL, 0, false, "... a GET" },
+	};
+
+	memset(large, 'x', sizeof(large));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin();
+		up.end_at = 2;
+		up.reset = rows[i].reset;
+		ask("GET", NULL, 0);
+		ok(got.how == EXCHANGE_DONE && !got.stale, "the first is answered");
+		ask(rows[i].method, rows[i].body, rows[i].pieces);
+		ok(got.how == EXCHANGE_CUT && got.stale && up.asked == 2, rows[i].claim);
+		if (!got.stale)
+			printf("# how %d, stale %d, asked %u: %s\n", got.how, got.stale, up.asked, got.why);
+		up.end_at = 0;
+		ask(rows[i].method, rows[i].body, rows[i].pieces);
+		ok(got.how == EXCHANGE_DONE && up.asked == 3, "and once more, when its owner wants it");
+	}
+	begin();
+	up.end_at = 1;
+	ask("POST", &small, 1);
+	ok(got.how == EXCHANGE_CUT && !got.stale && up.asked == 1, "on a new connection it is a cut like any other");
+}
+
+static bool none_open(void)
+{
+	return !up.open;
+}
+
+static void found_dead(void)
+{
+	struct mg_str body = MG_STR("{}");
+
+	begin();
+	up.shut_idle = true;
+	ask("POST", &body, 1);
+	until(none_open);
+	up.shut_idle = false;
+	ask("POST", &body, 1);
+	ok(got.how == EXCHANGE_DONE && !got.stale && up.asked == 2 && up.accepted == 2, "one that has ended before is not used");
+}
+
+static bool burst_over(void)
+{
+	return got.ends == 40;
+}
+
+static unsigned descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += dup2(fd, fd) == fd;
+	return n;
+}
+
+static unsigned base_fds;
+
+static bool descriptors_back(void)
+{
+	return none_open() && descriptors() <= base_fds;
+}
+
+/* A burst over several multis: then nothing asks them to clear up. */
+static void swept(void)
+{
+	uint64_t from;
+
+	begin();
+	until(none_open);
+	base_fds = descriptors();
+	client_keep(client, 1);
+	memset(&got, 0, sizeof(got));
+	for (int i = 0; i < 40; i++)
+		start("GET", NULL, 0);
+	until(burst_over);
+	ok(up.open >= 32, "a burst leaves connections");
+	from = clock_ms();
+	ok(until(descriptors_back), "that are closed after the time they are kept for");
+	printf("# after %lu ms\n", (unsigned long)(clock_ms() - from));
+	ask("GET", NULL, 0);
+	ok(got.how == EXCHANGE_DONE && up.open == 1, "and a new one is made");
+}
+
+static void swept_dead(void)
+{
+	uint64_t from;
+
+	begin();
+	client_keep(client, 8);
+	up.shut_idle = true;
+	memset(&got, 0, sizeof(got));
+	for (int i = 0; i < 40; i++)
+		start("GET", NULL, 0);
+	until(burst_over);
+	from = clock_ms();
+	ok(until(descriptors_back) && clock_ms() - from < 5000, "those that ended are closed sooner");
+	printf("# after %lu ms\n", (unsigned long)(clock_ms() - from));
+}
+
+int main(void)
+{
+	struct err err = { 0 };
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	loop = loop_new(&err);
+	client = loop ? client_new(loop, 4, 100, &err) : NULL;
+	if (!client || !upstream_open()) {
+		printf("Bail out! %s\n", err.msg);
+		return 1;
+	}
+	used_again();
+	never_twice();
+	found_dead();
+	swept();
+	swept_dead();
+	begin();
+	client_free(client);
+	loop_unwatch(loop, &up.door);
+	close(up.door.fd);
+	loop_free(loop);
+	return tap_done();
+}
