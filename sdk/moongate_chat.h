@@ -23,6 +23,27 @@ static inline struct mg_view mg_quirk(struct mg_call *c, const char *name)
 	return c->host->get(c->host->get(c->host->endpoint(c), "quirks"), name);
 }
 
+static inline bool mg_quirk_is(struct mg_call *c, const char *name, const char *word)
+{
+	return mg_is(c->host->text(c, mg_quirk(c, name)), word);
+}
+
+/* A member of what the client asked for. */
+static inline struct mg_view mg_asked(struct mg_call *c, const char *member)
+{
+	return c->host->get(c->host->request(c), member);
+}
+
+/* With a NUL behind it, for the calls that take a name. */
+static inline const char *mg_terminated(struct mg_call *c, struct mg_str s)
+{
+	char *out = c->host->alloc(c, s.len + 1);
+
+	if (out && s.len)
+		memcpy(out, s.at, s.len);
+	return out ? out : "";
+}
+
 /* Is word in the list, which may also be one string? */
 static inline bool mg_listed(struct mg_call *c, struct mg_view list, struct mg_str word)
 {
@@ -108,6 +129,79 @@ static inline uint64_t mg_max_tokens(struct mg_call *c)
 	if (!h->count(h->get(h->request(c), "max_completion_tokens"), &n))
 		h->count(h->get(h->request(c), "max_tokens"), &n);
 	return n;
+}
+
+/* -------------------------------------------------------------- messages */
+
+static inline bool mg_role_is(struct mg_call *c, struct mg_view message, const char *role)
+{
+	return mg_is(c->host->text(c, c->host->get(message, "role")), role);
+}
+
+static inline bool mg_is_system(struct mg_call *c, struct mg_view message)
+{
+	return mg_role_is(c, message, "system") || mg_role_is(c, message, "developer");
+}
+
+static inline bool mg_no_text(struct mg_call *c, struct mg_view v)
+{
+	return c->host->kind(v) != MG_STRING || !c->host->text(c, v).len;
+}
+
+/* "data:image/png;base64,iVBOR..": its type, and what is behind the comma. */
+static inline bool mg_data_url(struct mg_str url, struct mg_str *type, struct mg_str *data)
+{
+	const char *comma = url.len > 5 && !memcmp(url.at, "data:", 5) ? memchr(url.at, ',', url.len) : NULL, *end;
+
+	if (!comma)
+		return false;
+	end = memchr(url.at, ';', (size_t)(comma - url.at));
+	*type = (struct mg_str){ url.at + 5, (size_t)((end ? end : comma) - url.at) - 5 };
+	*data = (struct mg_str){ comma + 1, url.len - (size_t)(comma + 1 - url.at) };
+	return true;
+}
+
+static inline struct mg_str mg_base64(struct mg_call *c, struct mg_str bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *at = (const unsigned char *)bytes.at;
+	char *out = bytes.at ? c->host->alloc(c, bytes.len / 3 * 4 + 5) : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; out && i < bytes.len; i += 3) {
+		unsigned long v = (unsigned long)at[i] << 16 | (i + 1 < bytes.len ? (unsigned long)at[i + 1] << 8 : 0) |
+			(i + 2 < bytes.len ? at[i + 2] : 0);
+
+		out[n++] = digits[v >> 18 & 63];
+		out[n++] = digits[v >> 12 & 63];
+		out[n++] = i + 1 < bytes.len ? digits[v >> 6 & 63] : '=';
+		out[n++] = i + 2 < bytes.len ? digits[v & 63] : '=';
+	}
+	return (struct mg_str){ out, n };
+}
+
+/* The text of a thought as JSON: reasoning_details from the first to the last of its pieces.
+ * Who read a stream sends the pieces back, and only the last of them is signed. */
+static inline struct mg_str mg_thought(struct mg_call *c, struct mg_view from, struct mg_view last, const char *member)
+{
+	const struct mg_host *h = c->host;
+	char *out = NULL;
+	size_t len = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		len = 1;
+		for (struct mg_view v = from, end = h->next(last); h->kind(v) && v.node != end.node; v = h->next(v)) {
+			struct mg_str s = h->kind(h->get(v, member)) == MG_STRING ? h->raw(h->get(v, member)) : MG_STR("\"\"");
+
+			if (out)
+				memcpy(out + len, s.at + 1, s.len - 2);
+			len += s.len - 2;
+		}
+		if (!out && !(out = c->host->alloc(c, len + 1)))
+			return (struct mg_str){ NULL, 0 };
+	}
+	out[0] = out[len] = '"';
+	return (struct mg_str){ out, len + 1 };
 }
 
 #endif
