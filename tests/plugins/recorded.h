@@ -16,6 +16,8 @@
 
 #include "rig.h"
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"	/* rows end where nothing more is to say */
+
 struct recorded {
 	const char *file;	/* below the folder, without .json */
 	const char *quirks;	/* JSON; NULL: none */
