@@ -14,6 +14,8 @@ struct api_call {
 	struct key_facts key;		/* hash "" where the route is public and no key came */
 	struct mg_str args[3];		/* what the stars of the route's path matched, raw */
 	const char *route;		/* for metrics: the pattern */
+	struct mg_str request_id;	/* the client's own, if it is a sane one; else absent */
+	uint64_t auth_us, body_us;	/* what authorising took; when the body was there */
 	struct relay *relay;		/* a generation runs; NULL else */
 	void (*run)(struct api_call *c);	/* once the body is there */
 };
@@ -34,7 +36,8 @@ extern const struct server_events api_events;
 bool cors_preflight(struct http_request *r);	/* true: OPTIONS, answered */
 size_t cors_headers(struct http_request *r, struct http_header out[4]);	/* how many it wrote */
 
-/* ---- answers.  headers end with a NULL name; CORS is added where it is allowed. */
+/* ---- answers.  headers end with a NULL name; those of every answer are added, CORS where it is allowed. */
+struct mg_str api_request_id(const struct http_request *h);	/* the client's; absent: none, or none that may be repeated */
 void api_send(struct http_request *r, int status, const struct http_header *headers, struct mg_str body);
 void api_stream(struct http_request *r, int status, const struct http_header *headers);
 void api_json(struct http_request *r, int status, struct mg_str json);

@@ -21,6 +21,9 @@ static void client_of(struct relay *r, struct mg_view request)
 	if (!r->client.title.at)
 		r->client.title = http_header(h, "X-Title");
 	r->client.agent = http_header(h, "User-Agent");
+	r->client.request_id = api_request_id(h);
+	if (!r->client.request_id.at)
+		r->client.request_id = (struct mg_str){ r->id, strlen(r->id) };
 	r->client.user = json_text(r->pool, json_get(request, "user"));
 	r->client.session = json_text(r->pool, json_get(request, "session_id"));
 	if (!r->client.session.at)

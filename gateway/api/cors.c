@@ -5,8 +5,6 @@
 #include <strings.h>
 #include "api/api.h"
 
-enum { HEADERS_MAX = 12 };
-
 static bool allowed(struct http_request *h, struct mg_str origin)
 {
 	struct worker *w = server_ctx(h->server);
@@ -30,7 +28,8 @@ size_t cors_headers(struct http_request *r, struct http_header out[4])
 		return 0;
 	out[0] = (struct http_header){ "Access-Control-Allow-Origin", origin };
 	out[1] = (struct http_header){ "Vary", MG_STR("Origin") };
-	out[2] = (struct http_header){ "Access-Control-Expose-Headers", MG_STR("X-Generation-Id, Retry-After, X-Request-Id") };
+	out[2] = (struct http_header){ "Access-Control-Expose-Headers", MG_STR("X-Generation-Id, X-Request-Id, Retry-After, Retry-After-Ms, "
+		"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Server-Timing, X-Moongate-Provider, X-Moongate-Attempts") };
 	return 3;
 }
 
@@ -51,31 +50,4 @@ bool cors_preflight(struct http_request *r)
 		headers[1].value = asked;	/* any header will do from an origin that is allowed */
 	api_send(r, 204, headers, (struct mg_str){ "", 0 });
 	return true;
-}
-
-static size_t with_cors(struct http_request *r, const struct http_header *headers, struct http_header all[HEADERS_MAX + 5])
-{
-	size_t n = 0;
-
-	for (; headers && headers->name && n < HEADERS_MAX; headers++)
-		all[n++] = *headers;
-	n += cors_headers(r, all + n);
-	all[n] = (struct http_header){ NULL, { 0 } };
-	return n;
-}
-
-void api_send(struct http_request *r, int status, const struct http_header *headers, struct mg_str body)
-{
-	struct http_header all[HEADERS_MAX + 5];
-
-	with_cors(r, headers, all);
-	http_reply(r, status, all, body);
-}
-
-void api_stream(struct http_request *r, int status, const struct http_header *headers)
-{
-	struct http_header all[HEADERS_MAX + 5];
-
-	with_cors(r, headers, all);
-	http_stream(r, status, all);
 }

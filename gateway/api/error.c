@@ -3,6 +3,7 @@
  * section A4, and the plain replies around it.
  */
 #include <stdarg.h>
+#include "base/clock.h"
 #include "api/api.h"
 
 enum { ERROR_BODY_MAX = 64 * 1024 };
@@ -21,6 +22,20 @@ void api_reply(struct http_request *r, int status, const char *type, struct mg_s
 void api_json(struct http_request *r, int status, struct mg_str json)
 {
 	api_reply(r, status, "application/json", json);
+}
+
+/* Of a limit of our own: how many, and when it may be tried again, as Unix ms (A3). */
+struct limit_texts { char limit[24], reset[24]; };
+
+static void limit_texts(const struct refusal *why, struct limit_texts *out)
+{
+	snprintf(out->limit, sizeof(out->limit), "%llu", (unsigned long long)why->limit);
+	snprintf(out->reset, sizeof(out->reset), "%lld", (long long)clock_wall_ms() + (long long)why->retry_after_s * 1000);
+}
+
+static struct http_header text_header(const char *name, const char *value)
+{
+	return (struct http_header){ name, { value, strlen(value) } };
 }
 
 static void previous_errors(struct mg_writer *w, const struct relay *r)
@@ -68,6 +83,18 @@ static void metadata(struct mg_writer *w, const struct refusal *why, const struc
 		json_put_text(w, "provider_name", why->provider_name);
 		json_put_bool(w, "is_byok", false);
 	}
+	if (why->limited) {
+		struct limit_texts l;
+
+		limit_texts(why, &l);
+		json_open(w, "headers", '{');
+		if (why->limit)
+			json_put_text(w, "X-RateLimit-Limit", l.limit);
+		json_put_text(w, "X-RateLimit-Remaining", "0");
+		json_put_text(w, "X-RateLimit-Reset", l.reset);
+		json_close(w);
+		json_put_null(w, "provider_name");
+	}
 	if (why->previous && r)
 		previous_errors(w, r);
 	json_close(w);
@@ -93,8 +120,9 @@ void api_refuse(struct http_request *r, const struct refusal *why, struct relay 
 {
 	struct buf body;
 	struct mg_writer w;
-	char seconds[16];
-	struct http_header headers[6] = { { "Content-Type", MG_STR("application/json") }, { "Cache-Control", MG_STR("no-store") } };
+	struct limit_texts limit;
+	char seconds[16], ms[24];
+	struct http_header headers[10] = { { "Content-Type", MG_STR("application/json") }, { "Cache-Control", MG_STR("no-store") } };
 	size_t n = 2;
 
 	buf_init(&body, ERROR_BODY_MAX);
@@ -106,10 +134,19 @@ void api_refuse(struct http_request *r, const struct refusal *why, struct relay 
 		metadata_member(&w, relay, false);
 	json_close(&w);
 	if (relay)
-		headers[n++] = (struct http_header){ "X-Generation-Id", { relay->id, strlen(relay->id) } };
+		headers[n++] = text_header("X-Generation-Id", relay->id);
 	if (why->retry_after_s) {
 		snprintf(seconds, sizeof(seconds), "%u", why->retry_after_s);
-		headers[n++] = (struct http_header){ "Retry-After", { seconds, strlen(seconds) } };
+		snprintf(ms, sizeof(ms), "%llu", (unsigned long long)(why->retry_after_ms ? why->retry_after_ms : why->retry_after_s * 1000ull));
+		headers[n++] = text_header("Retry-After", seconds);
+		headers[n++] = text_header("Retry-After-Ms", ms);
+	}
+	if (why->limited) {
+		limit_texts(why, &limit);
+		if (why->limit)
+			headers[n++] = text_header("X-RateLimit-Limit", limit.limit);
+		headers[n++] = text_header("X-RateLimit-Remaining", "0");
+		headers[n++] = text_header("X-RateLimit-Reset", limit.reset);
 	}
 	if (why->status == 401)
 		headers[n++] = (struct http_header){ "WWW-Authenticate", MG_STR("Bearer") };

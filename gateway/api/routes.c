@@ -148,30 +148,33 @@ static void on_head(struct http_request *h)
 	struct worker *w = server_ctx(h->server);
 	struct api_call *c;
 	const struct route *route;
-	struct mg_str args[3] = { { 0 } };
+	uint64_t began_us;
 	bool known;
 
 	metric_add(M_HTTP_IN_FLIGHT, 1, METRIC_PLAIN);
-	if (cors_preflight(h))
-		return;
-	route = find(h->method, h->path, args, &known);
-	if (!route) {
-		api_error(h, known ? 405 : 404, known ? "invalid_request" : "not_found", known ? "Method not allowed" : "Not found");
-		return;
-	}
 	c = pool_alloc(h->pool, sizeof(*c));
 	if (!c) {
 		api_error(h, 503, "server", "No memory for the request");
 		return;
 	}
-	*c = (struct api_call){ .http = h, .w = w, .args = { args[0], args[1], args[2] }, .route = route->path };
+	*c = (struct api_call){ .http = h, .w = w, .route = "other", .request_id = api_request_id(h) };
 	h->owner = c;
+	if (cors_preflight(h))
+		return;
+	route = find(h->method, h->path, c->args, &known);
+	if (!route) {
+		api_error(h, known ? 405 : 404, known ? "invalid_request" : "not_found", known ? "Method not allowed" : "Not found");
+		return;
+	}
+	c->route = route->path;
 	if (!strncmp(route->path, "!/api/admin/", 12) && !h->admin) {	/* R82 */
 		api_error(h, 404, "not_found", "Not found");
 		return;
 	}
+	began_us = clock_us();
 	if (!authorise(c, route->access))
 		return;
+	c->auth_us = clock_us() - began_us;
 	if (route->body_max)
 		h->body_max = route->body_max;
 	h->pool_budget = h->body_max * 4 + POOL_EXTRA;
@@ -182,6 +185,7 @@ static void on_body(struct http_request *h)
 {
 	struct api_call *c = h->owner;
 
+	c->body_us = clock_us();
 	c->run(c);
 }
 
@@ -208,14 +212,28 @@ static void on_gone(struct http_request *h)
 		relay_gone(r);
 }
 
+/* The gateway's own time on one generation, by what it was spent on. */
+static void overhead(const struct api_call *c, const struct relay *r)
+{
+	const struct { const char *stage; uint64_t us; } stages[] = {
+		{ "parse", r->started_us > c->body_us ? r->started_us - c->body_us : 0 }, { "auth", c->auth_us },
+		{ "policy", r->d.lua_us }, { "translate", r->translate_us }, { "relay", r->relay_us },
+	};
+
+	for (size_t i = 0; r->started_us && i < (r->sent_us ? 5 : 3); i++)
+		metric_observe_us(M_OVERHEAD, stages[i].us, METRIC_LABELS(stages[i].stage));
+}
+
 static void on_ended(struct http_request *h)
 {
 	struct api_call *c = h->owner;
 	const char *route = c ? c->route : "other";
 	char method[8], code[8];
 
-	if (c && c->relay)
+	if (c && c->relay) {
+		overhead(c, c->relay);
 		relay_release(c->relay);
+	}
 	snprintf(method, sizeof(method), "%.*s", (int)h->method.len, h->method.at);
 	snprintf(code, sizeof(code), "%d", h->status);
 	metric_add(M_HTTP_IN_FLIGHT, -1, METRIC_PLAIN);

@@ -280,17 +280,19 @@ int keep_read(lua_State *L, int i, struct keep *out)
 
 int denial_read(lua_State *L, int i, struct denial *out)
 {
-	uint64_t status = 0, after = 0;
+	uint64_t status = 0, after = 0, limit = 0;
 	bool deny = false;
 
 	if (!table_at(L, i) || read_bool(L, i, "deny", &deny) || !deny)
 		return -1;
-	if (read_number(L, i, "status", 599, &status) || status < 400 || read_number(L, i, "retry_after_s", 86400 * 31, &after))
+	if (read_number(L, i, "status", 599, &status) || status < 400 || read_number(L, i, "retry_after_s", 86400 * 31, &after)
+	    || read_number(L, i, "limit", INT64_MAX / 2, &limit))
 		return -1;
 	field(L, i, "code");
 	field(L, i, "message");
 	out->status = (int)status;
 	out->retry_after_s = (unsigned)after;
+	out->limit = limit;
 	snprintf(out->code, sizeof(out->code), "%s", lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "denied");
 	snprintf(out->message, sizeof(out->message), "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "Denied by a policy");
 	lua_pop(L, 2);

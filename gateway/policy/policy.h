@@ -50,7 +50,7 @@ struct candidate {
 	const char *by;			/* "or_eligibility.lua:41" */
 	unsigned rank;			/* 1 is first; 0: not ranked */
 };
-struct denial { int status; unsigned retry_after_s; char code[64], message[200], by[96]; };
+struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96]; };
 struct keep { enum { KEEP_NONE, KEEP_METADATA, KEEP_HASHED, KEEP_FULL } store; uint64_t ttl_s; bool cache; };
 struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
 	uint64_t hedge_after_ms; unsigned hedge_extra; struct mg_str sticky_key; uint64_t sticky_ttl_s; int64_t max_charge_nusd; };	/* 0: not said */

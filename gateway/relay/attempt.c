@@ -458,6 +458,13 @@ static uint64_t patience_ms(const struct attempt *a)
 	return first < left ? first : left;
 }
 
+static uint64_t own_time_us(const struct relay *r)
+{
+	uint64_t all = r->sent_us - r->started_us, told = r->d.lua_us + r->translate_us;
+
+	return all > told ? all - told : 0;
+}
+
 static int attempt_send(struct attempt *a, struct err *err)
 {
 	struct relay *r = a->relay;
@@ -466,6 +473,10 @@ static int attempt_send(struct attempt *a, struct err *err)
 	a->inside = true;
 	metric_add(M_UPSTREAM_IN_FLIGHT, 1, METRIC_LABELS(a->endpoint->provider->slug));
 	a->began_us = clock_us();
+	if (!r->sent_us) {
+		r->sent_us = a->began_us;
+		r->relay_us = own_time_us(r);
+	}
 	if (r->echo && a->http.pieces && r->surface->debug)
 		r->surface->debug(r, a->http.body[0]);
 	rc = send_request(a, err);
@@ -544,6 +555,7 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 		goto failed;
 	}
 	r->now = a;
+	r->translate_us += clock_us() - a->began_us;
 	rc = attempt_enter(a, err);
 	if (rc)
 		goto failed;

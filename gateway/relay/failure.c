@@ -45,7 +45,7 @@ void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct 
 
 	*out = (struct refusal){
 		.status = kinds[kind].status, .error_type = kinds[kind].error_type, .retryable = kinds[kind].retryable,
-		.retry_after_s = f->retry_after_ms / 1000 + (f->retry_after_ms % 1000 != 0),
+		.retry_after_s = f->retry_after_ms / 1000 + (f->retry_after_ms % 1000 != 0), .retry_after_ms = f->retry_after_ms,
 		.provider_name = e->provider->name, .raw = raw_words(r->pool, f->message),
 		.provider_code = raw_words(r->pool, f->code),
 	};
@@ -76,6 +76,8 @@ static void refusal_of_denial(const struct denial *no, struct refusal *out)
 	for (size_t i = 0; i < sizeof(availability) / sizeof(availability[0]); i++)
 		if (!strcmp(availability[i], no->code))
 			out->availability = availability[i];
+	out->limited = no->status == 429;
+	out->limit = no->limit;
 	out->retryable = no->status == 429 || no->status == 503;
 }
 
@@ -94,8 +96,8 @@ void refuse_policy(struct relay *r, const struct err *err)
 {
 	struct refusal why = { .status = 503, .error_type = "server", .retryable = true };
 
-	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->id);
-	log_at(LOG_ERROR, EV_POLICY_ERROR, r->id, LOG_S("why", err->msg));
+	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->client.request_id.at);
+	log_at(LOG_ERROR, EV_POLICY_ERROR, r->client.request_id.at, LOG_S("why", err->msg));
 	relay_refuse(r, &why, "moongate_error");
 }
 
@@ -128,7 +130,7 @@ void refuse_store(struct relay *r, const struct err *err)
 	struct refusal why = { .status = 503, .error_type = "server", .retryable = true, .retry_after_s = 1 };
 
 	snprintf(why.message, sizeof(why.message), "Service temporarily unavailable");
-	log_at(LOG_ERROR, EV_STORE_ERROR, r->id, LOG_S("why", err->msg));
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err->msg));
 	relay_refuse(r, &why, "moongate_error");
 }
 

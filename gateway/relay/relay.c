@@ -60,7 +60,7 @@ static void attempt_refused(struct relay *r, const struct candidate *c, const st
 
 	refusal_of_failure(r, c->endpoint, &f, 0, &r->last);
 	r->last_kind = f.kind;
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->id, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
 }
 
 /* true: an attempt runs, or the request is ended. */
@@ -299,7 +299,7 @@ static void account_failure(struct relay *r, struct attempt *a, const struct mg_
 	if (r->n_tried < ATTEMPTS_MAX)
 		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
 			.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 };
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->id, LOG_S("endpoint", e->id), LOG_S("kind", kind),
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", e->id), LOG_S("kind", kind),
 		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
 }
 
@@ -416,6 +416,7 @@ void relay_start(struct relay *r)
 	struct err err = { 0 };
 
 	r->step.fire = on_step;
+	r->started_us = clock_us();
 	r->w->running++;
 	r->snap = snapshot_pin(r->w->gw->snapshots, r->w->n);
 	r->policy = worker_pin_policy(r->w, r->snap, &err);

@@ -32,6 +32,9 @@ struct refusal {
 	const char *availability;	/* F2: "no_endpoints"; NULL: none */
 	bool retryable;
 	unsigned retry_after_s;		/* 0: not said */
+	uint64_t retry_after_ms;	/* the same, exactly; 0: as above */
+	bool limited;			/* a limit of this gateway was hit (A3) ... */
+	uint64_t limit;			/* ... which is this; 0: not said */
 	/* what a provider said, redacted and cut; absent: it was not a provider */
 	const char *provider_name, *provider_code, *raw;
 	bool previous;			/* add previous_errors from the relay's attempts */
@@ -99,8 +102,9 @@ struct relay {
 	struct mg_usage usage; bool usage_reported;
 	enum mg_finish finish; struct mg_str native;
 	struct bill bill;
-	uint64_t upstream_us;
-	struct { struct mg_str referer, title, agent, request_id, user, session; } client;
+	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
+	uint64_t translate_us, relay_us;	/* own time: making upstream requests; all else up to sent_us */
+	struct { struct mg_str referer, title, agent, request_id, user, session; } client;	/* request_id: by which logs name it */
 };
 
 /* r: zeroed, in http's pool, with w, http, pool, key, surface, request, stream and d.facts

@@ -79,6 +79,12 @@ static struct attempt_record *attempts_of(struct relay *r)
 	return all;
 }
 
+static const char *finish_word(const struct relay *r)
+{
+	return r->finish == MG_STOP ? "stop" : r->finish == MG_LENGTH ? "length" : r->finish == MG_TOOL_CALLS ? "tool_calls"
+		: r->finish == MG_CONTENT_FILTER ? "content_filter" : r->finish == MG_FAILED ? "error" : NULL;
+}
+
 static void record_of(struct relay *r, enum usage_source source, struct generation *g)
 {
 	const struct mg_usage *u = &r->usage;
@@ -97,8 +103,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->data_region = "global";
 	g->streamed = r->stream;
 	g->cancelled = r->cancelled;
-	g->finish_reason = r->finish == MG_STOP ? "stop" : r->finish == MG_LENGTH ? "length" : r->finish == MG_TOOL_CALLS ? "tool_calls"
-		: r->finish == MG_CONTENT_FILTER ? "content_filter" : r->finish == MG_FAILED ? "error" : NULL;
+	g->finish_reason = finish_word(r);
 	g->native_finish_reason = words(r, r->native);
 	g->usage_source = source;
 	g->native_prompt = (int64_t)(u->input + u->cached + u->cache_write + u->cache_write_1h + u->image_tokens + u->audio_in
@@ -135,7 +140,7 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 	record_of(r, source, &g);
 	buf_init(&json, RECORD_MAX);
 	if (generation_write(&g, &json, &err) != MG_OK)
-		log_at(LOG_ERROR, EV_INTERNAL, r->id, LOG_S("why", err.msg));
+		log_at(LOG_ERROR, EV_INTERNAL, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_put(&json, "", 1);
 	snprintf(attempt_id, sizeof(attempt_id), "%s-%u", r->id, r->n_tried ? r->n_tried : 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
@@ -143,7 +148,7 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->bill.charge_nusd,
 			.cost_nusd = r->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at }, &err) != MG_OK)
-		log_at(LOG_ERROR, EV_STORE_ERROR, r->id, LOG_S("why", err.msg));
+		log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_release(&json);
 }
 
@@ -202,6 +207,25 @@ static void count(struct relay *r, const char *outcome)
 		metric_observe_us(M_TPOT, (clock_us() - r->first_us) / r->usage.output, both);
 }
 
+/* "OpenAI/JS 5.1.0" is "OpenAI/JS": a program, not a person's machine. */
+static const char *program(struct relay *r)
+{
+	struct mg_str agent = r->client.agent;
+	size_t len = 0;
+
+	while (len < agent.len && len < 64 && agent.at[len] != ' ')
+		len++;
+	return words(r, (struct mg_str){ agent.at, len });
+}
+
+/* What the gateway itself took up to the first byte upstream; all of it where there was none. */
+static uint64_t own_us(const struct relay *r)
+{
+	uint64_t us = r->translate_us + r->relay_us + r->d.lua_us;
+
+	return r->sent_us ? us : clock_us() - r->began_us;
+}
+
 static void access_line(struct relay *r, int status, const char *outcome)
 {
 	struct buf cost;
@@ -209,13 +233,19 @@ static void access_line(struct relay *r, int status, const char *outcome)
 	buf_init(&cost, 64);
 	money_text(&cost, r->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->id, LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
+	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_S("generation_id", r->id), LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
+		LOG_S("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
+		LOG_S("model_requested", words(r, r->d.facts.model)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
-		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""), LOG_N("stream", r->stream),
+		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""),
+		LOG_S("workspace", r->key.workspace), LOG_S("app", words(r, r->client.title.at ? r->client.title : r->client.referer)),
+		LOG_S("client", program(r)), LOG_S("session_id", words(r, r->client.session)), LOG_N("stream", r->stream),
 		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
-		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_S("cost_usd", cost.at), LOG_N("policy_us", r->d.lua_us));
+		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_S("cost_usd", cost.at),
+		LOG_S("finish_reason", finish_word(r)), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", own_us(r)),
+		LOG_N("bytes_in", r->http->body.len));
 	buf_release(&cost);
 }
 

@@ -16,12 +16,12 @@ return policy {
     local who = req.key.org ~= "" and req.key.org or req.key.id
     local ok, wait = limit.take("free_min", who, { max = my.minute, per_s = 60 })
     if not ok then
-      return deny { status = 429, code = "rate_limit_exceeded", message = "Rate limit exceeded: free-models-per-min", retry_after_s = wait }
+      return deny { status = 429, code = "rate_limit_exceeded", message = "Rate limit exceeded: free-models-per-min", retry_after_s = wait, limit = my.minute }
     end
     local max = req.key.credits_bought_nusd >= my.from and my.paid or my.day
     ok, wait = limit.take("free_day", who, { max = max, per_s = 86400 })
     if not ok then
-      return deny { status = 429, code = "rate_limit_exceeded", message = "Rate limit exceeded: free-models-per-day", retry_after_s = wait }
+      return deny { status = 429, code = "rate_limit_exceeded", message = "Rate limit exceeded: free-models-per-day", retry_after_s = wait, limit = max }
     end
     return true
   end,

@@ -1,0 +1,97 @@
+/*
+ * headers.c - what every answer carries beside its own headers: the request's
+ * id, who answered after how many tries, where the time went, and CORS.
+ */
+#include <strings.h>
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "api/api.h"
+
+enum { HEADERS_MAX = 16, ADDED_MAX = 12, REQUEST_ID_MAX = 128 };
+
+struct list { struct http_header at[HEADERS_MAX + ADDED_MAX]; size_t n; };
+
+/* R15: a client's own id if it is a sane one. */
+struct mg_str api_request_id(const struct http_request *h)
+{
+	struct mg_str id = http_header(h, "X-Request-Id");
+
+	if (!id.len || id.len > REQUEST_ID_MAX)
+		return (struct mg_str){ 0 };
+	for (size_t i = 0; i < id.len; i++)
+		if (id.at[i] <= ' ' || id.at[i] > '~')
+			return (struct mg_str){ 0 };
+	return id;
+}
+
+static void add(struct list *l, const char *name, struct mg_str value)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcasecmp(l->at[i].name, name))
+			return;
+	if (value.len)
+		l->at[l->n++] = (struct http_header){ name, value };
+}
+
+static struct mg_str fresh_id(struct pool *pool)
+{
+	char id[40];
+
+	id_generation(id);
+	return pool_print(pool, "req-%s", id + 4);
+}
+
+static void add_timing(struct list *l, struct http_request *h, const struct api_call *c, const struct relay *r)
+{
+	uint64_t parse_us = c->body_us && r->started_us > c->body_us ? r->started_us - c->body_us : 0;
+	uint64_t upstream_us = r->sent_us ? clock_us() - r->sent_us : 0;
+
+	add(l, "Server-Timing", pool_print(h->pool, "parse;dur=%llu.%03llu, policy;dur=%llu.%03llu, upstream;dur=%llu.%03llu",
+		(unsigned long long)parse_us / 1000, (unsigned long long)parse_us % 1000,
+		(unsigned long long)r->d.lua_us / 1000, (unsigned long long)r->d.lua_us % 1000,
+		(unsigned long long)upstream_us / 1000, (unsigned long long)upstream_us % 1000));
+}
+
+static void add_relay(struct list *l, struct http_request *h, const struct api_call *c, const struct relay *r)
+{
+	const struct endpoint *e = r->endpoint;
+
+	add(l, "X-Generation-Id", (struct mg_str){ r->id, strlen(r->id) });
+	if (e)
+		add(l, "X-Moongate-Provider", (struct mg_str){ e->provider->slug, strlen(e->provider->slug) });
+	add(l, "X-Moongate-Attempts", pool_print(h->pool, "%u", r->n_tried + (r->now && attempt_sent(r->now))));
+	add_timing(l, h, c, r);
+}
+
+static void collect(struct list *l, struct http_request *h, const struct http_header *own)
+{
+	const struct api_call *c = h->owner;
+	struct mg_str id = c ? c->request_id : (struct mg_str){ 0 };
+
+	l->n = 0;
+	for (; own && own->name && l->n < HEADERS_MAX; own++)
+		l->at[l->n++] = *own;
+	if (!id.at && c && c->relay)
+		id = c->relay->client.request_id;
+	add(l, "X-Request-Id", id.at ? id : fresh_id(h->pool));
+	if (c && c->relay)
+		add_relay(l, h, c, c->relay);
+	l->n += cors_headers(h, l->at + l->n);
+	l->at[l->n] = (struct http_header){ NULL, { 0 } };
+}
+
+void api_send(struct http_request *r, int status, const struct http_header *headers, struct mg_str body)
+{
+	struct list all;
+
+	collect(&all, r, headers);
+	http_reply(r, status, all.at, body);
+}
+
+void api_stream(struct http_request *r, int status, const struct http_header *headers)
+{
+	struct list all;
+
+	collect(&all, r, headers);
+	http_stream(r, status, all.at);
+}
