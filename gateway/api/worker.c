@@ -6,6 +6,22 @@
 
 /* ------------------------------------------------ policy states by bundle */
 
+static void count_state(const struct bundle *b, int n)
+{
+	char version[13];
+
+	snprintf(version, sizeof(version), "%.12s", bundle_hash(b));
+	metric_add(M_POLICY_STATES, n, METRIC_LABELS(version));
+}
+
+static void policy_drop(struct pinned_policy *p)
+{
+	count_state(p->bundle, -1);
+	policy_state_free(p->state);
+	bundle_unref(p->bundle);
+	free(p);
+}
+
 /* A bundle that is not the newest ends with its last request. */
 static void drop_unpinned(struct worker *w)
 {
@@ -17,9 +33,7 @@ static void drop_unpinned(struct worker *w)
 			continue;
 		}
 		*at = p->next;
-		policy_state_free(p->state);
-		bundle_unref(p->bundle);
-		free(p);
+		policy_drop(p);
 	}
 }
 
@@ -41,6 +55,7 @@ struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot 
 			return NULL;
 		}
 		p->bundle = bundle_ref(snap->bundle);
+		count_state(p->bundle, 1);
 		p->next = w->policies;
 		w->policies = p;
 		drop_unpinned(w);
@@ -61,9 +76,7 @@ static void free_policies(struct worker *w)
 		struct pinned_policy *p = w->policies;
 
 		w->policies = p->next;
-		policy_state_free(p->state);
-		bundle_unref(p->bundle);
-		free(p);
+		policy_drop(p);
 	}
 }
 

@@ -101,6 +101,8 @@ static void reload(struct serving *s)
 		log_at(LOG_ERROR, EV_CONFIG_REFUSED, NULL, LOG_S("why", err.msg));
 		return;
 	}
+	if (strcmp(bundle_hash(next->bundle), bundle_hash(old->bundle)))
+		s->gw.policy_since_ms = clock_wall_ms();
 	snapshots_publish(s->gw.snapshots, next);
 	for (unsigned i = 0; i < s->gw.n_workers; i++)
 		worker_look(&s->gw.workers[i]);
@@ -204,13 +206,21 @@ static int start_workers(struct serving *s, const struct config *conf, struct er
 	return MG_OK;
 }
 
-static void facts_for_metrics(const struct serving *s)
+static void store_committed(uint64_t us)
+{
+	metric_observe_us(M_STORE_WRITE, us, METRIC_PLAIN);
+}
+
+static void facts_for_metrics(struct serving *s)
 {
 	char abi[16];
 
 	metric_set(M_BUILD_INFO, 1, METRIC_LABELS(VERSION, COMMIT));
 	metric_set(M_START_TIME, s->gw.started_ms / 1000, METRIC_PLAIN);
 	metric_set(M_RELOAD_OK, 1, METRIC_PLAIN);
+	metric_set(M_RELOAD_AT, s->gw.started_ms / 1000, METRIC_PLAIN);
+	s->gw.policy_since_ms = s->gw.started_ms;
+	store_on_commit(s->gw.store, store_committed);
 	for (size_t i = 0; i < registry_count(s->gw.plugins); i++) {
 		const struct mg_plugin *p = registry_at(s->gw.plugins, i)->self;
 

@@ -33,6 +33,7 @@ struct attempt {
 	struct timer quiet;		/* no output yet (R29), a place in line, or the pause before a follow-up */
 	struct waiter *place;		/* in the line; NULL: none */
 	bool inside;			/* of the gate */
+	const char *result;		/* for metrics */
 	struct mg_http http;
 	struct mg_failure failure;
 	struct buf error;		/* the body of an answer that is not 2xx */
@@ -43,10 +44,18 @@ struct attempt {
 	bool stale;			/* ... and it may never have reached anybody */
 };
 
+static const char *op_name(enum mg_op op)
+{
+	static const char *const names[] = { [MG_CHAT] = "chat" };
+
+	return (size_t)op < sizeof(names) / sizeof(names[0]) && names[op] ? names[op] : "other";
+}
+
 static void attempt_free(struct attempt *a)
 {
 	struct relay *r = a->relay;
 
+	metric_add(M_PLUGIN_CALLS, 1, METRIC_LABELS(a->endpoint->provider->plugin->name, op_name(r->surface->op), a->result));
 	loop_timer_clear(r->w->loop, &a->quiet);
 	if (a->place)
 		gate_give_up(a->place);
@@ -77,6 +86,7 @@ static const char *phase_of(const struct attempt *a)
 
 static void attempt_fail(struct attempt *a, const struct mg_failure *f, const char *phase)
 {
+	a->result = "failed";
 	relay_attempt_failed(a->relay, a, f, phase);
 	attempt_free(a);
 }
@@ -90,6 +100,7 @@ static void attempt_break(struct attempt *a, enum mg_error kind, const char *why
 
 static void attempt_end(struct attempt *a)
 {
+	a->result = "ok";
 	relay_attempt_done(a->relay, a);
 	attempt_free(a);
 }
@@ -247,6 +258,8 @@ static void on_quiet(struct timer *t)
 {
 	struct attempt *a = loop_owner(t, struct attempt, quiet);
 
+	if (!a->inside)
+		metric_add(M_RATE_LIMITED, 1, METRIC_LABELS("upstream_places"));
 	if (!a->inside)
 		attempt_fail(a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = MG_E_RATE_LIMITED, .retryable = true,
 			.retry_after_ms = LINE_LONG_MS, .message = MG_STR("all places at this provider are taken") }, "queue");
@@ -538,7 +551,8 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 		fail(err, MG_ENOMEM, "no memory for the attempt");
 		return NULL;
 	}
-	*a = (struct attempt){ .relay = r, .endpoint = c->endpoint, .pool = pool, .quiet.fire = on_quiet, .began_us = clock_us() };
+	*a = (struct attempt){ .relay = r, .endpoint = c->endpoint, .pool = pool, .quiet.fire = on_quiet, .began_us = clock_us(),
+		.result = "refused" };
 	buf_init(&a->error, ERROR_MAX);
 	rc = shaped(a, &request, err);
 	if (!rc)
@@ -568,6 +582,7 @@ failed:
 
 void attempt_cancel(struct attempt *a)
 {
+	a->result = "cancelled";
 	attempt_free(a);
 }
 

@@ -106,6 +106,8 @@ void refuse_denied(struct relay *r, const struct denial *no)
 	struct refusal why;
 
 	refusal_of_denial(no, &why);
+	if (why.limited)
+		metric_add(M_RATE_LIMITED, 1, METRIC_LABELS("policy"));
 	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : "blocked");
 }
 

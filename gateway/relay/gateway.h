@@ -28,6 +28,7 @@ struct gateway {
 	atomic_bool draining;
 	atomic_bool reload_wanted;		/* an API call asked for it; the main thread does it */
 	int64_t started_ms;			/* Unix */
+	_Atomic int64_t policy_since_ms;	/* Unix; since when the active bundle is */
 	char data_dir[512], base_policies[512];
 };
 

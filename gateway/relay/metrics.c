@@ -2,6 +2,7 @@
  * metrics.c - one open table of series, found by hash, never removed; a count
  * is one relaxed atomic addition.
  */
+#include <dirent.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,25 +221,63 @@ static void put_series(struct buf *out, const struct series *s)
 		buf_print(out, " %lld\n", (long long)v);
 }
 
+static void put_plain(struct buf *out, const char *name, const char *type, const char *help, double value)
+{
+	buf_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name, value);
+}
+
+static unsigned open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n > 3 ? n - 3 : 0;	/* not ".", "..", and the one that reads this */
+}
+
+/* Unix time: the kernel counts ticks since it began itself. */
+static double process_start(void)
+{
+	unsigned long long ticks = 0;
+	double up = 0;
+	FILE *f = fopen("/proc/self/stat", "re");
+
+	if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks) != 1)
+		ticks = 0;
+	if (f)
+		fclose(f);
+	f = fopen("/proc/uptime", "re");
+	if (f && fscanf(f, "%lf", &up) != 1)
+		up = 0;
+	if (f)
+		fclose(f);
+	return (double)(clock_wall_ms() / 1000) - up + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
 static void put_process(struct buf *out)
 {
 	struct rusage u;
 	struct rlimit fds = { 0 };
-	long pages = 0;
+	long all = 0, pages = 0, page = sysconf(_SC_PAGESIZE);
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (f) {
-		if (fscanf(f, "%*d %ld", &pages) != 1)
+		if (fscanf(f, "%ld %ld", &all, &pages) != 2)
 			pages = 0;
 		fclose(f);
 	}
 	getrusage(RUSAGE_SELF, &u);
 	getrlimit(RLIMIT_NOFILE, &fds);
-	buf_print(out, "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+	put_plain(out, "process_cpu_seconds_total", "counter", "User and system time.",
 		(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
-	buf_print(out, "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n",
-		(long long)pages * sysconf(_SC_PAGESIZE));
-	buf_print(out, "# TYPE process_max_fds gauge\nprocess_max_fds %llu\n", (unsigned long long)fds.rlim_cur);
+	put_plain(out, "process_resident_memory_bytes", "gauge", "Memory in use.", (double)pages * (double)page);
+	put_plain(out, "process_virtual_memory_bytes", "gauge", "Address space.", (double)all * (double)page);
+	put_plain(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
+	put_plain(out, "process_max_fds", "gauge", "File descriptors that may be open.", (double)fds.rlim_cur);
+	put_plain(out, "process_start_time_seconds", "gauge", "Unix time of the start.", process_start());
 }
 
 void metrics_print(struct buf *out)
@@ -256,7 +295,7 @@ void metrics_print(struct buf *out)
 				put_series(out, s);
 		}
 	}
-	buf_print(out, "# TYPE moongate_metrics_dropped_series_total counter\nmoongate_metrics_dropped_series_total %llu\n",
-		(unsigned long long)atomic_load(&dropped));
+	put_plain(out, "moongate_metrics_dropped_series_total", "counter", "Counts that found no place: too many label sets.",
+		(double)atomic_load(&dropped));
 	put_process(out);
 }

@@ -31,6 +31,8 @@
 	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \
 	X(CIRCUIT, "moongate_circuit_state", GAUGE, "0 closed, 1 half open, 2 open.", "provider,model") \
 	X(POLICY_DURATION, "moongate_policy_duration_seconds", HISTOGRAM, "Time in policies, a request.", "policy") \
+	X(POLICY_AGE, "moongate_policy_active_age_seconds", GAUGE, "Since the active bundle took effect.", "") \
+	X(POLICY_STATES, "moongate_policy_states", GAUGE, "Lua states that live, by the bundle's hash.", "version") \
 	X(POLICY_ERRORS, "moongate_policy_errors_total", COUNTER, "Hooks that failed.", "kind") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \
 	X(STORE_QUEUE, "moongate_store_queue_length", GAUGE, "Rows that wait for the store.", "") \
@@ -39,6 +41,7 @@
 	X(CALLBACK_MAX, "moongate_callback_seconds_max", GAUGE_US, "Longest callback of a loop since the last scrape.", "") \
 	X(RELOAD_OK, "moongate_config_last_reload_successful", GAUGE, "1: the last reload took effect.", "") \
 	X(RELOAD_AT, "moongate_config_last_reload_timestamp_seconds", GAUGE, "Unix time of the last reload.", "") \
+	X(PLUGIN_CALLS, "moongate_plugin_calls_total", COUNTER, "Calls that a plugin carried, by how they ended.", "plugin,op,result") \
 	X(PLUGIN_INFO, "moongate_plugin_info", GAUGE, "Loaded plugins.", "plugin,version,abi") \
 	X(BUILD_INFO, "moongate_build_info", GAUGE, "This build.", "version,commit") \
 	X(START_TIME, "moongate_start_time_seconds", GAUGE, "Unix time of the start.", "") \

@@ -62,7 +62,10 @@ static int commit(struct store *s, struct err *err)
 	uint64_t t = clock_us();
 	int rc = s->ops->commit(s->handle, why);
 
-	atomic_store(&s->commit_us, clock_us() - t);
+	t = clock_us() - t;
+	atomic_store(&s->commit_us, t);
+	if (s->committed)
+		s->committed(t);
 	return rc ? fail(err, rc, "%s", why) : MG_OK;
 }
 

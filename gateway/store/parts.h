@@ -67,6 +67,7 @@ struct store {
 	_Atomic(size_t) pending;	/* rows published and not committed */
 	atomic_bool healthy, broken;
 	_Atomic(uint64_t) commit_us;
+	void (*_Atomic committed)(uint64_t us);
 	_Atomic(struct journal *) journals[JOURNALS];
 	pthread_mutex_t lock;		/* of the jobs */
 	struct job *jobs, **last_job;

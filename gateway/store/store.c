@@ -412,6 +412,11 @@ size_t store_queue_length(const struct store *s)
 	return atomic_load(&s->pending) + jobs;
 }
 
+void store_on_commit(struct store *s, void (*committed)(uint64_t us))
+{
+	s->committed = committed;
+}
+
 uint64_t store_commit_us(const struct store *s)
 {
 	return atomic_load(&s->commit_us);
