@@ -11,37 +11,13 @@
 #include "base/log.h"
 #include "catalog/gate.h"
 #include "net/frame.h"
-#include "plugin/sigv4.h"
-#include "relay/relay.h"
+#include "relay/attempt_parts.h"
 
 enum {
 	POOL_BUDGET = 96 * 1024 * 1024,		/* bytes: a large image twice, as base64 and as bytes */
-	ANSWER_MAX = 64 * 1024 * 1024,		/* bytes of a whole answer (R28) */
 	FRAME_MAX = 32 * 1024 * 1024,		/* bytes of one frame: an image may come in one */
 	ERROR_MAX = 64 * 1024,			/* bytes of an error body that are read */
 	LINE_LONG_MS = 1000,			/* when to ask again, of whom even the line had no place for */
-};
-
-struct attempt {
-	struct relay *relay;
-	const struct endpoint *endpoint;
-	struct pool *pool;
-	struct call call;
-	struct framer framer;
-	struct exchange *x;
-	struct loopback *lo;
-	struct timer quiet;		/* no output yet (R29), a place in line, or the pause before a follow-up */
-	struct waiter *place;		/* in the line; NULL: none */
-	bool inside;			/* of the gate */
-	const char *result;		/* for metrics */
-	struct mg_http http;
-	struct mg_failure failure;
-	struct buf error;		/* the body of an answer that is not 2xx */
-	uint64_t began_us;		/* sent; before that: made */
-	bool pass;			/* frames go to the client as they are */
-	bool paused, framed, waiting;
-	bool closed;			/* the exchange said its end: nothing to cancel */
-	bool stale;			/* ... and it may never have reached anybody */
 };
 
 static const char *op_name(enum mg_op op)
@@ -289,21 +265,21 @@ static void on_exchange_end(void *owner, struct exchange *x, const struct exchan
 	attempt_over(a, how);
 }
 
-static const struct exchange_events exchange_events = { on_exchange_head, on_exchange_data, on_exchange_end };
+const struct exchange_events attempt_exchange_events = { on_exchange_head, on_exchange_data, on_exchange_end };
 
-static void on_loop_head(void *owner, int status)
+void attempt_loop_head(void *owner, int status)
 {
 	attempt_head(owner, status);
 }
 
-static bool on_loop_data(void *owner, const char *at, size_t len)
+bool attempt_loop_data(void *owner, const char *at, size_t len)
 {
 	bool over = false;
 
 	return attempt_data(owner, at, len, &over);
 }
 
-static void on_loop_end(void *owner, const struct exchange_result *how)
+void attempt_loop_end(void *owner, const struct exchange_result *how)
 {
 	struct attempt *a = owner;
 
@@ -313,21 +289,6 @@ static void on_loop_end(void *owner, const struct exchange_result *how)
 
 /* ------------------------------------------------ how it begins */
 
-/* base_url + path, or a full URL to the provider's own host. */
-static struct mg_str url_of(struct attempt *a)
-{
-	const struct provider *p = a->endpoint->provider;
-	struct mg_str path = a->http.path, query = a->call.url_query;
-	const char *mark = memchr(path.at, '?', path.len) ? "&" : "?";
-
-	if (path.len && path.at[0] == '/')
-		return pool_print(a->pool, "%s%.*s%s%.*s", p->base_url, (int)path.len, path.at,
-			query.at ? mark : "", (int)query.len, query.at ? query.at : "");
-	if (p->host && memmem(path.at, path.len, p->host, strlen(p->host)) == path.at + (p->plain_http ? 7 : 8))
-		return pool_dup(a->pool, path);
-	return (struct mg_str){ 0 };
-}
-
 /* The endpoint speaks the surface's own dialect, its row allows it, and nothing has to be left out. */
 static bool may_pass(const struct attempt *a)
 {
@@ -336,83 +297,6 @@ static bool may_pass(const struct attempt *a)
 
 	return a->relay->surface->pass && !a->relay->translate && op->surface && op->meter
 		&& !strcmp(op->surface, a->relay->surface->api) && json_kind(quirk) == MG_TRUE;
-}
-
-static bool has_header(const struct call *c, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < c->n_headers; i++)
-		if (c->headers[i].len > len && c->headers[i].at[len] == ':' && !strncasecmp(c->headers[i].at, name, len))
-			return true;
-	return false;
-}
-
-static void add_header(struct call *c, const char *name, const char *value)
-{
-	if (c->n_headers < CALL_HEADERS && !has_header(c, name))
-		c->headers[c->n_headers++] = pool_print(c->pool, "%s: %s", name, value);
-}
-
-/* What the provider's row adds: headers = { ["x-team"] = "blue" }. */
-static void add_row_headers(struct attempt *a)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach(json_object_get(a->endpoint->provider->row, "headers"), name, value)
-		if (json_is_string(value))
-			add_header(&a->call, name, json_string_value(value));
-}
-
-static uint64_t or_else(uint64_t first, uint64_t second)
-{
-	return first ? first : second;
-}
-
-/* Of the time that all attempts of the request share (R32). */
-static uint64_t time_left_ms(const struct attempt *a)
-{
-	uint64_t all = or_else(a->relay->d.plan.deadline_ms, a->endpoint->provider->total_ms);
-	uint64_t gone = (clock_us() - a->relay->began_us) / 1000;
-
-	return gone < all ? all - gone : 1;
-}
-
-static int send_request(struct attempt *a, struct err *err)
-{
-	const struct provider *p = a->endpoint->provider;
-	const struct plan *plan = &a->relay->d.plan;
-	struct mg_str url;
-
-	if (!strncmp(p->base_url, "sim:", 4)) {
-		if (a->http.pieces != 1)
-			return fail(err, MG_EINVAL, "a sim: provider answers with one body");
-		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, on_loop_head, on_loop_data, on_loop_end, a);
-		if (!a->lo)
-			return fail(err, MG_ENOMEM, "no memory for the answer");
-		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), time_left_ms(a));
-		return MG_OK;
-	}
-	url = url_of(a);
-	if (!url.at)
-		return fail(err, MG_EINVAL, "the plugin named another host than provider '%s'", p->slug);
-	if (a->http.pieces)
-		add_header(&a->call, "Content-Type", "application/json");
-	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
-	add_header(&a->call, "User-Agent", "moongate/" VERSION);
-	add_row_headers(a);
-	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
-		return err->rc;
-	struct exchange_conf conf = {
-		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,
-		.body = a->http.body, .pieces = a->http.pieces,
-		.connect_ms = or_else(plan->connect_ms, p->connect_ms), .idle_ms = or_else(plan->idle_ms, p->idle_ms),
-		.total_ms = time_left_ms(a), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
-		.stream = a->relay->stream, .plain_http = p->plain_http,
-	};
-	a->x = exchange_start(a->relay->w->client, &conf, &exchange_events, a, err);
-	return a->x ? MG_OK : MG_EINVAL;
 }
 
 static void attempt_send_again(struct attempt *a)
@@ -433,7 +317,7 @@ static void attempt_send_again(struct attempt *a)
 	a->call.status = 0;
 	framer_release(&a->framer);
 	a->framed = false;
-	if (send_request(a, &err) != MG_OK)
+	if (attempt_transmit(a, &err) != MG_OK)
 		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
 }
 
@@ -466,7 +350,7 @@ static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
 
 static uint64_t patience_ms(const struct attempt *a)
 {
-	uint64_t first = or_else(a->relay->d.plan.first_output_ms, a->endpoint->provider->first_output_ms), left = time_left_ms(a);
+	uint64_t first = or_else(a->relay->d.plan.first_output_ms, a->endpoint->provider->first_output_ms), left = attempt_time_left_ms(a);
 
 	return first < left ? first : left;
 }
@@ -492,7 +376,7 @@ static int attempt_send(struct attempt *a, struct err *err)
 	}
 	if (r->echo && a->http.pieces && r->surface->debug)
 		r->surface->debug(r, a->http.body[0]);
-	rc = send_request(a, err);
+	rc = attempt_transmit(a, err);
 	if (!rc)
 		loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));
 	return rc;

@@ -1,0 +1,94 @@
+/*
+ * send.c - the plugin's request as HTTP: where it goes, with which headers, and
+ * how long it may take.
+ */
+#include "base/clock.h"
+#include "plugin/sigv4.h"
+#include "relay/attempt_parts.h"
+
+/* base_url + path, or a full URL to the provider's own host. */
+static struct mg_str url_of(struct attempt *a)
+{
+	const struct provider *p = a->endpoint->provider;
+	struct mg_str path = a->http.path, query = a->call.url_query;
+	const char *mark = memchr(path.at, '?', path.len) ? "&" : "?";
+
+	if (path.len && path.at[0] == '/')
+		return pool_print(a->pool, "%s%.*s%s%.*s", p->base_url, (int)path.len, path.at,
+			query.at ? mark : "", (int)query.len, query.at ? query.at : "");
+	if (p->host && memmem(path.at, path.len, p->host, strlen(p->host)) == path.at + (p->plain_http ? 7 : 8))
+		return pool_dup(a->pool, path);
+	return (struct mg_str){ 0 };
+}
+
+static bool has_header(const struct call *c, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < c->n_headers; i++)
+		if (c->headers[i].len > len && c->headers[i].at[len] == ':' && !strncasecmp(c->headers[i].at, name, len))
+			return true;
+	return false;
+}
+
+static void add_header(struct call *c, const char *name, const char *value)
+{
+	if (c->n_headers < CALL_HEADERS && !has_header(c, name))
+		c->headers[c->n_headers++] = pool_print(c->pool, "%s: %s", name, value);
+}
+
+/* What the provider's row adds: headers = { ["x-team"] = "blue" }. */
+static void add_row_headers(struct attempt *a)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(json_object_get(a->endpoint->provider->row, "headers"), name, value)
+		if (json_is_string(value))
+			add_header(&a->call, name, json_string_value(value));
+}
+
+/* Of the time that all attempts of the request share (R32). */
+uint64_t attempt_time_left_ms(const struct attempt *a)
+{
+	uint64_t all = or_else(a->relay->d.plan.deadline_ms, a->endpoint->provider->total_ms);
+	uint64_t gone = (clock_us() - a->relay->began_us) / 1000;
+
+	return gone < all ? all - gone : 1;
+}
+
+int attempt_transmit(struct attempt *a, struct err *err)
+{
+	const struct provider *p = a->endpoint->provider;
+	const struct plan *plan = &a->relay->d.plan;
+	struct mg_str url;
+
+	if (!strncmp(p->base_url, "sim:", 4)) {
+		if (a->http.pieces != 1)
+			return fail(err, MG_EINVAL, "a sim: provider answers with one body");
+		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, attempt_loop_head, attempt_loop_data, attempt_loop_end, a);
+		if (!a->lo)
+			return fail(err, MG_ENOMEM, "no memory for the answer");
+		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), attempt_time_left_ms(a));
+		return MG_OK;
+	}
+	url = url_of(a);
+	if (!url.at)
+		return fail(err, MG_EINVAL, "the plugin named another host than provider '%s'", p->slug);
+	if (a->http.pieces)
+		add_header(&a->call, "Content-Type", "application/json");
+	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
+	add_header(&a->call, "User-Agent", "moongate/" VERSION);
+	add_row_headers(a);
+	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
+		return err->rc;
+	struct exchange_conf conf = {
+		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,
+		.body = a->http.body, .pieces = a->http.pieces,
+		.connect_ms = or_else(plan->connect_ms, p->connect_ms), .idle_ms = or_else(plan->idle_ms, p->idle_ms),
+		.total_ms = attempt_time_left_ms(a), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
+		.stream = a->relay->stream, .plain_http = p->plain_http,
+	};
+	a->x = exchange_start(a->relay->w->client, &conf, &attempt_exchange_events, a, err);
+	return a->x ? MG_OK : MG_EINVAL;
+}
