@@ -67,6 +67,7 @@ void models_list(struct api_call *c);
 void models_count(struct api_call *c);
 void models_endpoints(struct api_call *c);
 void model_get(struct api_call *c);
+void model_retrieve(struct api_call *c);	/* as OpenAI's clients ask for it */
 void providers_list(struct api_call *c);
 void endpoints_zdr(struct api_call *c);
 void generation_get(struct api_call *c);

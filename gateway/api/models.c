@@ -53,20 +53,19 @@ static bool query(struct api_call *c, struct reading *rd)
 	return true;
 }
 
-/* The two segments of "author/slug", percent-decoded where a colon was escaped. */
+/* "author/slug", of one segment or two, where a colon or the slash may be escaped. */
 static struct mg_str slug_of(struct api_call *c)
 {
-	struct mg_str raw = pool_print(c->http->pool, "%.*s/%.*s", (int)c->args[0].len, c->args[0].at, (int)c->args[1].len, c->args[1].at);
+	struct mg_str raw = pool_print(c->http->pool, "%.*s%s%.*s", (int)c->args[0].len, c->args[0].at, c->args[1].at ? "/" : "",
+		(int)c->args[1].len, c->args[1].at ? c->args[1].at : "");
 	char *to = (char *)(uintptr_t)raw.at;
 	size_t n = 0;
 
 	for (size_t i = 0; i < raw.len; i++) {
-		if (raw.len - i > 2 && !strncasecmp(raw.at + i, "%3a", 3)) {
-			to[n++] = ':';
-			i += 2;
-		} else {
-			to[n++] = raw.at[i];
-		}
+		bool colon = raw.len - i > 2 && !strncasecmp(raw.at + i, "%3a", 3), slash = raw.len - i > 2 && !strncasecmp(raw.at + i, "%2f", 3);
+
+		to[n++] = colon ? ':' : slash ? '/' : raw.at[i];
+		i += colon || slash ? 2 : 0;
 	}
 	raw.len = n;
 	return raw;
@@ -121,6 +120,15 @@ void model_get(struct api_call *c)
 
 	begin(c, &rd);
 	answer(c, &rd, wire_model(&rd.out, rd.snap->catalog, slug), slug);
+}
+
+void model_retrieve(struct api_call *c)
+{
+	struct mg_str slug = slug_of(c);
+	struct reading rd;
+
+	begin(c, &rd);
+	answer(c, &rd, wire_model_openai(&rd.out, rd.snap->catalog, slug), slug);
 }
 
 void endpoints_zdr(struct api_call *c)

@@ -14,6 +14,8 @@ const struct route api_routes[] = {
 	{ "GET",    "/models/user",		KEY, SMALL, models_list },
 	{ "GET",    "/models/count",		PUBLIC, SMALL, models_count },
 	{ "GET",    "/models/*/*/endpoints",	PUBLIC, SMALL, models_endpoints },
+	{ "GET",    "/models/*",		PUBLIC, SMALL, model_retrieve },
+	{ "GET",    "/models/*/*",		PUBLIC, SMALL, model_retrieve },
 	{ "GET",    "/model/*/*",		PUBLIC, SMALL, model_get },
 	{ "GET",    "/endpoints/zdr",		PUBLIC, SMALL, endpoints_zdr },
 	{ "GET",    "/providers",		PUBLIC, SMALL, providers_list },

@@ -89,6 +89,9 @@ static size_t member(const json_t *limits, const char *name)
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* Official clients ask for /models/author%2Fslug. */
+static const char *const slugs[] = { "/api/v1/models/", "/v1/models/", NULL };
+
 static struct server_limits limits_of(const struct config *conf, unsigned workers)
 {
 	const json_t *l = json_object_get(conf->tree, "limits");
@@ -101,6 +104,7 @@ static struct server_limits limits_of(const struct config *conf, unsigned worker
 		.stall_ms = member(l, "stall") ? member(l, "stall") : 60000,
 		.connections = connections, .connections_per_ip = (unsigned)member(l, "connections_per_ip"),
 		.daemons = shards < 8 ? 8 : shards > 64 ? 64 : shards,
+		.slugs = slugs,
 		.half_close = json_is_true(json_object_get(l, "half_close")),
 	};
 }

@@ -169,11 +169,10 @@ static void put_details(struct mg_writer *w, const struct model *m)
 	buf_release(&path);
 }
 
-static void put_model(struct mg_writer *w, const char *name, const struct model *m)
+static void put_members(struct mg_writer *w, const struct model *m)
 {
 	const struct endpoint *e = model_front(m);
 
-	json_open(w, name, '{');
 	json_put_text(w, "id", m->slug);
 	json_put_text(w, "canonical_slug", m->canonical);
 	json_put_text(w, "name", m->name);
@@ -190,6 +189,12 @@ static void put_model(struct mg_writer *w, const char *name, const struct model 
 	json_put_null(w, "per_request_limits");
 	put_params(w, m);
 	put_details(w, m);
+}
+
+static void put_model(struct mg_writer *w, const char *name, const struct model *m)
+{
+	json_open(w, name, '{');
+	put_members(w, m);
 	json_close(w);
 }
 
@@ -313,6 +318,22 @@ bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
 	json_writer_init(&w, out);
 	json_open(&w, NULL, '{');
 	put_model(&w, "data", m);
+	json_close(&w);
+	return true;
+}
+
+bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug)
+{
+	const struct model *m = named(c, slug);
+	struct mg_writer w;
+
+	if (!m)
+		return false;
+	json_writer_init(&w, out);
+	json_open(&w, NULL, '{');
+	put_members(&w, m);
+	json_put_text(&w, "object", "model");
+	json_put(&w, "owned_by", (struct mg_str){ m->slug, strcspn(m->slug, "/") });
 	json_close(&w);
 	return true;
 }

@@ -27,6 +27,8 @@ void wire_models(struct buf *out, const struct catalog *c, const struct model_qu
 void wire_count(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms);
 /* False: there is no such model.  The slug may carry a variant. */
 bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug);
+/* The same without an envelope, and with the members that OpenAI's models have: what its clients retrieve. */
+bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug);
 /* live: the caller has credentials and sees latency and throughput. */
 bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms);
 void wire_zdr(struct buf *out, const struct catalog *c, bool live, uint64_t mono_ms);

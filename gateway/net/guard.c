@@ -179,8 +179,16 @@ static int escape(const char *p, const char *end)
 	return hex(p[1]) << 4 | hex(p[2]);
 }
 
+static bool below(struct mg_str target, const char *const *paths)
+{
+	for (; paths && *paths; paths++)
+		if (target.len > strlen(*paths) && !memcmp(target.at, *paths, strlen(*paths)))
+			return true;
+	return false;
+}
+
 /* Whoever routes and whoever authorises must read the same path (R6). */
-static bool clean_target(struct mg_str t)
+static bool clean_target(struct mg_str t, bool slashes)
 {
 	const char *end = t.at + t.len;
 	bool query = false;
@@ -195,7 +203,7 @@ static bool clean_target(struct mg_str t)
 			query = true;
 		if (b == '%') {
 			e = escape(p, end);
-			if (e <= 0 || (!query && (e == '/' || e == '\\' || e == '.')))
+			if (e <= 0 || (!query && ((e == '/' && !slashes) || e == '\\' || e == '.')))
 				return false;
 		}
 		if (query)
@@ -225,7 +233,7 @@ static int check_line(const struct guard_head *h, const char **why)
 	*why = "the request target must be a plain path: no absolute form, no encoded slash, dot or NUL, no '//', '..' or ';'";
 	if (mg_is(h->target, "*") && !strcmp(h->method, "OPTIONS"))
 		return 0;
-	return h->target.len && h->target.at[0] == '/' && clean_target(h->target) ? 0 : 400;
+	return h->target.len && h->target.at[0] == '/' && clean_target(h->target, below(h->target, h->slugs)) ? 0 : 400;
 }
 
 static size_t header_size(struct MHD_Connection *mhd)

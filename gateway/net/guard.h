@@ -14,6 +14,7 @@ struct guard_head {
 	const char *method, *version;	/* as the access handler got them: pointers into the receive buffer */
 	struct mg_str target;		/* raw, from the URI log callback */
 	size_t max_bytes;		/* of the whole head (R4) */
+	const char *const *slugs;	/* server_limits.slugs */
 };
 
 struct guard_body {

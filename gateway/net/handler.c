@@ -138,7 +138,8 @@ static enum MHD_Result refuse(struct req *q, int status, const char *why)
 
 static enum MHD_Result on_head(struct req *q, const char *method, const char *version)
 {
-	struct guard_head head = { method, version, q->pub.target, q->pub.server->limits.header_bytes };
+	struct guard_head head = { method, version, q->pub.target, q->pub.server->limits.header_bytes,
+		q->pub.server->limits.slugs };
 	const char *why = "";
 	int status = guard_check(q->conn->mhd, &head, &q->shape, &why);
 

@@ -59,6 +59,9 @@ struct server_limits {
 	unsigned connections, connections_per_ip;	/* R9; of this process */
 	unsigned daemons;				/* shards */
 	bool half_close;				/* R18 */
+	/* Paths, ended by NULL, below which a segment may be a name with an encoded slash in it
+	 * (R6): it stays one segment, as it came.  NULL: nowhere. */
+	const char *const *slugs;
 };
 
 /* One listening socket of one worker; SO_REUSEPORT for addresses, one shared

@@ -31,7 +31,7 @@ const MANAGEMENT = { ...refused, inference: 403, management: 'in' };
 
 const table = {
   'POST /chat/completions': INFERENCE,
-  'GET /models': PUBLIC, 'GET /models/user': KEY, 'GET /models/count': PUBLIC, 'GET /models/*/*/endpoints': PUBLIC, 'GET /model/*/*': PUBLIC,
+  'GET /models': PUBLIC, 'GET /models/user': KEY, 'GET /models/count': PUBLIC, 'GET /models/*/*/endpoints': PUBLIC, 'GET /model/*/*': PUBLIC, 'GET /models/*': PUBLIC, 'GET /models/*/*': PUBLIC,
   'GET /endpoints/zdr': PUBLIC, 'GET /providers': PUBLIC,
   'GET /generation': KEY, 'GET /key': KEY, 'GET /auth/key': KEY,
   'GET /keys': MANAGEMENT, 'POST /keys': MANAGEMENT, 'GET /keys/*': MANAGEMENT, 'PATCH /keys/*': MANAGEMENT, 'DELETE /keys/*': MANAGEMENT,

@@ -27,6 +27,15 @@ for (const pkg of ['openai-5', 'openai-6', 'openai-7']) {
     ok(a.usage.total_tokens > 0 && a.usage.cost > 0, 'usage');
   });
 
+  claim('one model by its slug, and one that is not there', async () => {
+    const m = await c.models.retrieve('sim/one');
+    eq([m.id, m.object, m.owned_by, typeof m.created], ['sim/one', 'model', 'sim', 'number']);
+    const e = await c.models.retrieve('sim/nobody').catch((x) => x);
+    ok(e instanceof lib.NotFoundError, String(e));
+    const list = await c.models.list();
+    ok(list.data.some((one) => one.id === 'sim/one'), 'the list');
+  });
+
   claim('a stream by hand', async () => {
     let text = '', usage = null;
     const s = await c.chat.completions.create({ model: 'sim/one', messages: [user('Count to 5')], stream: true, stream_options: { include_usage: true } });

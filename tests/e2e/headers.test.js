@@ -91,6 +91,13 @@ test('a limit of the gateway itself: which, what is left, and when it may be tri
   eq([m.error_type, m.provider_name, m.headers['X-RateLimit-Limit'], m.headers['X-RateLimit-Remaining']], ['rate_limit_exceeded', null, '20', '0']);
 });
 
+test('an encoded slash is part of a model\'s name, and nowhere else anything', async () => {
+  for (const [path, status] of [['/v1/models/acme%2Fgood', 200], ['/api/v1/models/acme%2fgood', 200], ['/v1/models/acme/good', 200], ['/v1/models/acme%2Fgood%3Afree', 200],
+    ['/v1/models/acme%2F..', 400], ['/v1/models/acme%2F%2e%2e', 400], ['/v1/models/acme%2F%2Fgood', 404], ['/v1/models/%2Fgood', 404], ['/v1/models/acme%2Fnone', 404],
+    ['/v1/models%2Fuser', 400], ['/v1/model/acme%2Fgood', 400], ['/v1/keys/a%2Fb', 400], ['/v1/models/..%2F..%2Fkeys', 400], ['/v1/models/acme%5Cgood', 400]])
+    eq((await call(g, path)).status, status, path);
+});
+
 test('a browser may read them', async () => {
   const r = await call(g, '/api/v1/models', { headers: { origin: 'https://chat.example' } });
   const seen = r.headers['access-control-expose-headers'].toLowerCase();
