@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const binary = process.env.MOONGATE || new URL('../../build/moongate', import.meta.url).pathname;
+// What it runs under, words with blanks between: valgrind and its options.
+const under = (process.env.MOONGATE_UNDER || '').split(' ').filter(Boolean);
 export const managementKey = 'sk-or-v1-' + 'ab'.repeat(32);
 
 // A condition with a deadline, instead of a sleep.
@@ -45,7 +47,7 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
   const file = join(home, 'config.lua');
   writeFileSync(file, `return {\n  dev = true,\n  listen = { ${listen} },\n  data_dir = "${home}/state/data",\n` +
     `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
-  const child = spawn(binary, ['serve', '--config', file, ...args],
+  const child = spawn(under[0] || binary, [...under.slice(1), ...under.length ? [binary] : [], 'serve', '--config', file, ...args],
     { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...options, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const g = { child, home, file, log: '', out: '', url: null, status: 0 };	// status: what it is to end with
   child.stdout.on('data', (d) => { g.out += d; });
@@ -60,7 +62,7 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
     if (g.exit) throw new Error(`the gateway ended: ${JSON.stringify(g.exit)}\n${g.log}`);
     g.url = /listening on (http\S+)/.exec(g.out)?.[1];
     return g.url;
-  });
+  }, under.length ? 120000 : 10000);
   await until('the gateway to be ready', async () => (await fetch(g.url + '/readyz').catch(() => null))?.status === 200);
   g.api = g.url + '/api/v1';
   g.newKey = async (body = {}) => {

@@ -70,7 +70,7 @@ test(`${kills} times kill -9 under load (seed ${seed}): the audit is clean each 
   }
   const a = await until('no hold to be open', async () => { const r = await audit(g); return r.open === 0 || r.code ? r : null; });
   eq([a.code, a.open], [0, 0], a.text);
-});
+}, Math.max(60, kills * 6) * 1000);
 
 test('every generation that a client saw finish is there once, with its cost', async () => {
   ok(seen.size > kills, `${seen.size} answers`);
@@ -81,7 +81,7 @@ test('every generation that a client saw finish is there once, with its cost', a
   }
   console.log(`# ${seen.size} answers whole, ${begun.size} begun, ${kills} kills`);
   ok(await charged() >= sum, 'charged at least what was shown');
-});
+}, Math.max(60, kills * 6) * 1000);
 
 test('what was begun and not finished is there, too; nothing else is charged', async () => {
   let sum = 0n;

@@ -1,4 +1,5 @@
-// tap.js - the whole harness: test(name, fn), one after the other; plan at the end.
+// tap.js - the whole harness: test(name, fn), one after the other, a minute each if
+// no other time is said; plan at the end.
 import { isDeepStrictEqual } from 'node:util';
 
 let count = 0;
@@ -8,7 +9,7 @@ const queue = [];
 export class Skip extends Error {}
 export const skip = (why) => { throw new Skip(why); };
 
-export function test(name, fn) { queue.push({ name, fn }); }
+export function test(name, fn, ms = 60000) { queue.push({ name, fn, ms }); }
 
 export function ok(value, what = 'is true') { if (!value) throw new Error(`expected: ${what}`); }
 export function eq(got, want, what = 'value') {
@@ -17,10 +18,10 @@ export function eq(got, want, what = 'value') {
 
 // Runs all; cleanup always, also after a failure.
 export async function run(cleanup = async () => {}) {
-  for (const { name, fn } of queue) {
+  for (const { name, fn, ms } of queue) {
     count++;
     try {
-      await Promise.race([fn(), new Promise((_, no) => setTimeout(() => no(new Error('took more than 60 s')), 60000).unref())]);
+      await Promise.race([fn(), new Promise((_, no) => setTimeout(() => no(new Error(`took more than ${ms / 1000} s`)), ms).unref())]);
       console.log(`ok ${count} - ${name}`);
     } catch (e) {
       if (e instanceof Skip) { console.log(`ok ${count} - ${name} # SKIP ${e.message}`); continue; }
