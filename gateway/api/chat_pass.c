@@ -38,16 +38,14 @@ uint64_t chat_weigh(struct mg_view frame)
 /* text as JSON; null where it is absent. */
 static struct mg_str quoted(struct relay *r, struct mg_str text)
 {
-	struct mg_str copy;
-	struct buf b;
+	size_t most = 6 * text.len + 2;	/* all of it escaped */
+	char *room = text.at && text.len < 4096 ? pool_alloc(r->pool, most) : NULL;
+	struct buf b = buf_on(room, most);
 
-	if (!text.at)
+	if (!room)
 		return (struct mg_str)MG_STR("null");
-	buf_init(&b, 4096);
 	json_quote(&b, text);
-	copy = pool_dup(r->pool, buf_view(&b));
-	buf_release(&b);
-	return copy;
+	return buf_view(&b);
 }
 
 static struct mg_str word(const char *text)
@@ -72,6 +70,18 @@ static struct mg_str choices(struct relay *r, struct mg_view frame, struct mg_st
 	return text;
 }
 
+static struct mg_str whole(struct relay *r, int64_t n)
+{
+	enum { MOST = 24 };
+	char *room = pool_alloc(r->pool, MOST);
+	struct buf b = buf_on(room, MOST);
+
+	if (!room)
+		return (struct mg_str)MG_STR("0");
+	money_text(&b, n, 0);
+	return buf_view(&b);
+}
+
 /* What is the same in every chunk of an answer is made once. */
 static void identity(struct relay *r, struct pass *p)
 {
@@ -80,7 +90,7 @@ static void identity(struct relay *r, struct pass *p)
 	p->id = quoted(r, word(r->id));
 	p->model = quoted(r, word(r->endpoint->model->slug));
 	p->provider = quoted(r, word(r->endpoint->provider->name));
-	p->created = pool_print(r->pool, "%lld", (long long)(r->created_ms / 1000));
+	p->created = whole(r, r->created_ms / 1000);
 }
 
 void chat_pass_chunk(struct relay *r, struct pass *p, struct mg_view frame, struct buf *out)
@@ -100,37 +110,36 @@ void chat_pass_chunk(struct relay *r, struct pass *p, struct mg_view frame, stru
 	json_splice(frame, edits, last ? 6 : 5, out);
 }
 
-/* Usage and metadata as the other answers write them, read back as members. */
-static struct mg_view closing_members(struct relay *r, const struct closing *c)
+/* The metadata as the other answers write it, read back as a member; absent unless asked for. */
+static struct mg_str metadata(struct relay *r)
 {
 	struct mg_view made = { 0 };
-	struct mg_writer w;
-	struct mg_str copy;
-	struct buf text;
+	struct mg_writer *w = r->metadata ? json_writer(r->pool) : NULL;
 
-	buf_init(&text, 64 * 1024);
-	json_writer_init(&w, &text);
-	json_open(&w, NULL, '{');
-	usage_member(&w, "usage", c->usage, c->bill);
-	metadata_member(&w, r, true);
-	json_close(&w);
-	copy = pool_dup(r->pool, buf_view(&text));
-	buf_release(&text);
-	if (!copy.at || json_parse(r->pool, copy, &made, NULL) != MG_OK)
-		return (struct mg_view){ 0 };
-	return made;
+	if (!w)
+		return (struct mg_str){ 0 };
+	json_open(w, NULL, '{');
+	metadata_member(w, r, true);
+	json_close(w);
+	if (json_parse(r->pool, json_written(w), &made, NULL) != MG_OK)
+		return (struct mg_str){ 0 };
+	return json_raw(json_get(made, "openrouter_metadata"));
 }
 
 void chat_pass_whole(struct relay *r, struct pass *p, struct mg_view answer, const struct closing *c, struct buf *out)
 {
-	struct mg_view made = closing_members(r, c);
+	struct mg_writer w;
+	struct buf usage;
 
+	buf_init(&usage, 64 * 1024);
+	json_writer_init(&w, &usage);
+	usage_member(&w, NULL, c->usage, c->bill);
 	identity(r, p);
 	struct json_edit edits[] = {
 		{ "id", p->id }, { "object", MG_STR("\"chat.completion\"") }, { "model", p->model }, { "created", p->created },
-		{ "provider", p->provider }, { "usage", json_raw(json_get(made, "usage")) },
-		{ "openrouter_metadata", json_raw(json_get(made, "openrouter_metadata")) },
+		{ "provider", p->provider }, { "usage", json_written(&w) }, { "openrouter_metadata", metadata(r) },
 		{ "choices", choices(r, answer, quoted(r, word(finish_name(c->finish))), quoted(r, c->native)) },
 	};
 	json_splice(answer, edits, sizeof(edits) / sizeof(edits[0]), out);
+	buf_release(&usage);
 }

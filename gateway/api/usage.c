@@ -6,12 +6,11 @@
 
 static void money_member(struct mg_writer *w, const char *name, int64_t nusd)
 {
-	struct buf text;
+	char room[64];
+	struct buf text = buf_on(room, sizeof(room));
 
-	buf_init(&text, 64);
 	money_text(&text, nusd, 9);
 	json_put_raw(w, name, buf_view(&text));
-	buf_release(&text);
 }
 
 static void prompt_details(struct mg_writer *w, const struct mg_usage *u)

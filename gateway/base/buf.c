@@ -19,19 +19,18 @@ void buf_reset(struct buf *b)
 	b->failed = false;
 }
 
-/* Room for more bytes behind len, or a failed buffer. */
-static bool room(struct buf *b, size_t more)
+char *buf_more(struct buf *b, size_t more)
 {
 	size_t size = b->size ? b->size : 256;
 	char *at;
 
 	if (b->failed)
-		return false;
-	if (more <= b->size - b->len)
-		return true;
+		return NULL;
+	if (b->at && more <= b->size - b->len)
+		return b->at + b->len;
 	if (more > b->max - b->len) {
 		b->failed = true;
-		return false;
+		return NULL;
 	}
 	while (size < b->len + more)
 		size = size > b->max / 2 ? b->max : size * 2;
@@ -40,30 +39,11 @@ static bool room(struct buf *b, size_t more)
 	at = realloc(b->at, size);
 	if (!at) {
 		b->failed = true;
-		return false;
+		return NULL;
 	}
 	b->at = at;
 	b->size = size;
-	return true;
-}
-
-void buf_put(struct buf *b, const void *at, size_t len)
-{
-	if (!len || !room(b, len))
-		return;
-	memcpy(b->at + b->len, at, len);
-	b->len += len;
-}
-
-void buf_str(struct buf *b, struct mg_str s)
-{
-	if (s.at)
-		buf_put(b, s.at, s.len);
-}
-
-void buf_text(struct buf *b, const char *text)
-{
-	buf_put(b, text, strlen(text));
+	return at + b->len;
 }
 
 void buf_print(struct buf *b, const char *fmt, ...)

@@ -3,7 +3,7 @@
 
 struct level {
 	uint32_t node, last;	/* the open container; its newest child */
-	uint64_t seen;		/* one bit for each name so far: a clear bit means a new name */
+	uint32_t seen;		/* the bit of each name so far: a clear bit means a new name */
 };
 
 struct scan {
@@ -288,9 +288,7 @@ static bool same_name(const struct json_doc *d, const struct node *a, const stru
 static int check_new(struct scan *s, struct level *l, const struct node *n)
 {
 	const struct json_doc *d = s->doc;
-	const unsigned char *name = (const unsigned char *)node_name(d, n);
-	unsigned sum = n->name_len ? name[0] * 7u + name[n->name_len - 1] * 3u + n->name_len : 0;
-	uint64_t bit = UINT64_C(1) << (sum & 63);
+	uint32_t bit = json_name_bit(node_name(d, n), n->name_len);
 
 	if (l->seen & bit)
 		for (uint32_t i = l->node + 1; i && i != d->n_nodes; i = d->nodes[i].next)
@@ -330,6 +328,14 @@ static int scan_name(struct scan *s, struct level *l, struct node *n)
 	return MG_OK;
 }
 
+/* As many as a usual text of this length has values: growing costs a copy. */
+static uint32_t first_nodes(const struct scan *s)
+{
+	size_t n = (size_t)(s->end - s->begin) / 16 + 4;
+
+	return n < 8 ? 8 : n < 64 ? (uint32_t)n : 64;
+}
+
 /* A node for the value that follows, not yet counted: its name comes first. */
 static int new_node(struct scan *s, struct node **out)
 {
@@ -339,7 +345,7 @@ static int new_node(struct scan *s, struct node **out)
 	if (d->n_nodes == JSON_VALUES)
 		return refuse(s, s->at, "more than 200000 values");
 	if (d->n_nodes == d->max_nodes) {
-		nodes = grown(s->pool, d->nodes, &d->max_nodes, 8, sizeof(*nodes));
+		nodes = grown(s->pool, d->nodes, &d->max_nodes, first_nodes(s), sizeof(*nodes));
 		if (!nodes)
 			return no_memory(s);
 		d->nodes = nodes;
@@ -467,6 +473,7 @@ static int close_level(struct scan *s)
 	n->len = (uint32_t)(s->at - s->begin) - n->at;
 	if (n->kind == MG_OBJECT && n->count > JSON_LINEAR)
 		return build_table(s, n);
+	n->table = s->levels[s->depth].seen;
 	return MG_OK;
 }
 

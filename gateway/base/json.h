@@ -22,7 +22,19 @@ int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct e
 
 /* Views: absent in, absent out. */
 enum mg_kind json_kind(struct mg_view v);
-struct mg_view json_get(struct mg_view v, const char *member);
+/* A bit of 32 for a name: an object keeps those of its members, so that most names it
+ * does not have cost no comparison.  Known to the compiler where the name is. */
+static inline uint32_t json_name_bit(const char *name, size_t len)
+{
+	return UINT32_C(1) << ((len ? (unsigned char)name[0] * 7u + (unsigned char)name[len - 1] * 3u + (unsigned)len : 0) & 31);
+}
+struct mg_view json_find(struct mg_view v, const char *member, size_t len, uint32_t bit);
+static inline struct mg_view json_get(struct mg_view v, const char *member)
+{
+	size_t len = strlen(member);
+
+	return json_find(v, member, len, json_name_bit(member, len));
+}
 struct mg_view json_at(struct mg_view v, size_t i);	/* i-th item or member, O(i) */
 struct mg_view json_next(struct mg_view v);		/* next sibling */
 size_t json_len(struct mg_view v);			/* items or members; 0 for others */

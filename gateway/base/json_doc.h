@@ -15,7 +15,7 @@ struct node {
 	uint32_t at, len;		/* the raw bytes of the value */
 	uint32_t next, count;		/* next sibling, 0: none; children */
 	uint32_t name_at, name_len;	/* in the text; NODE_ODD_NAME: name_at is an index of odd[] */
-	uint32_t table;			/* an object's, in slots[]; 0: none */
+	uint32_t table;			/* an object's: in slots[], above JSON_LINEAR members; else their bits */
 	uint8_t kind, flags;
 };
 

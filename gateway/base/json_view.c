@@ -53,9 +53,12 @@ enum mg_kind json_kind(struct mg_view v)
 
 static inline bool named(const struct json_doc *d, const struct node *n, const char *name, size_t len)
 {
-	return n->name_len == len && !memcmp(node_name(d, n), name, len);
+	const char *own = node_name(d, n);
+
+	return n->name_len == len && (!len || (*own == *name && !memcmp(own, name, len)));
 }
 
+__attribute__((noinline))
 static struct mg_view get_from_table(const struct json_doc *d, const struct node *n, const char *name, size_t len)
 {
 	const uint32_t *slots = d->slots + n->table + 1;
@@ -67,20 +70,28 @@ static struct mg_view get_from_table(const struct json_doc *d, const struct node
 	return absent;
 }
 
-struct mg_view json_get(struct mg_view v, const char *member)
+__attribute__((noinline))
+static struct mg_view get_from_list(const struct json_doc *d, uint32_t first, const char *name, size_t len)
+{
+	for (uint32_t i = first; i; i = d->nodes[i].next)
+		if (named(d, &d->nodes[i], name, len))
+			return (struct mg_view){ d, i };
+	return absent;
+}
+
+/* Most names are not there: the searches stand apart, so that this needs no stack. */
+struct mg_view json_find(struct mg_view v, const char *member, size_t len, uint32_t bit)
 {
 	const struct json_doc *d = v.doc;
 	const struct node *n = node_of(v);
-	size_t len = strlen(member);
 
-	if (!n || n->kind != MG_OBJECT || !n->count)
-		return absent;
-	if (n->table)
+	if (!n || n->kind != MG_OBJECT)
+		return (struct mg_view){ NULL, 0 };
+	if (n->count > JSON_LINEAR)
 		return get_from_table(d, n, member, len);
-	for (uint32_t i = v.node + 1; i; i = d->nodes[i].next)
-		if (named(d, &d->nodes[i], member, len))
-			return (struct mg_view){ d, i };
-	return absent;
+	if (!(n->table & bit))	/* an empty one has none */
+		return (struct mg_view){ NULL, 0 };
+	return get_from_list(d, v.node + 1, member, len);
 }
 
 struct mg_view json_at(struct mg_view v, size_t i)
@@ -292,9 +303,14 @@ static void drop(struct cut *c, const struct node *n, uint32_t before)
 static const struct json_edit *edit_of(const struct json_doc *d, const struct node *n,
 	const struct json_edit *edits, size_t n_edits)
 {
-	for (size_t i = 0; i < n_edits; i++)
-		if (named(d, n, edits[i].name, strlen(edits[i].name)))
+	const char *name = node_name(d, n);
+
+	for (size_t i = 0; i < n_edits; i++) {
+		if (n->name_len && *name != *edits[i].name)
+			continue;	/* most end here */
+		if (!strncmp(name, edits[i].name, n->name_len) && !edits[i].name[n->name_len])
 			return &edits[i];
+	}
 	return NULL;
 }
 

@@ -20,10 +20,26 @@ static void escape(struct buf *out, unsigned char c)
 	buf_put(out, text, 2);
 }
 
+/* Most texts have nothing to escape. */
+static void quote_plain(struct buf *out, struct mg_str text)
+{
+	char *to = text.len < SIZE_MAX - 2 ? buf_room(out, text.len + 2) : NULL;
+
+	if (!to)
+		return;
+	to[0] = to[text.len + 1] = '"';
+	memcpy(to + 1, text.at, text.len);
+	out->len += text.len + 2;
+}
+
 void json_quote(struct buf *out, struct mg_str text)
 {
 	const unsigned char *at = (const unsigned char *)text.at, *end, *run;
 
+	if (at && utf8_plain(at, text.len) == text.len) {
+		quote_plain(out, text);
+		return;
+	}
 	buf_put(out, "\"", 1);
 	for (run = at, end = at ? at + text.len : at; at < end; run = at) {
 		size_t n;

@@ -79,6 +79,8 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 			while (len - i >= BLOCK && plain_block(at + i))
 				i += BLOCK;
 	}
+	if (i && i < len && !special_bits(at + len - 8))	/* the last eight, some of them again */
+		return len;
 	while (i < len && !special(at[i]))
 		i++;
 	return i;
