@@ -44,6 +44,64 @@ static inline const char *mg_terminated(struct mg_call *c, struct mg_str s)
 	return out ? out : "";
 }
 
+/* Where a request goes: the quirk's path, or the usual one; {model} and {name} of the row's options, escaped. */
+static inline struct mg_str mg_path(struct mg_call *c, const char *quirk, struct mg_str usual)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const struct mg_host *h = c->host;
+	struct mg_str path = h->text(c, mg_quirk(c, quirk)), part;
+	size_t n = 0, room;
+	char *out;
+
+	path = path.at ? path : usual;
+	if (!path.len || !memchr(path.at, '{', path.len))
+		return path;
+	room = path.len + 8192;
+	out = h->alloc(c, room);
+	for (size_t i = 0; out && i < path.len; i++) {
+		const char *end = path.at[i] == '{' ? memchr(path.at + i, '}', path.len - i) : NULL;
+
+		if (!end) {
+			out[n++] = path.at[i];
+			continue;
+		}
+		part = (struct mg_str){ path.at + i + 1, (size_t)(end - path.at) - i - 1 };
+		part = h->text(c, h->get(mg_is(part, "model") ? h->endpoint(c) : h->get(h->endpoint(c), "options"), mg_terminated(c, part)));
+		i = (size_t)(end - path.at);
+		for (size_t k = 0; k < part.len && n + 3 < room - path.len; k++) {
+			unsigned char ch = (unsigned char)part.at[k];
+			bool plain = (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
+
+			if (plain || (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' || ch == '_' || ch == '~') {
+				out[n++] = (char)ch;
+			} else {
+				out[n++] = '%';
+				out[n++] = hex[ch >> 4];
+				out[n++] = hex[ch & 15];
+			}
+		}
+	}
+	return (struct mg_str){ out, out ? n : 0 };
+}
+
+/* Quirk "auth": "bearer"; "none"; "sigv4" (AWS); "entra" (Azure, with quirk "scope"); or the header that takes the
+ * key bare.  usual: the header where nothing is said; NULL: bearer. */
+static inline int mg_authorize(struct mg_call *c, const char *usual)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str how = h->text(c, mg_quirk(c, "auth")), scope = h->text(c, mg_quirk(c, "scope"));
+
+	if (mg_is(how, "none"))
+		return MG_OK;
+	if (mg_is(how, "sigv4"))
+		return h->auth(c, MG_SIGV4, "bedrock");
+	if (mg_is(how, "entra"))
+		return h->auth(c, MG_ENTRA, scope.at ? mg_terminated(c, scope) : "https://cognitiveservices.azure.com/.default");
+	if (mg_is(how, "bearer") || (!how.at && !usual))
+		return h->auth(c, MG_BEARER, NULL);
+	return h->auth(c, MG_HEADER, how.at ? mg_terminated(c, how) : usual);
+}
+
 /* Is word in the list, which may also be one string? */
 static inline bool mg_listed(struct mg_call *c, struct mg_view list, struct mg_str word)
 {

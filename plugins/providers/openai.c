@@ -3,8 +3,9 @@
  * the many servers that speak alike.  How one of them differs is data: its
  * quirks, members of the provider's row, where a model's own quirks win.
  *
- *	path, embeddings_path, models_path	"/chat/completions", "/embeddings", "/models"
- *	auth		"bearer"; "none"; or the name of the header that takes the key bare
+ *	path, embeddings_path, models_path	"/chat/completions", "/embeddings", "/models"; {model} in it is the
+ *			model's name, {x} the row's option x
+ *	auth		"bearer"; "none"; "sigv4"; "entra", with scope; or the header that takes the key bare
  *	max_tokens	name of the limit: "max_tokens"; "max_completion_tokens"; "as_given": both untouched
  *	reasoning_out	how reasoning is asked for, one or a list: "reasoning_effort"; "thinking" {type};
  *			"reasoning" (OpenRouter's object); "reasoning_enabled" reasoning{enabled};
@@ -39,24 +40,6 @@
 
 /* ------------------------------------------------------------ the request */
 
-static struct mg_str path_of(struct mg_call *c, const char *quirk, struct mg_str usual)
-{
-	struct mg_str path = c->host->text(c, mg_quirk(c, quirk));
-
-	return path.at ? path : usual;
-}
-
-static int authorize(struct mg_call *c)
-{
-	struct mg_str how = c->host->text(c, mg_quirk(c, "auth"));
-
-	if (mg_is(how, "none"))
-		return MG_OK;
-	if (!how.at || mg_is(how, "bearer"))
-		return c->host->auth(c, MG_BEARER, NULL);
-	return c->host->auth(c, MG_HEADER, terminated(c, how));
-}
-
 static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
 {
 	struct mg_str *body = c->host->alloc(c, sizeof(*body));
@@ -64,7 +47,7 @@ static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, stru
 	if (!body || !(*body = c->host->written(w)).at)
 		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
 	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, 1 };
-	return authorize(c);
+	return mg_authorize(c, NULL);
 }
 
 static int chat_request(struct mg_call *c, struct mg_http *out)
@@ -86,7 +69,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_set(c, w, "set");
 	put_stream(c, w);
 	h->close(w);
-	return post(c, w, path_of(c, "path", MG_STR("/chat/completions")), out);
+	return post(c, w, mg_path(c, "path", MG_STR("/chat/completions")), out);
 }
 
 static int embeddings_request(struct mg_call *c, struct mg_http *out)
@@ -101,14 +84,14 @@ static int embeddings_request(struct mg_call *c, struct mg_http *out)
 		    (!mg_is(h->name(m), "input_type") || kept(c, MG_STR("input_type"))))
 			h->put_raw(w, terminated(c, h->name(m)), h->raw(m));
 	h->close(w);
-	return post(c, w, path_of(c, "embeddings_path", MG_STR("/embeddings")), out);
+	return post(c, w, mg_path(c, "embeddings_path", MG_STR("/embeddings")), out);
 }
 
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
 	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"),
-		.path = path_of(c, "models_path", MG_STR("/models")) };
-	return authorize(c);
+		.path = mg_path(c, "models_path", MG_STR("/models")) };
+	return mg_authorize(c, NULL);
 }
 
 /* ----------------------------------------------------------------- usage */
