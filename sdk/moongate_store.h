@@ -24,7 +24,8 @@ struct mg_store_key { size_t size; const char *hash; const char *json; int64_t c
  * and with it those of all the generation's attempts, also one that comes later. */
 struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *key_hash, *endpoint; int64_t hold_nusd, at_ms; };
 
-/* What a generation came to, told with its last attempt.  attempt_id is unique: the second time is no error and changes nothing (R43).
+/* What a generation came to, told with its last attempt.  attempt_id begins with generation_id, and is unique: the
+ * second time is no error and changes nothing (R43).
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
  * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
  * reserved, so that it counts in that window (R52).  json: the generation record. */
@@ -50,9 +51,10 @@ struct mg_store { size_t size;
 	int (*commit)(void *handle, char why[256]);		/* durable when it returns */
 	void (*rollback)(void *handle);
 	int (*put)(void *handle, enum mg_store_row kind, const void *row, char why[256]);
-	/* Each row of a kind, keys newest first, intents by generation, the others by time; fn returns false to stop.
-	 * Of the intents those that no generation has resolved.  where: generation_id, hash,
-	 * external_id, or NULL for all; since_ms: 0 for all; limit: 0 for all. */
+	/* Each row of a kind, keys in any order, intents by generation, the others by time; fn returns false to stop.
+	 * Of the intents those that no generation has resolved.  where: generation_id, a key's hash (64 hex digits; of
+	 * intents and generations too, but all of them are looked at), external_id, or NULL for all; since_ms: 0 for
+	 * all; limit: 0 for all. */
 	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
 		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);
 	/* Charges of a key (NULL: of all) in total and since three moments, each a UTC midnight. */

@@ -26,4 +26,7 @@ int64_t record_read(const char *at, size_t len, enum mg_store_row *kind, union r
 /* Offset of the next whole record behind a bad one; len when there is none. */
 size_t record_resync(const char *at, size_t len);
 
+/* CRC-32C of len bytes more; by_table: not by the processor's own instruction.  For record.c and its test. */
+uint32_t record_crc(uint32_t crc, const void *at, size_t len, bool by_table);
+
 #endif

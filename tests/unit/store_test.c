@@ -11,16 +11,17 @@
 
 static const struct mg_plugin *plugin;
 static char why[256];
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static struct mg_store_intent an_intent(const char *gen, const char *attempt, int64_t hold)
 {
-	return (struct mg_store_intent){ sizeof(struct mg_store_intent), attempt, gen, "key", "acme/m", hold, 1000 };
+	return (struct mg_store_intent){ sizeof(struct mg_store_intent), attempt, gen, KEY, "acme/m", hold, 1000 };
 }
 
 static struct mg_store_generation a_generation(const char *gen, const char *attempt, int64_t charge)
 {
 	return (struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = attempt, .generation_id = gen,
-		.key_hash = "key", .model = "m", .provider = "acme", .charge_nusd = charge, .cost_nusd = charge / 2, .loss_nusd = 1,
+		.key_hash = KEY, .model = "m", .provider = "acme", .charge_nusd = charge, .cost_nusd = charge / 2, .loss_nusd = 1,
 		.at_ms = 1000, .delivered = true, .json = "{\"data\":{\"id\":\"x\"}}" };
 }
 
@@ -75,19 +76,62 @@ static void test_rows(void)
 		"a payment that is told twice is one");
 	g = a_generation("g2", "g2-1", -1);
 	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "a negative charge is refused");
+	g = a_generation("g2", "g3-1", 1);
+	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL && strstr(why, "does not begin with"), "an attempt of another generation, too");
 	g = a_generation("g2", "g2-1", INT64_MAX);
 	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "and one that no bill can be");
 	g = a_generation("g3", "g3-1", 2);
 	g.at_ms = 86400000;
 	put_one(h, MG_ROW_GENERATION, &g);
-	ok(!ops->sums(h, "key", since, &s, why) && s.total == 42 && s.daily == 42 && s.weekly == 2, "sums in all and since a midnight");
+	ok(!ops->sums(h, KEY, since, &s, why) && s.total == 42 && s.daily == 42 && s.weekly == 2, "sums in all and since a midnight");
 	ok(!ops->sums(h, "nobody", since, &s, why) && !s.total, "of a key without charges: none");
 	ok(ops->audit(h, rig_finding, NULL, why) == 0, "the audit finds nothing");
 	ok(!ops->backup(h, rig_path("copy.db"), why) && ops->backup(h, rig_path("copy.db"), why) == MG_EINVAL, "a backup, never over a file");
 	ops->close(h);
 	h = opened("copy.db", true);
-	ok(h && rig_count(ops, h, MG_ROW_GENERATION, "key") == 2 && !ops->audit(h, rig_finding, NULL, why), "the copy has it all");
+	ok(h && rig_count(ops, h, MG_ROW_GENERATION, KEY) == 2 && !ops->audit(h, rig_finding, NULL, why), "the copy has it all");
 	ok(h && ops->begin(h, why) == MG_EDENIED, "who reads does not write");
+	ops->close(h);
+}
+
+/* What a transaction gathers is there for who reads in it, and gone with it. */
+static void test_one_transaction(void)
+{
+	const struct mg_store *ops = plugin->store;
+	struct mg_store_intent i = an_intent("t1", "t1-1", 100), later = an_intent("t2", "t2-1", 100);
+	struct mg_store_generation g = a_generation("t1", "t1-2", 40);
+	const int64_t since[3] = { 0, 0, 0 };
+	struct mg_store_sums s = { .total = -1 };
+	void *h = opened("t.db", false);
+	bool good;
+
+	ops->begin(h, why);
+	good = !ops->put(h, MG_ROW_INTENT, &i, why) && !ops->put(h, MG_ROW_INTENT, &later, why);
+	ok(good && rig_count(ops, h, MG_ROW_INTENT, NULL) == 2, "an intent is seen before the commit");
+	good = !ops->put(h, MG_ROW_GENERATION, &g, why) && !ops->sums(h, KEY, since, &s, why);
+	ok(good && s.total == 40 && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "a charge, too; another attempt resolves it");
+	ops->rollback(h);
+	ok(!rig_count(ops, h, MG_ROW_INTENT, NULL) && !ops->sums(h, KEY, since, &s, why) && !s.total, "a rollback leaves nothing of it");
+	ops->begin(h, why);
+	good = !ops->put(h, MG_ROW_INTENT, &i, why) && !ops->put(h, MG_ROW_GENERATION, &g, why) && !ops->put(h, MG_ROW_INTENT, &later, why);
+	ok(good && !ops->commit(h, why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "one that is resolved at once is never open");
+	g = a_generation("t2", "t2-1", 2);
+	ok(!put_one(h, MG_ROW_GENERATION, &g) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "the other one is resolved later");
+	ok(!ops->sums(h, KEY, since, &s, why) && s.total == 42 && !ops->audit(h, rig_finding, NULL, why), "and all adds up");
+	ops->begin(h, why);
+	for (int n = 0; n < 2000 && good; n++) {
+		char gen[32], attempt[40], key[32];
+
+		snprintf(gen, sizeof(gen), "many-%d", n);
+		snprintf(attempt, sizeof(attempt), "%s-1", gen);
+		snprintf(key, sizeof(key), "key-%d", n % 700);
+		i = an_intent(gen, attempt, 1);
+		g = a_generation(gen, attempt, 3);
+		g.key_hash = key;
+		good = !ops->put(h, MG_ROW_INTENT, &i, why) && (n % 3 == 0 || !ops->put(h, MG_ROW_GENERATION, &g, why));
+	}
+	ok(good && !ops->commit(h, why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 667 && !ops->audit(h, rig_finding, NULL, why) &&
+		!ops->sums(h, "key-1", since, &s, why) && s.total == 6, "of more than it gathers at a time nothing is lost");
 	ops->close(h);
 }
 
@@ -143,14 +187,21 @@ static void test_tampering(void)
 	ok(strstr(sql("a.db", "UPDATE entries SET nusd=1"), "entries never change"), "no entry can be changed");
 	ok(strstr(sql("a.db", "DELETE FROM entries"), "entries never go"), "nor taken away");
 	ok(strstr(sql("a.db", "UPDATE generations SET charge_nusd=0"), "never changes"), "nor a settled charge");
-	ok(strstr(sql("a.db", "INSERT INTO entries(generation,account,nusd) VALUES(1,'sales',1.5)"), "cannot store REAL"), "money is an integer");
-	sql("a.db", "INSERT INTO entries(generation,account,nusd) VALUES(1,'sales',-7)");
-	ok(audited("a.db") == 3, "one side of an entry too many: the audit says so three times");
+	ok(strstr(sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,1.5)"), "cannot store REAL"), "money is an integer");
+	ok(strstr(sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,2,2,1)"), "CHECK"), "a movement has two sides");
+	ok(strstr(sql("a.db", "SELECT sum(nusd), group_concat(account) FROM ledger WHERE first=1"), "0|balance,upstream,loss,sales,payable,payable"),
+		"and both can be read");
+	sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,40)");
+	ok(audited("a.db") == 1, "a charge that is posted twice is found");
+	sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(99,99,1,2,7)");
+	ok(audited("a.db") == 2, "and one of nothing");
+	h = opened("a.db", false);
+	ok(!h && strstr(why, "finds 2 things wrong, such as: entry") && strstr(why, "hint: moongate audit"), "then it is not opened for money (R100)");
 	sql("copy.db", "UPDATE totals SET nusd=nusd+1 WHERE day=0");
 	ok(audited("copy.db") == 1, "a total that is off by one nanodollar: found");
 	sql("copy.db", "PRAGMA user_version=99");
 	h = opened("copy.db", false);
-	ok(!h && strstr(why, "schema 99"), "a newer schema is refused, in words");
+	ok(!h && strstr(why, "schema 99"), "another schema is refused, in words");
 	sql("other.db", "CREATE TABLE t(x)");
 	ok(!opened("other.db", false) && strstr(why, "no store of this gateway"), "and somebody else's database");
 }
@@ -340,10 +391,27 @@ static void test_record(void)
 	buf_release(&answer);
 }
 
+/* A journal is read by whatever processor comes next. */
+static void test_crc(void)
+{
+	unsigned char bytes[300];
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(i * 7 + i / 3);
+	for (size_t at = 0; at < 9; at++)
+		for (size_t len = 0; len + at <= sizeof(bytes); len++)
+			same &= record_crc((uint32_t)len, bytes + at, len, false) == record_crc((uint32_t)len, bytes + at, len, true);
+	ok(same && record_crc(0, "123456789", 9, false) == 0xe3069283 && record_crc(0, "123456789", 9, true) == 0xe3069283,
+		"the checksum is CRC-32C, by table and by instruction");
+}
+
 int main(void)
 {
+	test_crc();
 	plugin = rig_start();
 	test_rows();
+	test_one_transaction();
 	test_tampering();
 	test_thread();
 	test_recovery();

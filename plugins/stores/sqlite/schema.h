@@ -1,0 +1,61 @@
+/*
+ * schema.h - the tables.
+ *
+ * A request writes one row each of generations and decisions; what is read while others wait
+ * is found by generation_id.  So there is one index for that, which makes attempts unique too,
+ * and one by time: each further one would be a page more to write, a request.
+ *
+ * An entry is a movement: nusd from the account that is credited to the one that is debited, so
+ * that debits and credits are equal in each row (R50); the view "ledger" shows both sides.
+ * What the generations of a transaction post is summed: first and last say which they are.
+ */
+#ifndef SQLITE_SCHEMA_H
+#define SQLITE_SCHEMA_H
+
+enum { SCHEMA = 2 };	/* PRAGMA user_version: no other is opened */
+
+#define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
+
+static const char schema[] =
+	"CREATE TABLE keys("
+	"	hash TEXT PRIMARY KEY NOT NULL, json TEXT NOT NULL,"
+	"	created_ms INTEGER NOT NULL, deleted INTEGER NOT NULL CHECK(deleted BETWEEN 0 AND 1)) STRICT;"
+	"CREATE TABLE intents("
+	"	generation_id TEXT NOT NULL, attempt_id TEXT NOT NULL, key_hash TEXT NOT NULL, endpoint TEXT NOT NULL,"
+	MONEY("hold_nusd")
+	"	at_ms INTEGER NOT NULL, PRIMARY KEY(generation_id, attempt_id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE generations("	/* attempt: what its id has behind the generation's */
+	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL, attempt TEXT NOT NULL,"
+	"	key_hash TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL,"
+	MONEY("charge_nusd") MONEY("cost_nusd") MONEY("loss_nusd")
+	"	at_ms INTEGER NOT NULL CHECK(at_ms>=0), delivered INTEGER NOT NULL CHECK(delivered BETWEEN 0 AND 1),"
+	"	json TEXT NOT NULL, UNIQUE(generation_id, attempt)) STRICT;"
+	"CREATE INDEX generations_at ON generations(at_ms);"
+	"CREATE TABLE credits("
+	"	id INTEGER PRIMARY KEY, external_id TEXT NOT NULL UNIQUE,"
+	"	nusd INTEGER NOT NULL CHECK(abs(nusd)<=1000000000000000000), at_ms INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE accounts(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"
+	"INSERT INTO accounts(name) VALUES('balance'),('sales'),('upstream'),('payable'),('loss'),('bank');"
+	"CREATE TABLE entries("		/* of generations, from first to last, or of a credit */
+	"	id INTEGER PRIMARY KEY, first INTEGER, last INTEGER, credit INTEGER,"
+	"	debited INTEGER NOT NULL CHECK(debited BETWEEN 1 AND 6), credited INTEGER NOT NULL CHECK(credited BETWEEN 1 AND 6),"
+	"	nusd INTEGER NOT NULL CHECK(nusd BETWEEN 1 AND 1000000000000000000),"
+	"	CHECK(debited<>credited), CHECK((first IS NULL)<>(credit IS NULL)), CHECK((first IS NULL)=(last IS NULL)), CHECK(first<=last)) STRICT;"
+	"CREATE VIEW ledger AS"
+	"	SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited UNION ALL"
+	"	SELECT e.id, first, last, credit, name account, -nusd FROM entries e JOIN accounts a ON a.id=credited;"
+	"CREATE TABLE totals("		/* charges by key and UTC day: derived, and checked by the audit */
+	"	key_hash TEXT NOT NULL, day INTEGER NOT NULL,"
+	"	nusd INTEGER NOT NULL CHECK(nusd>=0), PRIMARY KEY(key_hash, day)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE decisions("	/* what policy explain replays */
+	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT;"
+	"CREATE TRIGGER entries_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT,'entries never change'); END;"
+	"CREATE TRIGGER entries_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT,'entries never go'); END;"
+	"CREATE TRIGGER generations_update BEFORE UPDATE OF generation_id, attempt, key_hash, charge_nusd, cost_nusd,"
+	"	loss_nusd, at_ms, delivered ON generations BEGIN SELECT RAISE(ABORT,'a settled generation never changes'); END;"
+	"CREATE TRIGGER generations_delete BEFORE DELETE ON generations BEGIN SELECT RAISE(ABORT,'generations never go'); END;"
+	"CREATE TRIGGER credits_update BEFORE UPDATE ON credits BEGIN SELECT RAISE(ABORT,'credits never change'); END;"
+	"CREATE TRIGGER credits_delete BEFORE DELETE ON credits BEGIN SELECT RAISE(ABORT,'credits never go'); END;";
+
+#undef MONEY
+#endif
