@@ -384,7 +384,7 @@ static json_t *to_json(lua_State *L, int i, int depth)
 	case LUA_TSTRING: return json_stringn(lua_tostring(L, i), lua_rawlen(L, i));
 	case LUA_TNUMBER: return lua_isinteger(L, i) ? json_integer(lua_tointeger(L, i)) : json_real(lua_tonumber(L, i));
 	case LUA_TUSERDATA:
-		luaL_getmetafield(L, i, "__index");
+		bare_push(L, i);
 		out = to_json(L, lua_gettop(L), depth);
 		lua_pop(L, 1);
 		return out;

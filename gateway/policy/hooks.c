@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "policy/state.h"
 
+const char *const error_kinds[ERROR_KINDS] = { "upstream", "connect", "timeout", "rate_limited", "overloaded", "server", "auth", "quota",
+	"bad_request", "context_length", "moderation", "not_found", "cancelled" };
+
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 {
 	bool admitted = true;
@@ -310,7 +313,7 @@ static int price_step(struct policy_state *s, struct decision *d, const struct e
 	hook_push(s, e, HOOK_PRICE);
 	req_push(s, d);
 	endpoint_push(s, endpoint, NULL);
-	usage_push(L, u, estimated);
+	usage_push(s, u, estimated);
 	lua_pushvalue(L, at);
 	if (hook_call(s, d, e, HOOK_PRICE, 4, 1))
 		return -1;
@@ -367,7 +370,7 @@ static void outcome_push(struct policy_state *s, const struct outcome *o)
 		lua_setfield(L, -2, "endpoint");
 	}
 	if (o->usage) {
-		usage_push(L, o->usage, false);
+		usage_push(s, o->usage, false);
 		lua_setfield(L, -2, "usage");
 	}
 	if (o->bill) {

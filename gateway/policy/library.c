@@ -110,10 +110,8 @@ static int l_pairs(lua_State *L)
 	lua_Integer n = 0;
 
 	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
-	if (proxy_at(L, 1)) {
-		luaL_getmetafield(L, 1, "__index");
-		lua_replace(L, 1);
-	}
+	bare_push(L, 1);
+	lua_replace(L, 1);
 	lua_settop(L, 1);
 	lua_newtable(L);
 	lua_pushnil(L);
@@ -307,10 +305,8 @@ static int set_of(lua_State *L)
 static void bare(lua_State *L)
 {
 	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
-	if (proxy_at(L, 1)) {
-		luaL_getmetafield(L, 1, "__index");
-		lua_replace(L, 1);
-	}
+	bare_push(L, 1);
+	lua_replace(L, 1);
 	lua_settop(L, 1);
 }
 
@@ -510,14 +506,32 @@ static int l_hash_bps(lua_State *L)
 	return 1;
 }
 
+/* The seed counts as its decimal digits. */
+static int rand_push(lua_State *L, uint64_t seed, const char *label, size_t n)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+
+	seed = seed < INT64_MAX ? seed : INT64_MAX;
+	do
+		digits[--at] = (char)('0' + seed % 10);
+	while (seed /= 10);
+	lua_pushnumber(L, mix(fnv(fnv(fnv(2166136261u, digits + at, sizeof(digits) - at), "|", 1), label, n)) / 4294967296.0);
+	return 1;
+}
+
 /* 0 <= x < 1, the same for the same request and label; a test may pin it with req.u. */
 static int l_rand(lua_State *L)
 {
+	struct policy_state *s = state_of(L);
+	struct proxy *p = proxy_at(L, 1);
 	size_t n, m;
 	const char *label = luaL_checklstring(L, 2, &n), *seed;
 	uint32_t h;
 
 	luaL_argcheck(L, table_at(L, 1), 1, "request expected");
+	if (p && p->mirror == &s->req && s->d)
+		return rand_push(L, s->d->facts.seed, label, n);
 	if (lua_getfield(L, 1, "u") == LUA_TNUMBER)
 		return 1;
 	lua_getfield(L, 1, "seed");

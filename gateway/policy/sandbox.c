@@ -125,11 +125,12 @@ static int sight_len(lua_State *L)
 	return 1;
 }
 
-struct proxy *proxy_push(lua_State *L, enum sight kind)
+struct proxy *proxy_sized(lua_State *L, enum sight kind, size_t size)
 {
-	struct proxy *p = lua_newuserdatauv(L, sizeof(*p), 0);
+	struct proxy *p = lua_newuserdatauv(L, size, 0);
 
-	*p = (struct proxy){ .kind = kind };
+	memset(p, 0, size);
+	p->kind = kind;
 	lua_createtable(L, 0, 4);
 	lua_pushvalue(L, -3);
 	lua_setfield(L, -2, "__index");
@@ -144,6 +145,11 @@ struct proxy *proxy_push(lua_State *L, enum sight kind)
 	return p;
 }
 
+struct proxy *proxy_push(lua_State *L, enum sight kind)
+{
+	return proxy_sized(L, kind, sizeof(struct proxy));
+}
+
 struct proxy *proxy_at(lua_State *L, int i)
 {
 	return lua_type(L, i) == LUA_TUSERDATA ? lua_touserdata(L, i) : NULL;
@@ -152,6 +158,21 @@ struct proxy *proxy_at(lua_State *L, int i)
 bool table_at(lua_State *L, int i)
 {
 	return lua_istable(L, i) || proxy_at(L, i);
+}
+
+void bare_push(lua_State *L, int i)
+{
+	struct proxy *p = proxy_at(L, i);
+
+	if (!p) {
+		lua_pushvalue(L, i);
+		return;
+	}
+	luaL_getmetafield(L, i, "__index");
+	if (p->kind == SIGHT_MIRROR)
+		mirror_complete(L, p->mirror);
+	else if (p->kind == SIGHT_LIVE)
+		live_complete(L, (struct live_sight *)p);
 }
 
 static void freeze_to(lua_State *L, int depth)

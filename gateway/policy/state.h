@@ -41,10 +41,16 @@ struct entry {
 };
 
 /* Every full userdata of a state is one of these: a read-only sight of a table. */
-enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_REQ };
-struct proxy { enum sight kind; const struct endpoint *endpoint; unsigned mark; uint64_t route; };
+enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_MIRROR, SIGHT_LIVE };
+struct proxy { enum sight kind; unsigned mark; const struct endpoint *endpoint; struct mirror *mirror; uint64_t route; };
+struct live_sight { struct proxy head; unsigned wanted; struct live_facts facts; };
 
-struct cached { const struct endpoint *endpoint; int eye, live; uint64_t used; struct live_facts facts;
+/* One table that shows a C struct, each time another one: request.c. */
+enum { KEPT_BYTES = 94, MIRROR_MAX = 24 };
+struct kept { short len; char text[KEPT_BYTES]; };	/* what the table shows, as bytes; len -1: too long to compare */
+struct mirror { const struct field *fields; const void *thing; int raw, eye; uint64_t wanted; struct kept kept[MIRROR_MAX]; };
+
+struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t used; struct live_sight *live;
 	struct buf printed; /* its part of a record */ };
 
 struct shared;
@@ -66,7 +72,9 @@ struct policy_state {
 	enum hook hook;
 	const struct entry *entry;
 	int64_t now_ms;
-	int env, test_env, req, req_raw[8], pairs, traceback;	/* registry */
+	int env, test_env, traceback;	/* registry */
+	struct mirror req, prefs, key, feat, usage;
+	uint64_t used[32];		/* the counts that usage shows */
 	struct cached *cache; size_t n_cache;
 	uint16_t *slot; size_t n_slot;	/* endpoint index -> cache + 1 */
 	uint64_t version, ticks, routes;
@@ -88,6 +96,9 @@ int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, s
 void burn(lua_State *L, size_t n);
 /* Replaces the table on top by its read-only sight. */
 struct proxy *proxy_push(lua_State *L, enum sight kind);
+struct proxy *proxy_sized(lua_State *L, enum sight kind, size_t size);	/* zeroed behind the head */
+/* Pushes the table that i is or shows; whole, whatever of it was read before. */
+void bare_push(lua_State *L, int i);
 void freeze(lua_State *L);		/* the same, with every table inside */
 struct proxy *proxy_at(lua_State *L, int i);	/* NULL: something else */
 bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
@@ -103,14 +114,20 @@ void loader_open(lua_State *L, int names);
 void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
 const char *kind_name(lua_State *L, int i);	/* what type() says */
 
-/* ---- objects.c */
+/* ---- request.c */
 void objects_open(struct policy_state *s);
 void req_push(struct policy_state *s, struct decision *d);
+void usage_push(struct policy_state *s, const struct mg_usage *u, bool estimated);
+void mirror_complete(lua_State *L, struct mirror *m);
+
+/* ---- endpoints.c */
 void endpoint_push(struct policy_state *s, const struct endpoint *e, const struct live_facts *live);
 struct cached *endpoint_cached(struct policy_state *s, const struct endpoint *e);	/* NULL: not seen in this catalogue */
 void endpoints_reset(struct policy_state *s, const struct catalog *c);
+void live_complete(lua_State *L, struct live_sight *l);
+
+/* ---- fields.c */
 void types_say(void (*say)(void *arg, const char *line), void *arg);
-void usage_push(lua_State *L, const struct mg_usage *u, bool estimated);
 extern const char *const error_kinds[];	/* by enum mg_error */
 enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
 

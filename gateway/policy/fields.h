@@ -1,0 +1,36 @@
+/*
+ * fields.h - C structs as policies see them: one table describes each, shows
+ * it and writes its part of moongate.d.lua.
+ */
+#ifndef POLICY_FIELDS_H
+#define POLICY_FIELDS_H
+
+#include "policy/state.h"
+
+enum field_kind { K_STR, K_CSTR, K_U64, K_SIZE, K_I64, K_INT, K_BOOL, K_NUMBER, K_WORDS, K_SET, K_PAIRS, K_DENY, K_CUTS, K_PRICES, K_EMPTY,
+	K_KNOWN, K_MAKE, K_LATER };
+struct field {
+	const char *name;
+	enum field_kind kind;
+	size_t at;
+	const char *type, *about;	/* for editors */
+	const char *otherwise;		/* of a text that is absent or empty */
+	void (*make)(lua_State *L, const void *thing);
+};
+#define FIELD(n, k, where, t, words, ...) { .name = n, .kind = k, .at = where, .type = t, .about = words, __VA_ARGS__ }
+#define AT(type, member) offsetof(struct type, member)
+#define WORDS "string[]"
+#define SET "table<string,boolean>"
+
+extern const struct field req_fields[], prefs_fields[], key_fields[], feat_fields[], endpoint_fields[], live_fields[], usage_fields[];
+extern const char *const pct_names[4];
+
+void field_push(lua_State *L, const struct field *f, const void *thing);
+/* Every field of thing into the raw table on top. */
+void fields_set(lua_State *L, const struct field *f, const void *thing);
+/* The value as bytes, equal for equal values only: their number, or -1 when there is no room. */
+int field_image(const struct field *f, const void *thing, char *out, size_t size);
+void empty_push(lua_State *L);	/* the sight of an empty table */
+const struct field *field_named(const struct field *f, const char *name);	/* NULL: none */
+
+#endif
