@@ -298,6 +298,7 @@ void endpoints_reset(struct policy_state *s, const struct catalog *c)
 	for (size_t i = 0; i < s->n_cache; i++)
 		forget(s, &s->cache[i]);
 	s->n_cache = 0;
+	memo_forget(s);
 	free(s->slot);
 	s->slot = calloc(c->n_endpoints ? c->n_endpoints : 1, sizeof(*s->slot));
 	s->n_slot = s->slot ? c->n_endpoints : 0;

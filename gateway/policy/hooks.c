@@ -168,7 +168,10 @@ void policy_plan(struct policy_state *s, struct decision *d)
 			continue;
 		hook_push(s, e, HOOK_PLAN);
 		req_push(s, d);
-		list_push(s, d->order, d->n_order);
+		if (e->args[HOOK_PLAN] > 1)
+			list_push(s, d->order, d->n_order);
+		else
+			lua_pushnil(s->L);	/* nobody looks at it */
 		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
 			continue;
 		if (!lua_isnil(s->L, -1) && plan_read(s->L, lua_gettop(s->L), d))
@@ -184,7 +187,7 @@ bool policy_shape(struct policy_state *s, struct decision *d, const struct endpo
 	*out = (struct shape){ .n = 0 };
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_SHAPE, e) {
-		if (e->shadow || !ok)
+		if (e->shadow || !ok || !concerns(s, d, e, HOOK_SHAPE, endpoint))
 			continue;
 		hook_push(s, e, HOOK_SHAPE);
 		req_push(s, d);
@@ -335,10 +338,11 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 	if (!endpoint->priced)
 		return -1;
 	hook_begin(s, d);
-	bill_push(s->L);
 	EACH_ENTRY(s, HOOK_PRICE, e) {
-		if (e->shadow || rc)
+		if (e->shadow || rc || !concerns(s, d, e, HOOK_PRICE, endpoint))
 			continue;
+		if (!asked)
+			bill_push(s->L);
 		asked = true;
 		rc = price_step(s, d, e, endpoint, u, estimated, bill);
 	}

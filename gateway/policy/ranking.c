@@ -33,6 +33,33 @@ static double call_number(lua_State *L, int fn, int list, lua_Integer i, double 
 	return x;
 }
 
+/* What ranks an item: a function of it, or the name of one of the policy's scores. */
+struct ruler { const char *score; int at, fn, list; };
+
+static struct ruler ruler_at(lua_State *L, int fn, int list)
+{
+	struct ruler r = { lua_type(L, fn) == LUA_TSTRING ? lua_tostring(L, fn) : NULL, 0, fn, list };
+
+	if (r.score)
+		r.at = score_named(L, r.score);
+	else
+		luaL_checktype(L, fn, LUA_TFUNCTION);
+	return r;
+}
+
+static double measure(lua_State *L, const struct ruler *r, lua_Integer i, double missing)
+{
+	double x;
+
+	if (!r->score)
+		return call_number(L, r->fn, r->list, i, missing);
+	lua_geti(L, r->list, i);
+	x = score_of(L, lua_gettop(L), r->score, r->at);
+	lua_pop(L, 1);
+	return x;
+}
+
+enum { FEW = 32 };	/* that need no memory of their own */
 struct keyed { double key; int at; };
 
 static int up(const void *a, const void *b)
@@ -53,20 +80,38 @@ static int down(const void *a, const void *b)
 	return x->at - y->at;
 }
 
-/* by(eps, key, dir): without a key an endpoint comes last. */
+/* A handful, mostly in order already. */
+static void sort(struct keyed *keys, size_t n, int (*compare)(const void *, const void *))
+{
+	if (n > FEW) {
+		qsort(keys, n, sizeof(*keys), compare);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct keyed moved = keys[i];
+		size_t k = i;
+
+		for (; k && compare(&keys[k - 1], &moved) > 0; k--)
+			keys[k] = keys[k - 1];
+		keys[k] = moved;
+	}
+}
+
+/* by(eps, key, dir): key is a function or a score's name; without a key an endpoint comes last. */
 static int by(lua_State *L)
 {
 	lua_Integer n = length(L, 1);
 	bool desc = lua_isstring(L, 3) && !strcmp(lua_tostring(L, 3), "desc");
-	struct keyed *keys;
+	struct ruler r = ruler_at(L, 2, 1);
+	struct keyed few[FEW], *keys = few;
 
-	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 3);
-	keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n + 1, 0);	/* collected whatever the function raises */
+	if (n > FEW)
+		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
 	for (lua_Integer i = 0; i < n; i++)
-		keys[i] = (struct keyed){ call_number(L, 2, 1, i + 1, desc ? -INFINITY : INFINITY), (int)i };
+		keys[i] = (struct keyed){ measure(L, &r, i + 1, desc ? -INFINITY : INFINITY), (int)i };
 	burn(L, (size_t)n * 4);
-	qsort(keys, (size_t)n, sizeof(*keys), desc ? down : up);
+	sort(keys, (size_t)n, desc ? down : up);
 	lua_createtable(L, (int)n, 0);
 	for (lua_Integer i = 0; i < n; i++) {
 		lua_geti(L, 1, keys[i].at + 1);
@@ -75,13 +120,13 @@ static int by(lua_State *L)
 	return 1;
 }
 
-/* Leaves the two lists on the stack: with, without. */
+/* (eps, predicate, arg): leaves the two lists at 4 and 5, with and without. */
 static void parted(lua_State *L)
 {
 	lua_Integer n = length(L, 1), yes = 0, no = 0;
 
 	luaL_checktype(L, 2, LUA_TFUNCTION);
-	lua_settop(L, 2);
+	lua_settop(L, 3);
 	lua_createtable(L, (int)n, 0);
 	lua_createtable(L, 0, 0);
 	for (lua_Integer i = 1; i <= n; i++) {
@@ -90,10 +135,11 @@ static void parted(lua_State *L)
 		lua_geti(L, 1, i);
 		lua_pushvalue(L, 2);
 		lua_pushvalue(L, -2);
-		lua_call(L, 1, 1);
+		lua_pushvalue(L, 3);
+		lua_call(L, 2, 1);
 		in = lua_toboolean(L, -1);
 		lua_pop(L, 1);
-		lua_rawseti(L, in ? 3 : 4, in ? ++yes : ++no);
+		lua_rawseti(L, in ? 4 : 5, in ? ++yes : ++no);
 	}
 }
 
@@ -105,7 +151,7 @@ static int split(lua_State *L)
 
 static void append(lua_State *L, int from, int to)
 {
-	lua_Integer n = length(L, from), at = (lua_Integer)lua_rawlen(L, to);
+	lua_Integer n = length(L, from), at = n ? (lua_Integer)lua_rawlen(L, to) : 0;
 
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, from, i);
@@ -118,7 +164,7 @@ static int join(lua_State *L)
 	int n = lua_gettop(L);
 
 	luaL_checkstack(L, 4, "rank.join");
-	lua_newtable(L);
+	lua_createtable(L, n ? (int)length(L, 1) : 0, 0);
 	for (int i = 1; i <= n; i++)
 		append(L, i, n + 1);
 	return 1;
@@ -127,15 +173,15 @@ static int join(lua_State *L)
 static int first(lua_State *L)
 {
 	parted(L);
-	append(L, 4, 3);
-	lua_settop(L, 3);
+	append(L, 5, 4);
+	lua_settop(L, 4);
 	return 1;
 }
 
 static int last(lua_State *L)
 {
 	parted(L);
-	append(L, 3, 4);
+	append(L, 4, 5);
 	return 1;
 }
 
@@ -143,13 +189,15 @@ static int last(lua_State *L)
 static int pick(lua_State *L)
 {
 	lua_Integer n = length(L, 1);
-	double u = luaL_checknumber(L, 3), sum = 0, x, *weights;
+	double u = luaL_checknumber(L, 3), sum = 0, x, few[FEW], *weights = few;
 
-	luaL_checktype(L, 2, LUA_TFUNCTION);
+	struct ruler r = ruler_at(L, 2, 1);
+
 	luaL_argcheck(L, n > 0, 1, "the list is empty");
-	weights = lua_newuserdatauv(L, sizeof(*weights) * (size_t)n, 0);
+	if (n > FEW)
+		weights = lua_newuserdatauv(L, sizeof(*weights) * (size_t)n, 0);
 	for (lua_Integer i = 0; i < n; i++) {
-		weights[i] = call_number(L, 2, 1, i + 1, 0);
+		weights[i] = measure(L, &r, i + 1, 0);
 		if (!(weights[i] >= 0) || isinf(weights[i]))
 			return luaL_error(L, "rank.pick: a weight is negative or not finite");
 		sum += weights[i];
@@ -163,6 +211,24 @@ static int pick(lua_State *L)
 		}
 	}
 	lua_pushinteger(L, n);
+	return 1;
+}
+
+/* lead(eps, i): the same list, but the i-th goes first. */
+static int lead(lua_State *L)
+{
+	lua_Integer n = length(L, 1), at = luaL_checkinteger(L, 2);
+
+	luaL_argcheck(L, at >= 1 && at <= n, 2, "no such item");
+	lua_createtable(L, (int)n, 0);
+	lua_geti(L, 1, at);
+	lua_rawseti(L, -2, 1);
+	for (lua_Integer i = 1, to = 2; i <= n; i++) {
+		if (i == at)
+			continue;
+		lua_geti(L, 1, i);
+		lua_rawseti(L, -2, to++);
+	}
 	return 1;
 }
 
@@ -203,7 +269,7 @@ static int groups(lua_State *L)
 void ranking_open(lua_State *L, int names)
 {
 	static const luaL_Reg fns[] = { { "by", by }, { "split", split }, { "join", join }, { "first", first }, { "last", last },
-		{ "pick", pick }, { "groups", groups }, { NULL, NULL } };
+		{ "pick", pick }, { "lead", lead }, { "groups", groups }, { NULL, NULL } };
 
 	group_open(L, names, "rank", fns);
 }

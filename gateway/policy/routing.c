@@ -94,42 +94,17 @@ static int expand(struct decision *d, const struct catalog *c, struct denial *no
 
 /* ---- filters: any "no" or error drops */
 
-/* The endpoint is on top and stays there.  NULL: it may serve. */
-static const char *verdict(struct policy_state *s, struct decision *d, const struct entry *e)
-{
-	lua_State *L = s->L;
-	const char *why = NULL;
-
-	hook_push(s, e, HOOK_FILTER);
-	req_push(s, d);
-	lua_pushvalue(L, -3);
-	if (hook_call(s, d, e, HOOK_FILTER, 2, 2))
-		return "policy_error";
-	if (lua_isboolean(L, -2) && lua_toboolean(L, -2)) {
-		lua_pop(L, 2);
-		return NULL;
-	}
-	if (!lua_isboolean(L, -2)) {	/* a forgotten `return true` must be loud */
-		hook_failed(s, d, e, HOOK_FILTER, "filter must return true or false, not something else");
-		why = "policy_error";
-	} else {
-		why = dup(d, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "filtered");
-	}
-	lua_pop(L, 2);
-	return why;
-}
-
 static void filter(struct policy_state *s, struct decision *d, struct candidate *c)
 {
 	for (size_t i = 0; i < s->n_chain[HOOK_FILTER] && !c->dropped; i++) {
-		const struct entry *e = &s->entries[s->chain[HOOK_FILTER][i]];
-		const char *why = e->active ? verdict(s, d, e) : NULL;
+		struct entry *e = &s->entries[s->chain[HOOK_FILTER][i]];
+		struct verdict v = e->active ? verdict_of(s, d, e, c) : (struct verdict){ NULL, NULL };
 
-		if (why && e->shadow) {
-			hook_note(d, HOOK_FILTER, e, "shadow: would drop %s: %s", c->endpoint->id, why);
-		} else if (why) {
-			c->dropped = why;
-			c->by = dup(d, e->at[HOOK_FILTER]);
+		if (v.why && e->shadow) {
+			hook_note(d, HOOK_FILTER, e, "shadow: would drop %s: %s", c->endpoint->id, v.why);
+		} else if (v.why) {
+			c->dropped = v.why;
+			c->by = v.by;
 		}
 	}
 }
@@ -150,9 +125,7 @@ static void filter_all(struct policy_state *s, struct decision *d)
 	for (size_t i = 0; i < d->n; i++) {
 		struct candidate *c = &d->candidates[i];
 
-		candidate_push(s, d, c);
 		filter(s, d, c);
-		lua_pop(s->L, 1);
 		if (!c->dropped)
 			d->order[d->n_order++] = c;
 	}

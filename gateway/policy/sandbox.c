@@ -40,14 +40,30 @@ static void *allocate(void *arg, void *at, size_t old, size_t size)
 	return to;
 }
 
-static void on_count(lua_State *L, lua_Debug *ar)
+/* The outermost function is about to return: from where? */
+static void on_return(lua_State *L, lua_Debug *ar)
+{
+	struct policy_state *s = state_of(L);
+	lua_Debug caller;
+
+	if (lua_getstack(L, 1, &caller) || !lua_getinfo(L, "Sl", ar) || ar->currentline <= 0)
+		return;
+	s->line = ar->currentline;
+	snprintf(s->file, sizeof(s->file), "%s", ar->short_src);
+}
+
+static void on_event(lua_State *L, lua_Debug *ar)
 {
 	struct policy_state *s = state_of(L);
 
+	if (ar->event == LUA_HOOKRET) {
+		on_return(L, ar);
+		return;
+	}
 	s->fuel -= FUEL_STEP;
 	if (s->fuel > 0)
 		return;
-	lua_sethook(L, on_count, LUA_MASKCOUNT, 1);	/* nothing can run on after this */
+	lua_sethook(L, on_event, LUA_MASKCOUNT, 1);	/* nothing can run on after this */
 	luaL_error(L, "fuel exhausted");
 }
 
@@ -58,56 +74,48 @@ void burn(lua_State *L, size_t n)
 
 	s->fuel -= n < (size_t)s->fuel_max ? (long)n : s->fuel_max;
 	if (s->metered && s->fuel <= 0) {
-		lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+		lua_sethook(L, on_event, LUA_MASKCOUNT, 1);
 		luaL_error(L, "fuel exhausted");
 	}
 }
 
-static int traceback(lua_State *L)
-{
-	/* error{...}: only text may leave a policy */
-	if (!lua_isstring(L, 1))
-		lua_pushfstring(L, "(error object is a %s value)", kind_name(L, 1));
-	return 1;
-}
-
+/* error{...}: only text may leave a policy. */
 static void keep_error(struct policy_state *s, int rc)
 {
 	const char *text = lua_tostring(s->L, -1);
 
-	snprintf(s->error, sizeof(s->error), "%s", rc == LUA_ERRMEM ? "out of memory" : text ? text : "error");
 	if (rc == LUA_ERRMEM)
 		s->starved = true;
+	if (rc == LUA_ERRMEM || text)
+		snprintf(s->error, sizeof(s->error), "%s", rc == LUA_ERRMEM ? "out of memory" : text);
+	else
+		snprintf(s->error, sizeof(s->error), "(error object is a %s value)", kind_name(s->L, -1));
 }
 
 int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, size_t bytes)
 {
 	lua_State *L = s->L;
-	int base = lua_gettop(L) - n_args;
 	bool outer = !s->metered;
 	int rc;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->traceback);
-	lua_insert(L, base);
 	if (outer) {
 		s->fuel = s->fuel_max = fuel;
 		s->spent = 0;
 		s->spent_max = bytes;
 		s->metered = true;
-		lua_sethook(L, on_count, LUA_MASKCOUNT, FUEL_STEP);	/* restarts the count, too */
+		/* restarts the count, too */
+		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, FUEL_STEP);
 	}
-	rc = lua_pcall(L, n_args, n_results, base);
+	rc = lua_pcall(L, n_args, n_results, 0);
 	if (outer) {
 		s->metered = false;
 		lua_sethook(L, NULL, 0, 0);
 	}
-	if (rc) {
-		keep_error(s, rc);
-		lua_settop(L, base - 1);
-		return -1;
-	}
-	lua_remove(L, base);
-	return 0;
+	if (!rc)
+		return 0;
+	keep_error(s, rc);
+	lua_pop(L, 1);
+	return -1;
 }
 
 /* ---- read-only sights */
@@ -166,6 +174,18 @@ void bare_push(lua_State *L, int i)
 
 	if (!p) {
 		lua_pushvalue(L, i);
+		return;
+	}
+	if (p->kind == SIGHT_VIEW) {	/* a part of it cannot be told from the whole */
+		struct policy_state *s = state_of(L);
+
+		s->impure = true;
+		if (p->mirror)
+			lua_rawgeti(L, LUA_REGISTRYINDEX, p->mirror->eye);
+		else if (lua_getfield(L, LUA_REGISTRYINDEX, "live of") != LUA_TUSERDATA)
+			luaL_error(L, "this view of an endpoint's live is over");
+		bare_push(L, lua_gettop(L));
+		lua_remove(L, -2);
 		return;
 	}
 	luaL_getmetafield(L, i, "__index");
@@ -284,8 +304,6 @@ static int fill(lua_State *L)
 	lua_settop(L, 1);
 	environment(L);
 	s->env = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_pushcfunction(L, traceback);
-	s->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
 	objects_open(s);
 	return 0;
 }

@@ -207,6 +207,7 @@ static int counter_get(lua_State *L)
 	struct row *r;
 	int64_t value;
 
+	state_of(L)->impure = true;
 	name_make(&n, "counter", what, key, len);
 	s = shard_lock(state_of(L)->shared, &n);
 	r = row_at(s, &n, false);
@@ -255,6 +256,7 @@ static int sticky_get(lua_State *L)
 	char value[VALUE_BYTES], full[KEY_BYTES + 512];
 	int n;
 
+	state_of(L)->impure = true;
 	if (s->testing) {
 		scratch(L, "sticky", key);
 		return 1;
@@ -289,6 +291,7 @@ static int budget_left(lua_State *L)
 {
 	lua_Integer limit, spent;
 
+	state_of(L)->impure = true;
 	luaL_checkstring(L, 1);
 	luaL_checkstring(L, 2);
 	if (!budget(L, &limit, &spent))
@@ -302,6 +305,7 @@ static int budget_used(lua_State *L)
 	lua_Integer limit, spent;
 	bool set = budget(L, &limit, &spent);
 
+	state_of(L)->impure = true;
 	lua_pushinteger(L, set && limit > 0 ? (lua_Integer)((__int128)spent * 10000 / limit) : 0);
 	return 1;
 }
@@ -310,6 +314,7 @@ static int budget_spent(lua_State *L)
 {
 	lua_Integer limit, spent;
 
+	state_of(L)->impure = true;
 	lua_pushinteger(L, budget(L, &limit, &spent) ? spent : 0);
 	return 1;
 }
@@ -341,11 +346,12 @@ static int l_note(lua_State *L)
 	struct note *note;
 	struct mg_str text;
 
+	s->impure = true;	/* it is to be in each decision's record */
 	luaL_checkstring(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_call(L, lua_gettop(L) - 1, 1);
-	if (!d || !s->entry || s->hook == HOOK_NONE)
+	if (!d || !s->entry || s->hook == HOOK_NONE || s->tracing)
 		return 0;
 	text = (struct mg_str){ lua_tostring(L, -1), lua_rawlen(L, -1) };
 	text = pool_dup(d->pool, (struct mg_str){ text.at, text.len < 256 ? text.len : 256 });
@@ -368,7 +374,8 @@ static int log_say(lua_State *L, enum log_level level)
 	for (char *at = line; *at; at++)
 		if ((unsigned char)*at < ' ')
 			*at = ' ';
-	if (!s->testing && s->entry)
+	s->impure = true;
+	if (!s->testing && s->entry && !s->tracing)
 		log_at(level, EV_POLICY_LOG, NULL, LOG_S("policy", s->entry->name), LOG_S("text", text));
 	return 0;
 }

@@ -14,6 +14,8 @@ static int state_fill(struct policy_state *s, struct err *err)
 {
 	s->request_fuel = 1000000;
 	s->hook = HOOK_NONE;
+	s->live_view = LUA_NOREF;
+	s->remembers = true;
 	buf_init(&s->record, RECORD_BYTES);
 	s->cache = calloc(CACHED_MAX, sizeof(*s->cache));
 	s->entries = calloc(ENTRIES_MAX, sizeof(*s->entries));
@@ -31,6 +33,10 @@ static void state_empty(struct policy_state *s)
 	for (size_t i = 0; i < s->n_cache; i++)
 		buf_release(&s->cache[i].printed);
 	buf_release(&s->record);
+	memo_forget(s);
+	free(s->reasons);
+	for (size_t i = 0; i < s->n_entries; i++)
+		memo_free(s->entries[i].memo);
 	free(s->cache);
 	free(s->entries);
 	free(s->slot);

@@ -15,7 +15,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -34,14 +34,17 @@ struct entry {
 	bool shadow, open;		/* open: a failing admit lets pass */
 	int my;				/* registry: what setup gave, read-only */
 	int decl;			/* registry: the policy's own table */
-	int fn[HOOK_COUNT];		/* registry, or LUA_NOREF */
+	int fn[HOOK_COUNT], when[HOOK_COUNT];	/* registry, or LUA_NOREF; when: does an endpoint concern the hook? */
+	unsigned char args[HOOK_COUNT];	/* how many it takes */
+	struct score { char name[24]; int fn; } scores[8]; size_t n_scores, score_at;	/* where its own begin in cached.score */
+	struct memo *memo;		/* its filter's verdicts; NULL: it does not ask for it */
 	char at[HOOK_COUNT][NAME_BYTES + 16];	/* "or_eligibility.lua:41" */
 	signed char order[HOOK_COUNT];	/* -1 first, 1 last */
 	bool active;			/* for the request at hand */
 };
 
 /* Every full userdata of a state is one of these: a read-only sight of a table. */
-enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_MIRROR, SIGHT_LIVE };
+enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_MIRROR, SIGHT_LIVE, SIGHT_VIEW };
 struct proxy { enum sight kind; unsigned mark; const struct endpoint *endpoint; struct mirror *mirror; uint64_t route; };
 struct live_sight { struct proxy head; unsigned wanted; struct live_facts facts; };
 
@@ -51,6 +54,8 @@ struct kept { short len; char text[KEPT_BYTES]; };	/* what the table shows, as b
 struct mirror { const struct field *fields; const void *thing; int raw, eye; uint64_t wanted; struct kept kept[MIRROR_MAX]; };
 
 struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t used; struct live_sight *live;
+	double score[SCORES_MAX]; unsigned scored;	/* a bit per score: it is known */
+	uint64_t asked[HOOK_COUNT], concerned[HOOK_COUNT];	/* a bit per entry: what its `when` said */
 	struct buf printed; /* its part of a record */ };
 
 struct shared;
@@ -63,7 +68,7 @@ struct policy_state {
 	long fuel, fuel_max, request_fuel;
 	uint64_t wall_ms;
 
-	struct entry *entries; size_t n_entries;
+	struct entry *entries; size_t n_entries, n_scores;
 	unsigned char chain[HOOK_COUNT][ENTRIES_MAX]; size_t n_chain[HOOK_COUNT];
 	char request_allow[16][NAME_BYTES]; size_t n_request_allow;
 
@@ -72,7 +77,7 @@ struct policy_state {
 	enum hook hook;
 	const struct entry *entry;
 	int64_t now_ms;
-	int env, test_env, traceback;	/* registry */
+	int env, test_env;	/* registry */
 	struct mirror req, prefs, key, feat, usage;
 	uint64_t used[32];		/* the counts that usage shows */
 	struct cached *cache; size_t n_cache;
@@ -80,6 +85,12 @@ struct policy_state {
 	uint64_t version, ticks, routes;
 	const struct catalog *catalog;
 
+	bool scoped;			/* some entries are for an org, a workspace, a key or a request alone */
+	bool impure;			/* what runs has read something that a remembered verdict must not depend on */
+	bool remembers;			/* false in a test of it: nothing is remembered */
+	int live_view;			/* registry: see live_hide() */
+	bool tracing; int line; char file[NAME_BYTES + 8];	/* where the function returned */
+	struct why { char *code, *by; } *reasons; size_t n_reasons;	/* that remembered verdicts name */
 	bool testing;
 	int scratch;			/* registry: what t.state() gives */
 	struct shared *shared;
@@ -131,7 +142,29 @@ void types_say(void (*say)(void *arg, const char *line), void *arg);
 extern const char *const error_kinds[];	/* by enum mg_error */
 enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
 
-/* ---- bundle.c: files; loader.c: what they declare */
+/* ---- memo.c: what is known of an endpoint before a hook is asked */
+/* memo = { filter = "zdr" | { ... } } of the declaration at index decl; -1 and s->error. */
+int memo_open(struct policy_state *s, struct entry *e, int decl);
+void memo_free(struct memo *m);
+void memo_forget(struct policy_state *s);	/* with the catalogue */
+/* Does this endpoint concern the hook?  Asked once in a catalogue. */
+bool concerns(struct policy_state *s, struct decision *d, struct entry *e, enum hook h, const struct endpoint *endpoint);
+/* The filter's verdict: no why, or why not and which line said so. */
+struct verdict { const char *why, *by; };
+struct verdict verdict_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c);
+
+/* From here on the endpoint's `live` tells on who reads it (impure). */
+void live_hide(struct policy_state *s, const struct cached *c);
+void live_unhide(struct policy_state *s, const struct cached *c);
+
+/* ---- scores.c */
+int scores_take(struct policy_state *s, struct entry *e, int decl);
+int score_named(lua_State *L, const char *name);	/* of the policy that runs; raises */
+double score_of(lua_State *L, int item, const char *name, int i);
+
+/* ---- bundle.c: files; loader.c: what they declare; chain.c: which run */
+int refuse(struct policy_state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool is_one_of(const char *word, const char *const *list);
 int chain_build(struct policy_state *s, struct err *err);
 /* Loads a policy with the parameters at index with (0: none) and leaves decl and my; -1 and s->error. */
 int policy_load(struct policy_state *s, const char *name, int with);

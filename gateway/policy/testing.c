@@ -8,8 +8,8 @@
 
 enum { STATES = 3, TEST_FUEL = 200000000, TEST_BYTES = 512 << 20, HOOK_TEST_FUEL = 500000, TITLE = 160 };
 
-struct verdict { char title[TITLE], what[400]; bool ok; };
-struct run { struct verdict *at; size_t n, size; bool failed; };
+struct result { char title[TITLE], what[400]; bool ok; };
+struct run { struct result *at; size_t n, size; bool failed; };
 
 static struct run *run_of(lua_State *L)
 {
@@ -25,10 +25,10 @@ static struct run *run_of(lua_State *L)
 static int l_report(lua_State *L)
 {
 	struct run *r = run_of(L);
-	struct verdict *v;
+	struct result *v;
 
 	if (r->n == r->size) {
-		struct verdict *more = realloc(r->at, (r->size * 2 + 16) * sizeof(*more));
+		struct result *more = realloc(r->at, (r->size * 2 + 16) * sizeof(*more));
 
 		if (!more)
 			return luaL_error(L, "no memory");
@@ -36,7 +36,7 @@ static int l_report(lua_State *L)
 		r->size = r->size * 2 + 16;
 	}
 	v = &r->at[r->n++];
-	*v = (struct verdict){ .ok = lua_toboolean(L, 2) };
+	*v = (struct result){ .ok = lua_toboolean(L, 2) };
 	snprintf(v->title, sizeof(v->title), "%s", luaL_checkstring(L, 1));
 	snprintf(v->what, sizeof(v->what), "%s", luaL_checkstring(L, 3));
 	return 0;
@@ -73,7 +73,7 @@ static int64_t now_of(lua_State *L, int64_t otherwise)
 	return now;
 }
 
-/* P.hook(...): the function, with my behind the arguments and a hook's rights and fuel. Upvalues: fn, my, hook. */
+/* P.hook(...): the function, with my behind the arguments and a hook's rights and fuel. Upvalues: fn, my, hook, scores. */
 static int l_hook(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
@@ -86,6 +86,10 @@ static int l_hook(lua_State *L)
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(2));
+	lua_pushvalue(L, lua_upvalueindex(4));
+	lua_setfield(L, LUA_REGISTRYINDEX, "scores");
+	lua_pushvalue(L, lua_upvalueindex(2));
+	lua_setfield(L, LUA_REGISTRYINDEX, "scores my");
 	s->fuel = HOOK_TEST_FUEL;
 	rc = lua_pcall(L, n + 1, LUA_MULTRET, 0);
 	s->fuel = fuel - (HOOK_TEST_FUEL - s->fuel);
@@ -112,7 +116,8 @@ static int l_use(lua_State *L)
 		}
 		lua_pushvalue(L, decl + 1);
 		lua_pushinteger(L, h);
-		lua_pushcclosure(L, l_hook, 3);
+		lua_getfield(L, decl, "scores");
+		lua_pushcclosure(L, l_hook, 4);
 		lua_setfield(L, -2, hook_names[h]);
 	}
 	lua_pushvalue(L, decl);
@@ -197,7 +202,7 @@ static void tap(struct tap *t, bool ok, const char *file, const char *title, con
 static void compare(struct tap *t, const char *file, const struct run runs[STATES])
 {
 	for (size_t i = 0; i < runs[0].n; i++) {
-		const struct verdict *v = &runs[0].at[i];
+		const struct result *v = &runs[0].at[i];
 		bool same = true;
 
 		for (int k = 1; k < STATES; k++)

@@ -6,6 +6,7 @@ return {
       { use = "free_limits" },
       { use = "or_variants" },
       { use = "or_eligibility" },
+      { use = "or_context" },
       { use = "or_ranking", with = { outage_window_s = 30 } },
       { use = "or_fallback" },
       { use = "price_tiers" },

@@ -1,6 +1,9 @@
 -- OpenRouter eligibility: which endpoints MAY serve this request. One endpoint at a time, veto only.
 -- Order does not matter between filters: one "no" anywhere is final, and an error counts as "no".
 -- Always return true, or false plus a short reason code (it appears in `explain` and in metrics).
+-- Whether the request fits into the endpoint's context is or_context's: that changes with every request,
+-- while these verdicts are remembered for each combination of the members that `memo` names. A run that
+-- reads more (private endpoints: the key's organisation) is not.
 local function has(list, x) for i = 1, #list do if list[i] == x then return true end end return false end
 
 -- what a level covers besides itself
@@ -13,8 +16,9 @@ return policy {
     -- Set to true if your legal team reads "deny" as "must not keep anything either".
     deny_also_retention = { type = "boolean", default = false },
   },
+  memo = { filter = { "variant", "prefs", "params" } },
   filter = function(req, ep, my)
-    local p, f = req.prefs, req.feat
+    local p = req.prefs
     if ep.private and not ep.private_to[req.key.org] then return false, "private" end
     if req.variant == "free" and not ep.free then return false, "not_free" end
     if req.variant ~= "free" and ep.free then return false, "free_by_name_only" end
@@ -41,8 +45,6 @@ return policy {
        or (mp.request and u.request > mp.request) or (mp.image and u.image > mp.image) then
       return false, "max_price"
     end
-    if f.prompt_tokens + f.max_tokens > ep.context_length then return false, "context" end
-    if f.max_tokens > ep.max_output then return false, "max_tokens" end
     -- an endpoint that lists no parameters at all gets all of them passed on
     if p.require_parameters and ep.params_known then
       for name in pairs(req.params) do

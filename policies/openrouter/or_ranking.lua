@@ -9,6 +9,20 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some endpoint of the model has them
+local by, first, join, lead, pick, split = rank.by, rank.first, rank.join, rank.lead, rank.pick, rank.split
+local any, match = set.any, slug.match
+
+local function price(e, my)
+  local w = my.input_weight
+  return math.max((w * e.usd.prompt + e.usd.completion) / (w + 1), FLOOR)
+end
+local function throughput(e) return -e.live.tput_tps.p50 end
+local function errors(e) return e.live.error_rate end
+local function latency(e) return e.live.samples > 0 and e.live.ttft_ms.p50 or math.huge end
+local function stable(e, window)
+  local l = e.live
+  return l.outage_ago_ms > window and l.cooldown_ms == 0
+end
 
 -- every given percentile must hold; with `per` it is a maximum (`cut` in units of `per`), without a minimum
 -- (an endpoint that has not been measured yet is given the benefit of the doubt)
@@ -21,102 +35,113 @@ local function meets(cut, have, per, samples)
   return true
 end
 
+local function balance(list, req, my)
+  local good, bad = split(list, stable, my.window)
+  if good[2] then
+    good = by(good, "price")
+    good = lead(good, pick(good, "weight", rand(req, "balance")))
+  end
+  if not bad[1] then return good end
+  return join(good, by(bad, "price"))
+end
+
+local function sorted(list, key)
+  if key == "price" then return by(list, "price") end
+  if key == "throughput" then return by(list, throughput) end
+  if key == "exacto" then return by(by(list, throughput), errors) end
+  return by(list, latency)
+end
+
+-- soft: only if it leaves something
+local function supporting(list, params)
+  for i = 1, #SOFT do
+    local name = SOFT[i]
+    if params[name] then
+      local yes = split(list, function(e) return e.params[name] or not e.params_known end)
+      if yes[1] then list = yes end
+    end
+  end
+  return list
+end
+
+local function ordered(list, req, p, my)
+  local out, rest = {}, list
+  for _, want in ipairs(p.order) do
+    local hit
+    hit, rest = split(rest, function(e) return match(want, e) end)
+    out = join(out, by(hit, "price"))
+  end
+  if not p.allow_fallbacks then return out end
+  return join(out, p.sort_by ~= "" and sorted(rest, p.sort_by) or balance(rest, req, my))
+end
+
+-- keep a conversation on the endpoint that holds its prompt cache, if reading it is cheaper
+local function kept(list, req, my)
+  local id = sticky.get(req.session)
+  if not id then return list end
+  return first(list, function(e) return e.id == id and stable(e, my.window) and e.usd.cache_read < e.usd.prompt end)
+end
+
+local function one_group(list, req, p, my)
+  list = supporting(list, req.params)
+  local tier, key = p.service_tier, p.sort_by
+  if tier == "flex" and req.variant ~= "floor" then
+    local flex = split(list, function(e) return e.tier == "flex" end)
+    if flex[1] then return by(flex, "price") end
+  end
+  if p.order[1] then return ordered(list, req, p, my) end
+  local out
+  if key ~= "" then
+    out = sorted(list, key)
+  else
+    out = balance(list, req, my)
+    if req.session ~= "" then out = kept(out, req, my) end
+  end
+  if tier == "priority" and req.variant ~= "nitro" then
+    local fast, rest = split(out, function(e) return e.tier == "priority" end)
+    out = join(by(fast, throughput), rest)
+  end
+  -- preferred_*: never excludes, only moves endpoints that miss a cut-off to the end (latency is in seconds)
+  local slowest, least = p.max_latency_s, p.min_throughput_tps
+  if any(slowest) or any(least) then
+    out = first(out, function(e)
+      return meets(slowest, e.live.ttft_ms, 1000, e.live.samples) and meets(least, e.live.tput_tps, nil, e.live.samples)
+    end)
+  end
+  return out
+end
+
 return policy {
   name = "or_ranking", api = 1, version = "1.0.0",
   params = {
     outage_window_s = { type = "integer", default = 30, doc = "an outage this recent demotes the endpoint" },
     input_weight = { type = "number", default = 3.0, doc = "price = (w*prompt + completion) / (w+1), USD per 1M tokens" },
   },
+  setup = function(p) return { window = p.outage_window_s * 1000, input_weight = p.input_weight } end,
+  -- numbers of an endpoint that no request changes: worked out once, named to rank.by and rank.pick
+  scores = {
+    price = price,
+    weight = function(e, my) local x = price(e, my); return 1 / (x * x) end,
+  },
 
   rank = function(req, eps, my)
-    local p, w = req.prefs, my.input_weight
-    local window = my.outage_window_s * 1000
-    local function price(e) return math.max((w * e.usd.prompt + e.usd.completion) / (w + 1), FLOOR) end
-    local function stable(e) return e.live.outage_ago_ms > window and e.live.cooldown_ms == 0 end
-
-    local function balance(list)
-      local good, bad = rank.split(list, stable)
-      if #good > 1 then
-        local i = rank.pick(good, function(e) local x = price(e); return 1 / (x * x) end, rand(req, "balance"))
-        local first = table.remove(good, i)
-        good = rank.join({ first }, rank.by(good, price))
-      end
-      return rank.join(good, rank.by(bad, price))
-    end
-
-    local function sorted(list)
-      if p.sort_by == "price" then return rank.by(list, price) end
-      if p.sort_by == "throughput" then return rank.by(list, function(e) return -e.live.tput_tps.p50 end) end
-      if p.sort_by == "exacto" then
-        list = rank.by(list, function(e) return -e.live.tput_tps.p50 end)
-        return rank.by(list, function(e) return e.live.error_rate end)
-      end
-      return rank.by(list, function(e) return e.live.samples > 0 and e.live.ttft_ms.p50 or math.huge end)
-    end
-
-    local function one_group(list)
-      for _, name in ipairs(SOFT) do -- soft: only if it leaves something
-        if req.params[name] then
-          local yes = rank.split(list, function(e) return e.params[name] or not e.params_known end)
-          if #yes > 0 then list = yes end
-        end
-      end
-      local out
-      if p.service_tier == "flex" and req.variant ~= "floor" then
-        local flex = rank.split(list, function(e) return e.tier == "flex" end)
-        if #flex > 0 then return rank.by(flex, price) end
-      end
-      if #p.order > 0 then
-        local rest = list
-        out = {}
-        for _, want in ipairs(p.order) do
-          local hit
-          hit, rest = rank.split(rest, function(e) return slug.match(want, e) end)
-          out = rank.join(out, rank.by(hit, price))
-        end
-        if p.allow_fallbacks then out = rank.join(out, p.sort_by ~= "" and sorted(rest) or balance(rest)) end
-        return out
-      elseif p.sort_by ~= "" then
-        out = sorted(list)
-      else
-        out = balance(list)
-        -- keep a conversation on the endpoint that holds its prompt cache, if reading it is cheaper
-        local keep = req.session ~= "" and sticky.get(req.session) or nil
-        if keep then
-          out = rank.first(out, function(e)
-            return e.id == keep and stable(e) and e.usd.cache_read < e.usd.prompt
-          end)
-        end
-      end
-      if p.service_tier == "priority" and req.variant ~= "nitro" then
-        local fast, rest = rank.split(out, function(e) return e.tier == "priority" end)
-        out = rank.join(rank.by(fast, function(e) return -e.live.tput_tps.p50 end), rest)
-      end
-      -- preferred_*: never excludes, only moves endpoints that miss a cut-off to the end (latency is in seconds)
-      if set.any(p.max_latency_s) or set.any(p.min_throughput_tps) then
-        out = rank.first(out, function(e)
-          return meets(p.max_latency_s, e.live.ttft_ms, 1000, e.live.samples)
-            and meets(p.min_throughput_tps, e.live.tput_tps, nil, e.live.samples)
-        end)
-      end
-      return out
-    end
-
+    local p, models = req.prefs, req.models
     local out
-    if p.partition == "none" then
-      out = one_group(eps)
+    if not models[2] or p.partition == "none" then
+      out = one_group(eps, req, p, my)
     else
       out = {}
-      for _, m in ipairs(req.models) do
-        out = rank.join(out, one_group((rank.split(eps, function(e) return e.model == m end))))
+      for _, m in ipairs(models) do
+        out = join(out, one_group((split(eps, function(e) return e.model == m end)), req, p, my))
       end
     end
-    if not p.allow_fallbacks and #p.order == 0 and #out > 1 then out = { out[1] } end
+    if not p.allow_fallbacks and out[2] and not p.order[1] then out = { out[1] } end
     return out
   end,
 
   plan = function(req)
     -- remember the endpoint that answered, so the next turn can read its prompt cache
-    return { sticky = req.session ~= "" and { key = req.session, ttl_s = 600 } or nil }
+    if req.session == "" then return nil end
+    return { sticky = { key = req.session, ttl_s = 600 } }
   end,
 }

@@ -39,6 +39,10 @@ return policy {
     for org, bps in pairs(p.discounts_bps) do assert(bps >= 0 and bps <= 10000, "discount of " .. org) end
     return { whole = p.tier_mode == "whole", markup = p.markup_bps, discounts = p.discounts_bps }
   end,
+  -- without tiers, markup and discounts there is nothing to say: the gateway's own list price is the same
+  when = {
+    price = function(ep, my) return #ep.rate.overrides > 0 or my.markup > 0 or set.any(my.discounts) or ep.cred == "byok" end,
+  },
   price = function(req, ep, usage, bill, my)
     local base = ep.rate
     local over, threshold, minute = {}, 0, nil

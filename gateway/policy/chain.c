@@ -1,0 +1,352 @@
+/*
+ * bundle.lua: which policies run where, in which order, with which parameters;
+ * and which of them are for the request at hand.
+ */
+#include <limits.h>
+#include "policy/state.h"
+
+const char *const scope_names[IN_COUNT] = { "guard", "default", "org", "workspace", "key", "request" };
+
+static const char *text_field(lua_State *L, int i, const char *name)
+{
+	const char *text;
+
+	lua_getfield(L, i, name);
+	text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+	lua_pop(L, 1);
+	return text;	/* the table keeps it alive */
+}
+
+/* when[hook], or none. */
+static int take_when(lua_State *L, int decl, const char *hook)
+{
+	int ref = LUA_NOREF;
+
+	if (lua_getfield(L, decl, "when") == LUA_TTABLE && lua_getfield(L, -1, hook) == LUA_TFUNCTION)
+		ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_settop(L, decl);
+	return ref;
+}
+
+static void take_hooks(struct policy_state *s, struct entry *e, int decl)
+{
+	lua_State *L = s->L;
+
+	for (int h = 0; h < HOOK_COUNT; h++) {
+		lua_Debug ar;
+
+		e->fn[h] = e->when[h] = LUA_NOREF;
+		if (lua_getfield(L, decl, hook_names[h]) != LUA_TFUNCTION) {
+			lua_pop(L, 1);
+			continue;
+		}
+		lua_pushvalue(L, -1);
+		lua_getinfo(L, ">Su", &ar);
+		e->args[h] = ar.isvararg ? UCHAR_MAX : ar.nparams;
+		snprintf(e->at[h], sizeof(e->at[h]), "%.*s:%d", NAME_BYTES, ar.short_src, ar.linedefined);
+		e->fn[h] = luaL_ref(L, LUA_REGISTRYINDEX);
+		e->when[h] = take_when(L, decl, hook_names[h]);
+	}
+}
+
+/* order = { price = "first" } */
+static int take_order(struct policy_state *s, struct entry *e, int line)
+{
+	lua_State *L = s->L;
+
+	if (lua_getfield(L, line, "order") == LUA_TNIL) {
+		lua_pop(L, 1);
+		return 0;
+	}
+	if (!lua_istable(L, -1))
+		return refuse(s, "bundle.lua: %s: order must be a table such as { price = \"first\" }", e->name);
+	for (int h = 0; h < HOOK_COUNT; h++) {
+		const char *word = text_field(L, lua_gettop(L), hook_names[h]);
+
+		if (word && strcmp(word, "first") && strcmp(word, "last"))
+			return refuse(s, "bundle.lua: %s: order.%s must be \"first\" or \"last\"", e->name, hook_names[h]);
+		e->order[h] = !word ? 0 : *word == 'f' ? -1 : 1;
+	}
+	lua_pop(L, 1);
+	return 0;
+}
+
+static int take_entry(struct policy_state *s, int line, enum scope_kind scope, const char *id)
+{
+	static const char *const keys[] = { "use", "with", "mode", "order", NULL };
+	lua_State *L = s->L;
+	struct entry *e = &s->entries[s->n_entries];
+	const char *use, *mode;
+	int with = 0;
+
+	if (!lua_istable(L, line) || !(use = text_field(L, line, "use")) || strlen(use) >= NAME_BYTES - 4)
+		return refuse(s, "bundle.lua: policies.%s: each line is { use = \"name\", with = { ... } }", scope_names[scope]);
+	if (s->n_entries == ENTRIES_MAX)
+		return refuse(s, "bundle.lua: more than %d lines of policies", ENTRIES_MAX);
+	lua_pushnil(L);
+	while (lua_next(L, line)) {
+		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
+			return refuse(s, "bundle.lua: %s: unknown member '%s'; known are use, with, mode, order", use,
+				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
+		lua_pop(L, 1);
+	}
+	*e = (struct entry){ .scope = scope, .active = true };
+	snprintf(e->name, sizeof(e->name), "%s", use);
+	snprintf(e->scope_id, sizeof(e->scope_id), "%s", id);
+	mode = text_field(L, line, "mode");
+	if (mode && strcmp(mode, "shadow") && strcmp(mode, "live"))
+		return refuse(s, "bundle.lua: %s: mode must be \"live\" or \"shadow\"", use);
+	e->shadow = mode && *mode == 's';
+	if (take_order(s, e, line))
+		return -1;
+	if (lua_getfield(L, line, "with") == LUA_TTABLE)
+		with = lua_gettop(L);
+	else if (!lua_isnil(L, -1))
+		return refuse(s, "bundle.lua: %s: with must be a table", use);
+	if (policy_load(s, use, with))
+		return -1;
+	e->my = luaL_ref(L, LUA_REGISTRYINDEX);
+	take_hooks(s, e, lua_gettop(L));
+	s->n_entries++;		/* from here on the entry's own memory is the state's to free */
+	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)))
+		return -1;
+	e->decl = luaL_ref(L, LUA_REGISTRYINDEX);
+	s->scoped |= scope > IN_DEFAULT;
+	return 0;
+}
+
+/* The list on top. */
+static int take_list(struct policy_state *s, enum scope_kind scope, const char *id)
+{
+	lua_State *L = s->L;
+	int list = lua_gettop(L);
+	lua_Integer n;
+
+	if (!lua_istable(L, list))
+		return refuse(s, "bundle.lua: policies.%s must be a list", scope_names[scope]);
+	n = luaL_len(L, list);
+	for (lua_Integer i = 1; i <= n; i++) {
+		lua_geti(L, list, i);
+		if (take_entry(s, list + 1, scope, id))
+			return -1;
+		lua_settop(L, list);
+	}
+	return 0;
+}
+
+/* org = { org_7 = { ... } }, on top. */
+static int take_map(struct policy_state *s, enum scope_kind scope)
+{
+	lua_State *L = s->L;
+	int map = lua_gettop(L);
+
+	if (!lua_istable(L, map))
+		return refuse(s, "bundle.lua: policies.%s must be a table of lists by id", scope_names[scope]);
+	lua_pushnil(L);
+	while (lua_next(L, map)) {
+		if (lua_type(L, -2) != LUA_TSTRING)
+			return refuse(s, "bundle.lua: policies.%s: each list needs an id", scope_names[scope]);
+		if (take_list(s, scope, lua_tostring(L, -2)))
+			return -1;
+		lua_settop(L, map + 1);
+	}
+	return 0;
+}
+
+/* request = { allow = { "name" } }, on top: what a request may name. */
+static int take_request(struct policy_state *s)
+{
+	lua_State *L = s->L;
+	int at = lua_gettop(L);
+	lua_Integer n;
+
+	if (!lua_istable(L, at) || (lua_getfield(L, at, "allow") != LUA_TTABLE && !lua_isnil(L, -1)))
+		return refuse(s, "bundle.lua: policies.request must be { allow = { \"name\" } }");
+	n = lua_istable(L, -1) ? luaL_len(L, -1) : 0;
+	for (lua_Integer i = 1; i <= n; i++) {
+		lua_newtable(L);
+		lua_geti(L, at + 1, i);
+		lua_setfield(L, -2, "use");
+		if (take_entry(s, lua_gettop(L), IN_REQUEST, ""))
+			return -1;
+		lua_settop(L, at + 1);
+	}
+	return 0;
+}
+
+static int take_scope(struct policy_state *s, enum scope_kind scope)
+{
+	if (scope == IN_GUARD || scope == IN_DEFAULT)
+		return take_list(s, scope, "");
+	return scope == IN_REQUEST ? take_request(s) : take_map(s, scope);
+}
+
+static int take_limits(struct policy_state *s, int tree)
+{
+	lua_State *L = s->L;
+	lua_Integer mib, fuel;
+
+	if (lua_getfield(L, tree, "limits") == LUA_TTABLE) {
+		lua_getfield(L, -1, "heap_mib");
+		lua_getfield(L, -2, "request_fuel");
+		mib = lua_isnil(L, -2) ? 16 : lua_tointeger(L, -2);
+		fuel = lua_isnil(L, -1) ? 1000000 : lua_tointeger(L, -1);
+		if (mib < 4 || mib > 1024 || fuel < 10000 || fuel > 100000000)
+			return refuse(s, "bundle.lua: limits: heap_mib is 4..1024, request_fuel 10000..100000000");
+		s->heap_max = (size_t)mib << 20;
+		s->request_fuel = (long)fuel;
+		lua_pop(L, 2);
+	}
+	lua_pop(L, 1);
+	if (lua_getfield(L, tree, "fail") == LUA_TTABLE) {
+		const char *admit = text_field(L, lua_gettop(L), "admit");
+
+		for (size_t i = 0; i < s->n_entries; i++)
+			s->entries[i].open = admit && !strcmp(admit, "open") && s->entries[i].scope != IN_GUARD;
+	}
+	lua_pop(L, 1);
+	return 0;
+}
+
+/* Leaves what bundle.lua returns, or nil where there is none. */
+static int run_tree(struct policy_state *s, const char *name)
+{
+	static const char *const keys[] = { "base", "policies", "limits", "fail", "answers", "max_stale_s", "doc", NULL };
+	const struct source *f = bundle_file(s->bundle, name);
+	lua_State *L = s->L;
+
+	if (!f) {
+		lua_pushnil(L);
+		return 0;
+	}
+	if (sandbox_load(s, f->text, f->len, "bundle.lua", s->env) || sandbox_call(s, 0, 1, SETUP_FUEL, SETUP_BYTES))
+		return -1;
+	if (!lua_istable(L, -1))
+		return refuse(s, "bundle.lua: it must return a table");
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
+			return refuse(s, "bundle.lua: unknown member '%s'; known are base, policies, limits, fail, answers",
+				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
+		lua_pop(L, 1);
+	}
+	return 0;
+}
+
+/* Pushes tree.policies[scope], or nil. */
+static bool push_scope(lua_State *L, int tree, enum scope_kind scope)
+{
+	if (!lua_istable(L, tree) || lua_getfield(L, tree, "policies") != LUA_TTABLE)
+		return false;
+	return lua_getfield(L, -1, scope_names[scope]) != LUA_TNIL;
+}
+
+static int take_answers(struct policy_state *s, int own, int base)
+{
+	lua_State *L = s->L;
+
+	lua_newtable(L);
+	for (int i = 0; i < 2; i++) {
+		int tree = i ? own : base;
+
+		lua_settop(L, base + 1);
+		if (!lua_istable(L, tree) || lua_getfield(L, tree, "answers") != LUA_TTABLE)
+			continue;
+		lua_pushnil(L);
+		while (lua_next(L, -2)) {
+			if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+				return refuse(s, "bundle.lua: answers are texts by reason");
+			lua_pushvalue(L, -2);
+			lua_insert(L, -2);
+			lua_rawset(L, base + 1);
+		}
+	}
+	lua_settop(L, base + 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, "answers");
+	return 0;
+}
+
+/* Hooks in the order in which they run; on_error asks the narrowest scope first. */
+static void sort_hooks(struct policy_state *s)
+{
+	for (int h = 0; h < HOOK_COUNT; h++) {
+		for (int turn = -1; turn <= 1; turn++)
+			for (int scope = 0; scope < IN_COUNT; scope++)
+				for (size_t i = 0; i < s->n_entries; i++) {
+					const struct entry *e = &s->entries[i];
+					enum scope_kind wanted = h == HOOK_ON_ERROR ? IN_COUNT - 1 - scope : scope;
+
+					if (e->fn[h] != LUA_NOREF && e->scope == wanted && e->order[h] == turn)
+						s->chain[h][s->n_chain[h]++] = (unsigned char)i;
+				}
+	}
+}
+
+int chain_build(struct policy_state *s, struct err *err)
+{
+	lua_State *L = s->L;
+	int own = lua_gettop(L) + 1, base = own + 1, rc;
+
+	rc = run_tree(s, "bundle");
+	if (!rc)
+		rc = run_tree(s, "base/bundle");
+	for (int scope = 0; !rc && scope < IN_COUNT; scope++) {
+		if (push_scope(L, own, scope) || (lua_settop(L, base), push_scope(L, base, scope)))
+			rc = take_scope(s, scope);
+		lua_settop(L, base);
+	}
+	if (!rc && lua_istable(L, own))
+		rc = take_limits(s, own);
+	if (!rc)
+		rc = take_answers(s, own, base);
+	if (rc)
+		return fail(err, MG_EINVAL, "%s", s->error);
+	lua_settop(L, own - 1);
+	sort_hooks(s);
+	return 0;
+}
+
+static bool in_scope(const struct entry *e, const struct facts *f)
+{
+	switch (e->scope) {
+	case IN_ORG: return mg_is(f->key.org, e->scope_id);
+	case IN_WORKSPACE: return mg_is(f->key.workspace, e->scope_id);
+	case IN_KEY: return mg_is(f->key.id, e->scope_id);
+	case IN_REQUEST: return mg_is(f->policy, e->name);
+	default: return true;
+	}
+}
+
+/* A name runs once: a narrower scope takes the place of a wider one, but never of a guard. */
+void chain_choose(struct policy_state *s, const struct decision *d)
+{
+	if (!s->scoped)
+		return;		/* everything is active for everybody */
+	for (size_t i = 0; i < s->n_entries; i++) {
+		struct entry *e = &s->entries[i];
+
+		e->active = in_scope(e, &d->facts);
+		if (!e->active || e->scope <= IN_DEFAULT)
+			continue;
+		for (size_t k = 0; k < i; k++) {
+			struct entry *wider = &s->entries[k];
+
+			if (!wider->active || strcmp(wider->name, e->name))
+				continue;
+			if (wider->scope == IN_GUARD)
+				e->active = false;
+			else
+				wider->active = false;
+		}
+	}
+}
+
+const char *answer_for(struct policy_state *s, const char *reason)
+{
+	const char *text;
+
+	lua_getfield(s->L, LUA_REGISTRYINDEX, "answers");
+	text = text_field(s->L, lua_gettop(s->L), reason);
+	lua_pop(s->L, 1);
+	return text;
+}

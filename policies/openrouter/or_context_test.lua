@@ -1,0 +1,18 @@
+local P = use("or_context")
+local function why(t, f, e) local ok, w = P.filter(t.req { feat = f }, t.ep(e)); return ok and "keep" or w end
+test("prompt and answer together, at most the context", function(t)
+  t.eq(why(t, { prompt_tokens = 127500, max_tokens = 500 }, {}), "keep")
+  t.eq(why(t, { prompt_tokens = 127501, max_tokens = 500 }, {}), "context")
+  t.eq(why(t, { prompt_tokens = 128000, max_tokens = 0 }, {}), "keep")
+end)
+test("the answer, at most what the endpoint can produce", function(t)
+  t.eq(why(t, { prompt_tokens = 1, max_tokens = 16000 }, {}), "keep")
+  t.eq(why(t, { prompt_tokens = 1, max_tokens = 16001 }, {}), "max_tokens")
+end)
+test("an unknown length takes anything, and is not asked", function(t)
+  local max = math.maxinteger
+  t.eq(why(t, { prompt_tokens = 1 << 40, max_tokens = 1 << 40 }, { context_length = max, max_output = max }), "keep")
+  t.eq(P.decl.when.filter(t.ep { context_length = max, max_output = max }), false)
+  t.eq(P.decl.when.filter(t.ep { max_output = max }), true)
+  t.eq(P.decl.when.filter(t.ep { context_length = max }), true)
+end)
