@@ -36,6 +36,7 @@ static void take_hooks(struct policy_state *s, struct entry *e, int decl)
 		lua_Debug ar;
 
 		e->fn[h] = e->when[h] = LUA_NOREF;
+		snprintf(e->at[h], sizeof(e->at[h]), "%s.lua", e->name);
 		if (lua_getfield(L, decl, hook_names[h]) != LUA_TFUNCTION) {
 			lua_pop(L, 1);
 			continue;
@@ -108,7 +109,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	e->my = luaL_ref(L, LUA_REGISTRYINDEX);
 	take_hooks(s, e, lua_gettop(L));
 	s->n_entries++;		/* from here on the entry's own memory is the state's to free */
-	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)))
+	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)))
 		return -1;
 	e->decl = luaL_ref(L, LUA_REGISTRYINDEX);
 	s->scoped |= scope > IN_DEFAULT;
@@ -276,7 +277,7 @@ static void sort_hooks(struct policy_state *s)
 					const struct entry *e = &s->entries[i];
 					enum scope_kind wanted = h == HOOK_ON_ERROR ? IN_COUNT - 1 - scope : scope;
 
-					if (e->fn[h] != LUA_NOREF && e->scope == wanted && e->order[h] == turn)
+					if ((e->fn[h] != LUA_NOREF || (h == HOOK_FILTER && e->n_limits)) && e->scope == wanted && e->order[h] == turn)
 						s->chain[h][s->n_chain[h]++] = (unsigned char)i;
 				}
 	}

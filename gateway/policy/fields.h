@@ -24,6 +24,12 @@ struct field {
 
 extern const struct field req_fields[], prefs_fields[], key_fields[], feat_fields[], endpoint_fields[], live_fields[], usage_fields[];
 extern const char *const pct_names[4];
+/* A member of req by its name, "variant" or "feat.images": its field, and which struct of a request it is in. */
+enum base { OF_REQ, OF_PREFS, OF_KEY, OF_FEAT, BASES };
+extern const struct base_fields { const char *name; const struct field *fields; } parts[BASES];
+struct part { const struct field *field; unsigned char base; };
+int part_named(const char *name, struct part *out);	/* -1: there is none, or it is a table of others */
+const void *base_of(const struct facts *f, unsigned base);
 
 void field_push(lua_State *L, const struct field *f, const void *thing);
 /* Every field of thing into the raw table on top. */

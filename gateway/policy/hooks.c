@@ -8,6 +8,28 @@
 const char *const error_kinds[ERROR_KINDS] = { "upstream", "connect", "timeout", "rate_limited", "overloaded", "server", "auth", "quota",
 	"bad_request", "context_length", "moderation", "not_found", "cancelled" };
 
+/* It is known that this hook has nothing to say. */
+static bool silent(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h)
+{
+	return e->memo[h] && memo_look(s, d, e->memo[h], 0) == KEEPS;
+}
+
+static void asked_push(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h)
+{
+	hook_push(s, e, h);
+	if (e->memo[h] && s->remembers)
+		memo_view(s, e->memo[h]);
+	else
+		req_push(s, d);
+}
+
+/* It had nothing to say. */
+static void remember_silence(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h)
+{
+	if (e->memo[h])
+		memo_keep(s, d, e->memo[h], 0, KEEPS);
+}
+
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 {
 	bool admitted = true;
@@ -17,12 +39,15 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		struct denial said = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
 		bool ok = false;
 
-		hook_push(s, e, HOOK_ADMIT);
-		req_push(s, d);
+		if (silent(s, d, e, HOOK_ADMIT))
+			continue;
+		asked_push(s, d, e, HOOK_ADMIT);
 		if (hook_call(s, d, e, HOOK_ADMIT, 1, 1)) {
 			ok = e->open;
 		} else {
 			ok = lua_isboolean(s->L, -1) && lua_toboolean(s->L, -1);
+			if (ok)
+				remember_silence(s, d, e, HOOK_ADMIT);
 			if (!ok && denial_read(s->L, lua_gettop(s->L), &said)) {
 				hook_failed(s, d, e, HOOK_ADMIT, "admit must return true or deny{}");
 				ok = e->open;
@@ -129,13 +154,14 @@ bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *n
 	EACH_ENTRY(s, HOOK_RESOLVE, e) {
 		int at;
 
-		if (e->shadow)
+		if (e->shadow || silent(s, d, e, HOOK_RESOLVE))
 			continue;
-		hook_push(s, e, HOOK_RESOLVE);
-		req_push(s, d);
+		asked_push(s, d, e, HOOK_RESOLVE);
 		if (hook_call(s, d, e, HOOK_RESOLVE, 1, 1))
 			continue;
 		at = lua_gettop(s->L);
+		if (lua_isnil(s->L, at))
+			remember_silence(s, d, e, HOOK_RESOLVE);
 		if (!lua_isnil(s->L, at) && !denial_read(s->L, at, no)) {
 			snprintf(no->by, sizeof(no->by), "%s", e->at[HOOK_RESOLVE]);
 			hook_note(d, HOOK_RESOLVE, e, "%d %s: %s", no->status, no->code, no->message);
@@ -164,17 +190,18 @@ void policy_plan(struct policy_state *s, struct decision *d)
 {
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_PLAN, e) {
-		if (e->shadow)
+		if (e->shadow || silent(s, d, e, HOOK_PLAN))
 			continue;
-		hook_push(s, e, HOOK_PLAN);
-		req_push(s, d);
+		asked_push(s, d, e, HOOK_PLAN);
 		if (e->args[HOOK_PLAN] > 1)
 			list_push(s, d->order, d->n_order);
 		else
 			lua_pushnil(s->L);	/* nobody looks at it */
 		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
 			continue;
-		if (!lua_isnil(s->L, -1) && plan_read(s->L, lua_gettop(s->L), d))
+		if (lua_isnil(s->L, -1))
+			remember_silence(s, d, e, HOOK_PLAN);
+		else if (plan_read(s->L, lua_gettop(s->L), d))
 			hook_failed(s, d, e, HOOK_PLAN, "plan must return nil or a plan of whole numbers");
 		lua_pop(s->L, 1);
 	}

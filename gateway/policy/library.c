@@ -312,6 +312,10 @@ static void bare(lua_State *L)
 
 static int set_any(lua_State *L)
 {
+	if (lua_touserdata(L, 1) == state_of(L)->empty && lua_touserdata(L, 1)) {	/* by far the most common */
+		lua_pushboolean(L, 0);
+		return 1;
+	}
 	bare(L);
 	lua_pushnil(L);
 	lua_pushboolean(L, lua_next(L, 1));
@@ -530,8 +534,10 @@ static int l_rand(lua_State *L)
 	uint32_t h;
 
 	luaL_argcheck(L, table_at(L, 1), 1, "request expected");
-	if (p && p->mirror == &s->req && s->d)
+	if (p && p->mirror == &s->req && s->d) {
+		s->impure |= p->kind == SIGHT_VIEW;
 		return rand_push(L, s->d->facts.seed, label, n);
+	}
 	if (lua_getfield(L, 1, "u") == LUA_TNUMBER)
 		return 1;
 	lua_getfield(L, 1, "seed");

@@ -113,7 +113,7 @@ static int check_when(struct policy_state *s, const char *name, int decl)
 
 static int check_fields(struct policy_state *s, const char *name, int decl)
 {
-	static const char *const keys[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", NULL };
+	static const char *const keys[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", "limits", NULL };
 	lua_State *L = s->L;
 	int rc = 0;
 

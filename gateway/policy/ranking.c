@@ -1,5 +1,6 @@
 /*
- * rank.*: new lists from lists of endpoints; whatever is equal keeps its order.
+ * rank.*: new lists from lists of endpoints (sort and lead: the list itself);
+ * whatever is equal keeps its order.
  */
 #include <math.h>
 #include "policy/state.h"
@@ -97,26 +98,45 @@ static void sort(struct keyed *keys, size_t n, int (*compare)(const void *, cons
 	}
 }
 
-/* by(eps, key, dir): key is a function or a score's name; without a key an endpoint comes last. */
-static int by(lua_State *L)
+/* The list at 1 in the order of the keys, into the table at to, which may be the same. */
+static void order_by(lua_State *L, int to)
 {
 	lua_Integer n = length(L, 1);
 	bool desc = lua_isstring(L, 3) && !strcmp(lua_tostring(L, 3), "desc");
 	struct ruler r = ruler_at(L, 2, 1);
 	struct keyed few[FEW], *keys = few;
+	int top = lua_gettop(L);
 
-	lua_settop(L, 3);
 	if (n > FEW)
 		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
 	for (lua_Integer i = 0; i < n; i++)
 		keys[i] = (struct keyed){ measure(L, &r, i + 1, desc ? -INFINITY : INFINITY), (int)i };
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, desc ? down : up);
-	lua_createtable(L, (int)n, 0);
-	for (lua_Integer i = 0; i < n; i++) {
+	luaL_checkstack(L, (int)n + 4, "too many to sort");
+	for (lua_Integer i = 0; i < n; i++)
 		lua_geti(L, 1, keys[i].at + 1);
-		lua_rawseti(L, -2, i + 1);
-	}
+	for (lua_Integer i = n; i > 0; i--)
+		lua_rawseti(L, to, i);
+	lua_settop(L, top);
+}
+
+/* by(eps, key, dir): key is a function or a score's name; without a key an endpoint comes last. */
+static int by(lua_State *L)
+{
+	lua_settop(L, 3);
+	lua_createtable(L, (int)length(L, 1), 0);
+	order_by(L, 4);
+	return 1;
+}
+
+/* sort(eps, key, dir): the same, in place. */
+static int sort_in_place(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 3);
+	order_by(L, 1);
+	lua_settop(L, 1);
 	return 1;
 }
 
@@ -214,21 +234,40 @@ static int pick(lua_State *L)
 	return 1;
 }
 
-/* lead(eps, i): the same list, but the i-th goes first. */
+/* lead(eps, i): moves the i-th to the front, in place. */
 static int lead(lua_State *L)
 {
 	lua_Integer n = length(L, 1), at = luaL_checkinteger(L, 2);
 
+	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_argcheck(L, at >= 1 && at <= n, 2, "no such item");
-	lua_createtable(L, (int)n, 0);
-	lua_geti(L, 1, at);
-	lua_rawseti(L, -2, 1);
-	for (lua_Integer i = 1, to = 2; i <= n; i++) {
-		if (i == at)
-			continue;
-		lua_geti(L, 1, i);
-		lua_rawseti(L, -2, to++);
+	lua_rawgeti(L, 1, at);
+	for (; at > 1; at--) {
+		lua_rawgeti(L, 1, at - 1);
+		lua_rawseti(L, 1, at);
 	}
+	lua_rawseti(L, 1, 1);
+	lua_settop(L, 1);
+	return 1;
+}
+
+/* all(eps, predicate, arg): does it hold for each? */
+static int all(lua_State *L)
+{
+	lua_Integer n = length(L, 1);
+	bool yes = true;
+
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 3);
+	for (lua_Integer i = 1; yes && i <= n; i++) {
+		lua_pushvalue(L, 2);
+		lua_geti(L, 1, i);
+		lua_pushvalue(L, 3);
+		lua_call(L, 2, 1);
+		yes = lua_toboolean(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pushboolean(L, yes);
 	return 1;
 }
 
@@ -269,7 +308,7 @@ static int groups(lua_State *L)
 void ranking_open(lua_State *L, int names)
 {
 	static const luaL_Reg fns[] = { { "by", by }, { "split", split }, { "join", join }, { "first", first }, { "last", last },
-		{ "pick", pick }, { "lead", lead }, { "groups", groups }, { NULL, NULL } };
+		{ "pick", pick }, { "lead", lead }, { "all", all }, { "sort", sort_in_place }, { "groups", groups }, { NULL, NULL } };
 
 	group_open(L, names, "rank", fns);
 }

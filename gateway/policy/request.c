@@ -73,6 +73,25 @@ const struct field usage_fields[] = {
 	FIELD("estimated", K_BOOL, AT(used, estimated), "boolean", "true before the call"), { 0 } };
 
 
+const struct base_fields parts[BASES] = { { "", req_fields }, { "prefs", prefs_fields }, { "key", key_fields }, { "feat", feat_fields } };
+
+const void *base_of(const struct facts *f, unsigned base)
+{
+	return base == OF_PREFS ? (const void *)&f->prefs : base == OF_FEAT ? (const void *)&f->feat : f;
+}
+
+int part_named(const char *name, struct part *out)
+{
+	const char *dot = strchr(name, '.');
+	size_t len = dot ? (size_t)(dot - name) : 0;
+
+	*out = (struct part){ NULL, OF_REQ };
+	for (unsigned base = OF_REQ; base < BASES && !out->field; base++)
+		if (len == strlen(parts[base].name) && !strncmp(parts[base].name, name, len))
+			*out = (struct part){ field_named(parts[base].fields, dot ? dot + 1 : name), (unsigned char)base };
+	return out->field && out->field->kind != K_LATER ? 0 : -1;
+}
+
 /* ---- mirrors */
 
 static void keep_image(struct mirror *m, int i)
@@ -159,7 +178,7 @@ void objects_open(struct policy_state *s)
 	lua_State *L = s->L;
 
 	lua_newtable(L);
-	proxy_push(L, SIGHT_PLAIN);
+	s->empty = proxy_push(L, SIGHT_PLAIN);
 	lua_setfield(L, LUA_REGISTRYINDEX, "empty");
 	mirror_open(L, &s->usage, usage_fields);
 	mirror_open(L, &s->req, req_fields);

@@ -5,6 +5,8 @@
  */
 #include "policy/state.h"
 
+enum { SCORE_FUEL = 2000, SCORE_BYTES = 64 << 10 };
+
 int scores_take(struct policy_state *s, struct entry *e, int decl)
 {
 	lua_State *L = s->L;
@@ -65,28 +67,44 @@ static double in_test(lua_State *L, int item, const char *name)
 	return number_of(L, name);
 }
 
-static double work_out(lua_State *L, struct policy_state *s, struct cached *c, int item, unsigned i)
+/* The number on top, or what became of it. */
+static int taken(struct policy_state *s, const struct entry *e, unsigned i, double *out)
 {
-	const struct score *score = &s->entry->scores[i];
+	int number;
+
+	*out = lua_tonumberx(s->L, -1, &number);
+	lua_pop(s->L, 1);
+	return number ? 0 : refuse(s, "score '%s' must be a number", e->scores[i].name);
+}
+
+int score_known(struct policy_state *s, const struct entry *e, struct cached *c, unsigned i, double *out)
+{
 	bool impure = s->impure;
-	double x;
 	int rc;
 
 	s->impure = false;
 	live_hide(s, c);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, score->fn);
-	lua_pushvalue(L, item);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->entry->my);
-	rc = lua_pcall(L, 2, 1, 0);
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->scores[i].fn);
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, c->eye);
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
+	rc = sandbox_call(s, 2, 1, SCORE_FUEL, SCORE_BYTES);
 	live_unhide(s, c);
-	if (!rc && !s->impure)
-		c->scored |= 1u << (s->entry->score_at + i);
+	if (!rc)
+		rc = taken(s, e, i, out);
+	if (!rc && !s->impure) {
+		c->score[e->score_at + i] = *out;
+		c->scored |= 1u << (e->score_at + i);
+	}
 	s->impure |= impure;
-	if (rc)
-		lua_error(L);
-	x = number_of(L, score->name);
-	c->score[s->entry->score_at + i] = x;
-	return x;
+	return rc;
+}
+
+int score_once(struct policy_state *s, const struct entry *e, const struct candidate *c, unsigned i, double *out)
+{
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->scores[i].fn);
+	endpoint_push(s, c->endpoint, &c->live);
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
+	return sandbox_call(s, 2, 1, SCORE_FUEL, SCORE_BYTES) ? -1 : taken(s, e, i, out);
 }
 
 int score_named(lua_State *L, const char *name)
@@ -104,14 +122,18 @@ double score_of(lua_State *L, int item, const char *name, int i)
 	struct policy_state *s = state_of(L);
 	struct proxy *p = proxy_at(L, item);
 	struct cached *c;
+	double x;
 
 	if (!s->entry)
 		return in_test(L, item, name);
 	c = p && p->kind == SIGHT_ENDPOINT ? endpoint_cached(s, p->endpoint) : NULL;
 	if (c && c->scored & 1u << (s->entry->score_at + (unsigned)i))
 		return c->score[s->entry->score_at + (unsigned)i];
-	if (c)
-		return work_out(L, s, c, item, (unsigned)i);
+	if (c) {
+		if (score_known(s, s->entry, c, (unsigned)i, &x))
+			luaL_error(L, "%s", s->error);
+		return x;
+	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->entry->scores[i].fn);	/* of an older catalogue */
 	return call(L, item, s->entry->my, name);
 }

@@ -150,6 +150,7 @@ static void need_write(lua_State *L, const char *what)
 {
 	struct policy_state *s = state_of(L);
 
+	s->impure = true;
 	if (s->hook == HOOK_ADMIT || s->hook == HOOK_OBSERVE)
 		return;
 	luaL_error(L, "%s is not allowed in hook '%s' (only admit and observe may write)", what, s->hook == HOOK_NONE ? "none" : hook_names[s->hook]);
@@ -325,6 +326,7 @@ static int lookup(lua_State *L)
 	struct policy_state *s = state_of(L);
 	const char *name = luaL_checkstring(L, 1);
 
+	s->impure = true;
 	if (s->hook != HOOK_ADMIT && s->hook != HOOK_RESOLVE)
 		return luaL_error(L, "lookup() may be used only in admit and resolve");
 	lua_settop(L, 3);

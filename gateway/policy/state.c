@@ -26,6 +26,13 @@ static int state_fill(struct policy_state *s, struct err *err)
 	return chain_build(s, err);
 }
 
+static void entry_free(struct entry *e)
+{
+	for (int h = 0; h < HOOK_COUNT; h++)
+		memo_free(e->memo[h]);
+	free(e->limits);
+}
+
 static void state_empty(struct policy_state *s)
 {
 	if (s->L)
@@ -36,7 +43,7 @@ static void state_empty(struct policy_state *s)
 	memo_forget(s);
 	free(s->reasons);
 	for (size_t i = 0; i < s->n_entries; i++)
-		memo_free(s->entries[i].memo);
+		entry_free(&s->entries[i]);
 	free(s->cache);
 	free(s->entries);
 	free(s->slot);
@@ -173,6 +180,7 @@ int hook_call(struct policy_state *s, struct decision *d, const struct entry *e,
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
 	s->hook = h;
 	s->entry = e;
+	s->impure = false;
 	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
 	s->hook = HOOK_NONE;
 	s->entry = NULL;

@@ -37,7 +37,8 @@ struct entry {
 	int fn[HOOK_COUNT], when[HOOK_COUNT];	/* registry, or LUA_NOREF; when: does an endpoint concern the hook? */
 	unsigned char args[HOOK_COUNT];	/* how many it takes */
 	struct score { char name[24]; int fn; } scores[8]; size_t n_scores, score_at;	/* where its own begin in cached.score */
-	struct memo *memo;		/* its filter's verdicts; NULL: it does not ask for it */
+	struct memo *memo[HOOK_COUNT];	/* NULL: its answers are not remembered */
+	struct limit *limits; size_t n_limits;
 	char at[HOOK_COUNT][NAME_BYTES + 16];	/* "or_eligibility.lua:41" */
 	signed char order[HOOK_COUNT];	/* -1 first, 1 last */
 	bool active;			/* for the request at hand */
@@ -78,6 +79,7 @@ struct policy_state {
 	const struct entry *entry;
 	int64_t now_ms;
 	int env, test_env;	/* registry */
+	const struct proxy *empty;	/* the sight of the empty table */
 	struct mirror req, prefs, key, feat, usage;
 	uint64_t used[32];		/* the counts that usage shows */
 	struct cached *cache; size_t n_cache;
@@ -142,17 +144,23 @@ void types_say(void (*say)(void *arg, const char *line), void *arg);
 extern const char *const error_kinds[];	/* by enum mg_error */
 enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
 
-/* ---- memo.c: what is known of an endpoint before a hook is asked */
-/* memo = { filter = "zdr" | { ... } } of the declaration at index decl; -1 and s->error. */
-int memo_open(struct policy_state *s, struct entry *e, int decl);
+/* ---- memo.c: answers that are known for the values of some members of the request */
+enum { UNKNOWN = 0, KEEPS = 1, REASON = 2 };	/* a verdict; KEEPS: nothing to say; from REASON on: s->reasons */
+struct verdict { const char *why, *by; };	/* why NULL: it may serve */
+int memo_open(struct policy_state *s, struct entry *e, int decl);	/* `memo` of the declaration at decl; -1 and s->error */
 void memo_free(struct memo *m);
 void memo_forget(struct policy_state *s);	/* with the catalogue */
+unsigned memo_look(struct policy_state *s, struct decision *d, struct memo *m, size_t at);
+void memo_keep(struct policy_state *s, struct decision *d, struct memo *m, size_t at, unsigned verdict);	/* unless the run was impure */
+void memo_view(struct policy_state *s, const struct memo *m);	/* pushes req, for a run whose answer may be kept */
+unsigned reason_number(struct policy_state *s, const struct verdict *v);	/* UNKNOWN: there are too many */
+/* A sight that tells who reads it; index: a closure's function with arg and base as its upvalues. */
+void view_make(lua_State *L, lua_CFunction index, void *arg, unsigned base, struct mirror *of);
+
+/* ---- verdicts.c */
 /* Does this endpoint concern the hook?  Asked once in a catalogue. */
 bool concerns(struct policy_state *s, struct decision *d, struct entry *e, enum hook h, const struct endpoint *endpoint);
-/* The filter's verdict: no why, or why not and which line said so. */
-struct verdict { const char *why, *by; };
 struct verdict verdict_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c);
-
 /* From here on the endpoint's `live` tells on who reads it (impure). */
 void live_hide(struct policy_state *s, const struct cached *c);
 void live_unhide(struct policy_state *s, const struct cached *c);
@@ -161,6 +169,15 @@ void live_unhide(struct policy_state *s, const struct cached *c);
 int scores_take(struct policy_state *s, struct entry *e, int decl);
 int score_named(lua_State *L, const char *name);	/* of the policy that runs; raises */
 double score_of(lua_State *L, int item, const char *name, int i);
+/* Works one out, of an endpoint that is known and remembers it, or of any other: -1 and s->error. */
+int score_known(struct policy_state *s, const struct entry *e, struct cached *c, unsigned i, double *out);
+int score_once(struct policy_state *s, const struct entry *e, const struct candidate *c, unsigned i, double *out);
+
+/* ---- limits.c */
+int limits_take(struct policy_state *s, struct entry *e, int decl);
+struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c);
+/* In a test: replaces the filter on top, or nil, by a function that compares first; decl and my: its upvalues. */
+void limits_wrap(lua_State *L, int decl, int my);
 
 /* ---- bundle.c: files; loader.c: what they declare; chain.c: which run */
 int refuse(struct policy_state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -120,6 +120,9 @@ static int l_use(lua_State *L)
 		lua_pushcclosure(L, l_hook, 4);
 		lua_setfield(L, -2, hook_names[h]);
 	}
+	lua_getfield(L, -1, hook_names[HOOK_FILTER]);
+	limits_wrap(L, decl, decl + 1);
+	lua_setfield(L, -2, hook_names[HOOK_FILTER]);
 	lua_pushvalue(L, decl);
 	lua_setfield(L, -2, "decl");
 	lua_pushvalue(L, decl + 1);

@@ -11,6 +11,7 @@ return policy {
   setup = function(p)
     return { minute = p.per_minute, day = p.per_day, paid = p.per_day_paid, from = money.usd(p.paid_from_usd) }
   end,
+  memo = { admit = { "variant" } }, -- without one it has nothing to say
   admit = function(req, my)
     if req.variant ~= "free" then return true end
     local who = req.key.org ~= "" and req.key.org or req.key.id

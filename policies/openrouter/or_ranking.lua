@@ -9,7 +9,8 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some endpoint of the model has them
-local by, first, join, lead, pick, split = rank.by, rank.first, rank.join, rank.lead, rank.pick, rank.split
+local by, first, join, pick, split = rank.by, rank.first, rank.join, rank.pick, rank.split
+local all, lead, sort = rank.all, rank.lead, rank.sort -- the latter two change the list itself
 local any, match = set.any, slug.match
 
 local function price(e, my)
@@ -35,14 +36,16 @@ local function meets(cut, have, per, samples)
   return true
 end
 
+local function drawn(list, req)
+  sort(list, "price")
+  if not list[2] then return list end
+  return lead(list, pick(list, "weight", rand(req, "balance")))
+end
+
 local function balance(list, req, my)
+  if all(list, stable, my.window) then return drawn(list, req) end
   local good, bad = split(list, stable, my.window)
-  if good[2] then
-    good = by(good, "price")
-    good = lead(good, pick(good, "weight", rand(req, "balance")))
-  end
-  if not bad[1] then return good end
-  return join(good, by(bad, "price"))
+  return join(drawn(good, req), sort(bad, "price"))
 end
 
 local function sorted(list, key)
@@ -54,8 +57,8 @@ end
 
 -- soft: only if it leaves something
 local function supporting(list, params)
-  for i = 1, #SOFT do
-    local name = SOFT[i]
+  if not (params.tools or params.response_format or params.verbosity) then return list end
+  for _, name in ipairs(SOFT) do
     if params[name] then
       local yes = split(list, function(e) return e.params[name] or not e.params_known end)
       if yes[1] then list = yes end
@@ -128,7 +131,7 @@ return policy {
     local p, models = req.prefs, req.models
     local out
     if not models[2] or p.partition == "none" then
-      out = one_group(eps, req, p, my)
+      out = one_group(eps, req, p, my) -- the list is this call's own
     else
       out = {}
       for _, m in ipairs(models) do
@@ -139,6 +142,7 @@ return policy {
     return out
   end,
 
+  memo = { plan = { "session" } }, -- without one it has nothing to say
   plan = function(req)
     -- remember the endpoint that answered, so the next turn can read its prompt cache
     if req.session == "" then return nil end

@@ -10,6 +10,7 @@ local TIER = { nitro = "priority", floor = "flex" }
 
 return policy {
   name = "or_variants", api = 1, version = "1.0.0",
+  memo = { resolve = { "variant" } }, -- without one it has nothing to say
   resolve = function(req)
     local p, by = req.prefs, SORT[req.variant]
     if not by then return nil end -- no opinion: leave the request as it is
