@@ -1,6 +1,10 @@
 #include "base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, LARGE = 4 * 1024 * 1024 };
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
@@ -17,6 +21,16 @@ void buf_reset(struct buf *b)
 {
 	b->len = 0;
 	b->failed = false;
+}
+
+/* Asking the kernel for 20 MB in pages of 4 KiB costs more than reading, checking and
+ * sending them.  Whole pages, the heap's header with them: what is mapped stays one
+ * mapping, which realloc can move without copying. */
+static void in_huge_pages(const struct buf *b)
+{
+	size_t before = (uintptr_t)b->at % PAGE;
+
+	madvise(b->at - before, (before + b->size + PAGE - 1) / PAGE * PAGE, MADV_HUGEPAGE);
 }
 
 char *buf_more(struct buf *b, size_t more)
@@ -43,6 +57,8 @@ char *buf_more(struct buf *b, size_t more)
 	}
 	b->at = at;
 	b->size = size;
+	if (size >= LARGE)
+		in_huge_pages(b);
 	return at + b->len;
 }
 

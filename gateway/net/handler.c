@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-enum { POOL_SPARE = 4 * 1024 * 1024, BODY_COPIES = 4 };
+enum { POOL_SPARE = 4 * 1024 * 1024, BODY_COPIES = 4, BODY_PART = 128 * 1024 };
 
 /* With TURBO, MHD 0.9.75 forgets a connection that ends inside a callback: it
  * is on no list that is looked at, until a client's event that may never come.
@@ -195,6 +195,8 @@ static enum MHD_Result on_piece(struct req *q, const char *data, size_t *size)
 	}
 	if (!q->body.max)
 		buf_init(&q->body, q->pub.body_max);
+	if (q->body.len >= BODY_PART && q->shape.declared && q->shape.len > q->body.len)
+		buf_more(&q->body, q->shape.len - q->body.len);	/* once, but not for a promise alone */
 	buf_put(&q->body, data, len);
 	return q->body.failed ? MHD_NO : MHD_YES;
 }
