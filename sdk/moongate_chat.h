@@ -238,6 +238,33 @@ static inline struct mg_str mg_base64(struct mg_call *c, struct mg_str bytes)
 	return (struct mg_str){ out, n };
 }
 
+/* All text of an array of objects, with sep between two of them; absent where there is none. */
+static inline struct mg_str mg_joined(struct mg_call *c, struct mg_view list, const char *member, const char *sep)
+{
+	const struct mg_host *h = c->host;
+	char *at = NULL;
+	size_t len = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		len = 0;
+		for (struct mg_view v = h->at(list, 0); h->kind(list) == MG_ARRAY && h->kind(v); v = h->next(v)) {
+			struct mg_str s = h->text(c, h->get(v, member));
+
+			if (!s.len)
+				continue;
+			if (at && len)
+				memcpy(at + len, sep, strlen(sep));
+			len += len ? strlen(sep) : 0;
+			if (at)
+				memcpy(at + len, s.at, s.len);
+			len += s.len;
+		}
+		if (!pass && (!len || !(at = h->alloc(c, len))))
+			return (struct mg_str){ NULL, 0 };
+	}
+	return (struct mg_str){ at, len };
+}
+
 /* The text of a thought as JSON: reasoning_details from the first to the last of its pieces.
  * Who read a stream sends the pieces back, and only the last of them is signed. */
 static inline struct mg_str mg_thought(struct mg_call *c, struct mg_view from, struct mg_view last, const char *member)
