@@ -40,6 +40,9 @@ json_t *config_show(const struct config *c);
 /* The providers that are known without configuration (plugins/providers/known.json), by slug; NULL where
  * the file is not found.  A new reference. */
 json_t *config_known(const json_t *tree);
+/* A file of the catalogue ("models/groq.jsonl"): the operator's, below data_dir/catalog, before the shipped
+ * one; false: there is neither. */
+bool config_catalog(const json_t *tree, const char *file, char *out, size_t size);
 /* JSON Schema 2020-12, generated from the same table.  A new reference. */
 json_t *config_schema(void);
 

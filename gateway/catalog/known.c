@@ -1,5 +1,7 @@
 /* What is known of providers without being configured, laid under what is. */
+#include <time.h>
 #include "catalog/build.h"
+#include "catalog/shelf.h"
 
 const char *text_of(const json_t *row, const char *member)
 {
@@ -84,7 +86,7 @@ static bool mentioned(json_t *models, const char *slug)
 
 static json_t *known_endpoint(const char *slug, const json_t *m)
 {
-	static const char *const same[] = { "model", "context_length", "max_output", "params", "quirks", "options" };
+	static const char *const same[] = { "model", "context_length", "max_output", "params", "quirks", "options", "region" };
 	json_t *e = json_pack("{s:s, s:s, s:s}", "provider", slug, "quantization", "unknown", "tier", "default");
 	json_t *price = json_object_get(m, "price"), *tiers = json_object_get(m, "tiers");
 
@@ -98,6 +100,73 @@ static json_t *known_endpoint(const char *slug, const json_t *m)
 		json_object_set_new(e, "price", price);
 	}
 	return e;
+}
+
+/* The request members that stand behind what a model can; the rest is said by every model. */
+static const struct { const char *can, *members[20]; } abilities[] = {
+	{ NULL, { "max_tokens", "max_completion_tokens", "stop", "seed", "user", "metadata", "modalities", "audio", "image_config", "prediction",
+		"prompt_cache_key", "prompt_cache_options", "cache_control", "service_tier", "web_search_options", "x_search_filter" } },
+	{ "sampling", { "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty", "repetition_penalty",
+		"logit_bias", "logprobs", "top_logprobs" } },
+	{ "tools", { "tools", "tool_choice", "parallel_tool_calls" } },
+	{ "structured_outputs", { "response_format", "structured_outputs" } },
+	{ "reasoning", { "reasoning", "include_reasoning", "reasoning_effort", "verbosity" } },
+};
+
+static bool listed(json_t *list, const char *word)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (json_string_value(v) && !strcmp(json_string_value(v), word))
+			return true;
+	return false;
+}
+
+/* A row of a file in the shape of a known model: params from what it can, and today's price. */
+static void complete(json_t *row, const char *today)
+{
+	json_t *can = json_object_get(row, "can"), *efforts = json_object_get(row, "efforts"), *params, *price;
+
+	if (can && !json_object_get(row, "params")) {
+		params = json_array();
+		for (size_t i = 0; i < sizeof(abilities) / sizeof(abilities[0]); i++)
+			for (size_t k = 0; abilities[i].members[k] && (!abilities[i].can || listed(can, abilities[i].can)); k++)
+				json_array_append_new(params, json_string(abilities[i].members[k]));
+		json_object_set_new(row, "params", params);
+	}
+	if (efforts && !json_object_get(row, "reasoning"))
+		json_object_set_new(row, "reasoning", json_pack("{s:O}", "supported_efforts", efforts));
+	price = json_object_get(row, "price");
+	if (!json_is_array(price))
+		return;
+	price = json_incref(shelf_price(row, today));
+	json_object_del(row, "price");
+	json_object_del(price, "since");
+	json_object_del(price, "source");
+	if (price)
+		json_object_set_new(row, "price", price);
+}
+
+/* The models that are known of a provider: a new reference; NULL: none. */
+static json_t *models_of(struct build *b, const char *slug)
+{
+	json_t *rows, *row;
+	time_t now = time(NULL);
+	char file[160], path[1200], today[16];
+	struct tm utc;
+	size_t i;
+
+	snprintf(file, sizeof(file), "models/%.120s.jsonl", slug);
+	if (!config_catalog(b->conf->tree, file, path, sizeof(path)))
+		return json_incref(json_object_get(json_object_get(b->known, slug), "models"));
+	if (shelf_read(path, &rows, b->err) != MG_OK)
+		return NULL;
+	strftime(today, sizeof(today), "%Y-%m-%d", gmtime_r(&now, &utc));
+	json_array_foreach(rows, i, row)
+		complete(row, today);
+	return rows;
 }
 
 static void add_known_model(struct build *b, const char *slug, json_t *m)
@@ -123,7 +192,7 @@ static void add_known_model(struct build *b, const char *slug, json_t *m)
 
 int build_known(struct build *b)
 {
-	json_t *said = json_object_get(b->conf->tree, "models"), *row, *m;
+	json_t *said = json_object_get(b->conf->tree, "models"), *row, *m, *all;
 	const char *slug;
 	size_t i;
 
@@ -137,8 +206,12 @@ int build_known(struct build *b)
 		add_provider(b, slug, row);
 		if (wanted ? !json_is_true(wanted) : mentioned(said, slug))
 			continue;
-		json_array_foreach(json_object_get(json_object_get(b->known, slug), "models"), i, m)
+		all = models_of(b, slug);
+		if (!all && b->err->rc)
+			return b->err->rc;
+		json_array_foreach(all, i, m)
 			add_known_model(b, slug, m);
+		json_decref(all);
 	}
 	return MG_OK;
 }

@@ -1,6 +1,7 @@
 /* From USD as written to picodollars, with what is not said filled in. */
 #include "base/money.h"
 #include "catalog/build.h"
+#include "catalog/import.h"
 
 enum { PER_MILLION = 6, EACH = 12 };	/* scales to picodollars */
 
@@ -22,6 +23,11 @@ static const struct { const char *name; unsigned scale; int parent; } rows[RATE_
 	[RATE_CHARACTER] = { "character", PER_MILLION, -1 },
 	[RATE_SECOND] = { "second", EACH, -1 },
 };
+
+const char *rate_name(int rate)
+{
+	return rows[rate].name;
+}
 
 /* Sets the rates that price names; their bits are in *given. */
 static int named_rates(struct build *b, const json_t *price, const char *place, struct rates *out, uint32_t *given)

@@ -69,6 +69,7 @@ int key_disable_run(int argc, char **argv);
 int key_delete_run(int argc, char **argv);
 int model_list_run(int argc, char **argv);
 int model_show_run(int argc, char **argv);
+int model_import_run(int argc, char **argv);
 int provider_list_run(int argc, char **argv);
 int provider_test_run(int argc, char **argv);
 int policy_new_run(int argc, char **argv);
@@ -106,7 +107,7 @@ int cli_fail(int status, const struct err *err);
 int cli_say(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Where things are: next to the binary (a build tree), or under its prefix. */
-struct places { char plugins[512], policies[512], share[512], template[512]; };
+struct places { char plugins[512], policies[512], catalog[512], share[512], template[512]; };
 void places_find(struct places *p, const struct config *conf);	/* conf may be NULL */
 
 #endif
