@@ -25,7 +25,7 @@ static bool on_generation(void *arg, const void *row)
 
 	if (!key->management && strcmp(g->key_hash, key->hash))
 		return true;		/* somebody else's is as good as none (R80) */
-	if (generation_answer((struct mg_str){ g->json, strlen(g->json) }, &l->out, &l->err) == MG_OK)
+	if (generation_answer(g, &l->out, &l->err) == MG_OK)
 		l->found = true;
 	return !l->found;
 }

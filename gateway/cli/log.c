@@ -36,13 +36,14 @@ static char *row_text(const struct mg_store_generation *g)
 {
 	struct pool *p = pool_new(4 << 20);
 	struct mg_view all = { 0 };
-	struct buf out, hash;
+	struct buf answer, out, hash;
 	char *text = NULL;
 
+	buf_init(&answer, 1 << 20);
 	buf_init(&out, 1 << 20);
 	buf_init(&hash, 256);
 	json_quote(&hash, (struct mg_str){ g->key_hash, strlen(g->key_hash) });
-	if (p && json_parse(p, (struct mg_str){ g->json, strlen(g->json) }, &all, NULL) == MG_OK) {
+	if (p && generation_answer(g, &answer, NULL) == MG_OK && json_parse(p, buf_view(&answer), &all, NULL) == MG_OK) {
 		struct json_edit edit = { "key_hash", buf_view(&hash) };
 
 		json_splice(json_get(all, "data"), &edit, 1, &out);
@@ -51,6 +52,7 @@ static char *row_text(const struct mg_store_generation *g)
 	}
 	buf_release(&hash);
 	buf_release(&out);
+	buf_release(&answer);
 	pool_free(p);
 	return text;
 }
@@ -142,7 +144,7 @@ static bool on_generation(void *arg, const void *row)
 	const struct mg_store_generation *g = row;
 	struct found *f = arg;
 
-	f->rc = generation_answer((struct mg_str){ g->json, strlen(g->json) }, f->out, &f->err);
+	f->rc = generation_answer(g, f->out, &f->err);
 	return false;
 }
 

@@ -5,6 +5,7 @@
 #include "base/money.h"
 #include "cli/local.h"
 #include "cli/table.h"
+#include "ledger/generation.h"
 
 enum { PARTS = 4, LABEL = 96, BODY_MAX = 64 << 20, RECORD_MAX = 4 << 20 };
 enum part { BY_MODEL, BY_KEY, BY_PROVIDER, BY_DAY };
@@ -114,13 +115,13 @@ static bool on_row(void *arg, const void *at)
 	const struct mg_store_generation *row = at;
 	struct pool *p = pool_new(RECORD_MAX);
 	struct group like = { .requests = 0 }, *g;
-	uint64_t prompt = 0, completion = 0;
+	int64_t prompt = 0, completion = 0;
 	struct usage *u = arg;
-	struct mg_view all;
+	struct generation record;
 
-	if (p && json_parse(p, (struct mg_str){ row->json, strlen(row->json) }, &all, NULL) == MG_OK) {
-		json_count(json_get(json_get(all, "data"), "native_tokens_prompt"), &prompt);
-		json_count(json_get(json_get(all, "data"), "native_tokens_completion"), &completion);
+	if (p && generation_read(row, p, &record, NULL) == MG_OK) {
+		prompt = record.native_prompt == UNKNOWN ? 0 : record.native_prompt;
+		completion = record.native_completion == UNKNOWN ? 0 : record.native_completion;
 	}
 	pool_free(p);
 	for (size_t i = 0; i < u->n_by; i++)
@@ -130,8 +131,8 @@ static bool on_row(void *arg, const void *at)
 		u->no_memory = true;
 		return false;
 	}
-	add(g, (int64_t)prompt, (int64_t)completion, row);
-	add(&u->total, (int64_t)prompt, (int64_t)completion, row);
+	add(g, prompt, completion, row);
+	add(&u->total, prompt, completion, row);
 	return true;
 }
 

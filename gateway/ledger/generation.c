@@ -134,41 +134,24 @@ static void put_client(struct mg_writer *w, const struct generation *g)
 	json_put_text(w, "external_user", g->external_user);
 }
 
-int generation_write(const struct generation *g, struct buf *out, struct err *err)
-{
-	struct mg_writer w;
-
-	json_writer_init(&w, out);
-	json_open(&w, NULL, '{');
-	json_open(&w, "data", '{');
-	put_identity(&w, g);
-	put_counts(&w, g);
-	put_attempts(&w, g);
-	put_client(&w, g);
-	json_close(&w);
-	json_open(&w, "moongate", '{');
-	json_put_text(&w, "usage_source", usage_source_name(g->usage_source));
-	json_close(&w);
-	json_close(&w);
-	return json_written(&w).at ? MG_OK : fail(err, MG_ENOMEM, "no memory for a generation record");
-}
-
-int generation_answer(struct mg_str stored, struct buf *out, struct err *err)
+int generation_answer(const struct mg_store_generation *row, struct buf *out, struct err *err)
 {
 	struct pool *p = pool_new(1 << 20);
-	struct mg_view all, data;
+	struct generation g;
 	struct mg_writer w;
-	int rc = p ? json_parse(p, stored, &all, err) : fail(err, MG_ENOMEM, "no memory for a generation record");
+	int rc = p ? generation_read(row, p, &g, err) : fail(err, MG_ENOMEM, "no memory for a generation record");
 
 	if (!rc) {
-		data = json_get(all, "data");
 		json_writer_init(&w, out);
 		json_open(&w, NULL, '{');
-		json_put_raw(&w, "data", json_raw(data));
+		json_open(&w, "data", '{');
+		put_identity(&w, &g);
+		put_counts(&w, &g);
+		put_attempts(&w, &g);
+		put_client(&w, &g);
 		json_close(&w);
-		if (json_kind(data) != MG_OBJECT)
-			rc = fail(err, MG_EPROTO, "a kept generation record has no 'data'");
-		else if (!json_written(&w).at)
+		json_close(&w);
+		if (!json_written(&w).at)
 			rc = fail(err, MG_ENOMEM, "no memory for a generation record");
 	}
 	pool_free(p);

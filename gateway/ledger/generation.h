@@ -9,6 +9,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/pool.h"
+#include "moongate_store.h"
 
 #define UNKNOWN INT64_MIN
 
@@ -16,7 +18,7 @@
 enum usage_source { USAGE_NONE, USAGE_REPORTED, USAGE_COUNTED, USAGE_ESTIMATED };
 const char *usage_source_name(enum usage_source u);
 
-/* One attempt, in the order they were made. */
+/* One attempt, in the order they were made.  id: only when it is read. */
 struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok; };
 
 struct generation {
@@ -50,9 +52,11 @@ struct generation {
 /* All unknown; created_ms and the rest 0. */
 void generation_init(struct generation *g);
 
-/* The text that the store keeps: {"data":{...},"moongate":{...}}.  MG_ENOMEM. */
+/* The text that the store keeps beside the rest of its row: the row has id, model and time.  MG_ENOMEM. */
 int generation_write(const struct generation *g, struct buf *out, struct err *err);
-/* {"data":{...}} of GET /generation, from what the store kept.  MG_EPROTO: that is no such text. */
-int generation_answer(struct mg_str stored, struct buf *out, struct err *err);
+/* What the store kept, with texts in the pool or in the row.  MG_EPROTO, MG_EINVAL: that is no such text. */
+int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err);
+/* {"data":{...}} of GET /generation, from what the store kept. */
+int generation_answer(const struct mg_store_generation *row, struct buf *out, struct err *err);
 
 #endif

@@ -71,7 +71,6 @@ static struct attempt_record *attempts_of(struct relay *r)
 
 	for (unsigned i = 0; all && i < r->n_tried; i++)
 		all[i] = (struct attempt_record){
-			.id = pool_print(r->pool, "%s-%u", r->id, i + 1).at,
 			.provider_name = r->tried[i].endpoint->provider->name, .endpoint_id = r->tried[i].endpoint->id,
 			.model_permaslug = r->tried[i].endpoint->model->canonical, .status = r->tried[i].status,
 			.latency = (int64_t)r->tried[i].ms,
@@ -100,7 +99,6 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->provider_name = r->endpoint ? r->endpoint->provider->name : NULL;
 	g->service_tier = r->endpoint ? r->endpoint->tier : NULL;
 	g->workspace_id = r->key.workspace;
-	g->data_region = "global";
 	g->streamed = r->stream;
 	g->cancelled = r->cancelled;
 	g->finish_reason = finish_word(r);

@@ -366,27 +366,45 @@ static void test_second(void)
 
 static void test_record(void)
 {
-	struct generation g;
+	struct generation g, back;
 	struct buf b, answer;
 	struct err err = { 0 };
-	struct attempt_record tried[] = { { "g-1", "Azure", "azure/m", NULL, 429, 80, false }, { "g-2", "OpenAI", "openai/m", NULL, 200, 420, false } };
+	struct pool *p = pool_new(1 << 20);
+	struct attempt_record tried[] = { { NULL, "Azure", "azure/m", NULL, 429, 80, false }, { NULL, "Open\"AI", "openai/m", "m-1", 200, 420, true } };
+	struct mg_store_generation row = a_generation("gen-1", "gen-1-2", 140000);
 
 	generation_init(&g);
-	g.id = "gen-1";
-	g.model = "openai/gpt-4o";
 	g.usage_nusd = 140000;
+	g.native_prompt = 7;
+	g.cache_discount_nusd = -5;
 	g.attempts = tried;
 	g.n_attempts = 2;
 	g.latency = 420;
+	g.streamed = true;
+	g.is_byok = true;
+	g.user_agent = "\xc3\xa9\n";
+	g.usage_source = USAGE_COUNTED;
 	buf_init(&b, 1 << 16);
 	buf_init(&answer, 1 << 16);
-	ok(!generation_write(&g, &b, &err) && !generation_answer(buf_view(&b), &answer, &err), "a record is written and answered");
+	ok(!generation_write(&g, &b, &err) && b.len < 350, "a record is written, briefly");
+	buf_put(&b, "", 1);
+	row.json = b.at;
+	ok(!generation_answer(&row, &answer, &err), "and answered");
 	buf_put(&answer, "", 1);
 	ok(strstr(answer.at, "{\"data\":{\"id\":\"gen-1\"") == answer.at && strstr(answer.at, "\"total_cost\":0.00014,") &&
 		strstr(answer.at, "\"moderation_latency\":null") && strstr(answer.at, "\"status\":429") && !strstr(answer.at, "usage_source"),
 		"with the members of the API, exact money, null for the unknown, and nothing of our own");
-	ok(generation_answer(MG_STR("{\"x\":1}"), &answer, &err) == MG_EPROTO && generation_answer(MG_STR("{"), &answer, &err) < 0,
-		"what is no record is an error");
+	ok(strstr(answer.at, "\"created_at\":\"1970-01-01T00:00:01.000Z\",\"model\":\"m\"") && strstr(answer.at, "\"id\":\"gen-1-2\",\"endpoint_id\":\"openai/m\""),
+		"and what the row knows");
+	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && back.native_completion == UNKNOWN && back.cache_discount_nusd == -5 &&
+		back.streamed && !back.cancelled && back.is_byok && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
+		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
+		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
+	row.json = "{\"x\":1}";
+	ok(generation_answer(&row, &answer, &err) == MG_EPROTO, "what is no record is an error");
+	row.json = "{";
+	ok(generation_answer(&row, &answer, &err) < 0, "what is no JSON, too");
+	pool_free(p);
 	buf_release(&b);
 	buf_release(&answer);
 }

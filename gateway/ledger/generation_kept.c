@@ -1,0 +1,229 @@
+/*
+ * generation_kept.c - the record as the store keeps it.
+ *
+ * One is written for each request, while the client waits, and few are ever read.  So it has
+ * what is not in the store's row anyway, and nothing that is null; numbers stand without names,
+ * in the order of numbers_of(), which only grows at its end:
+ *
+ *	{"finish_reason":"stop",...,"flags":["streamed"],"numbers":[28,42,...],
+ *	 "attempts":[["openai/gpt-4o","openai/gpt-4o-2024-08-06","OpenAI",200,420],...],"usage_source":"reported"}
+ */
+#include "base/json.h"
+#include "ledger/generation.h"
+
+enum { NUMBERS = 19, DIGITS = 21 };
+
+/* ---- what there is to keep, by name */
+
+struct texts { const char *name; const char **at; };
+#define TEXTS 17
+
+static void texts_of(struct generation *g, struct texts t[TEXTS])
+{
+	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"request_id\":", &g->request_id },
+		{ "\"session_id\":", &g->session_id }, { "\"api_type\":", &g->api_type }, { "\"provider_name\":", &g->provider_name },
+		{ "\"router\":", &g->router }, { "\"preset_id\":", &g->preset_id }, { "\"service_tier\":", &g->service_tier },
+		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region },
+		{ "\"finish_reason\":", &g->finish_reason }, { "\"native_finish_reason\":", &g->native_finish_reason },
+		{ "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
+		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user } };
+
+	memcpy(t, all, sizeof(all));
+}
+
+static void numbers_of(struct generation *g, int64_t *n[NUMBERS])
+{
+	int64_t *const all[NUMBERS] = { &g->tokens_prompt, &g->tokens_completion, &g->native_prompt, &g->native_completion,
+		&g->native_reasoning, &g->native_cached, &g->native_images, &g->media_prompt, &g->audio_prompt, &g->media_completion,
+		&g->search_results, &g->fetches, &g->latency, &g->generation_time, &g->moderation_latency, &g->app_id,
+		&g->usage_nusd, &g->upstream_nusd, &g->cache_discount_nusd };
+
+	memcpy(n, all, sizeof(all));
+}
+
+/* ---- writing */
+
+static size_t number_text(char out[DIGITS], int64_t n)
+{
+	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+	size_t at = DIGITS, len;
+
+	if (n == UNKNOWN) {
+		memcpy(out, "null", 4);
+		return 4;
+	}
+	do
+		out[--at] = (char)('0' + left % 10);
+	while (left /= 10);
+	if (n < 0)
+		out[--at] = '-';
+	len = DIGITS - at;
+	memmove(out, out + at, len);
+	return len;
+}
+
+static void put_text(struct buf *out, const char *text)
+{
+	if (text)
+		json_quote(out, (struct mg_str){ text, strlen(text) });
+	else
+		buf_put(out, "null", 4);
+}
+
+static void put_numbers(struct buf *out, struct generation *g)
+{
+	char text[NUMBERS * (DIGITS + 1)];
+	int64_t *n[NUMBERS];
+	size_t len = 0;
+
+	numbers_of(g, n);
+	for (int i = 0; i < NUMBERS; i++) {
+		len += number_text(text + len, *n[i]);
+		text[len++] = ',';
+	}
+	buf_text(out, "\"numbers\":[");
+	buf_put(out, text, len - 1);
+	buf_text(out, "],");
+}
+
+static void put_flags(struct buf *out, const struct generation *g)
+{
+	if (!g->streamed && !g->cancelled && !g->is_byok)
+		return;
+	buf_text(out, "\"flags\":[");
+	buf_text(out, g->streamed ? "\"streamed\"," : "");
+	buf_text(out, g->cancelled ? "\"cancelled\"," : "");
+	buf_text(out, g->is_byok ? "\"is_byok\"," : "");
+	out->len -= !out->failed;	/* the last comma */
+	buf_text(out, "],");
+}
+
+static void put_attempts(struct buf *out, const struct generation *g)
+{
+	char number[DIGITS];
+
+	if (!g->n_attempts)
+		return;
+	buf_text(out, "\"attempts\":");
+	for (size_t i = 0; i < g->n_attempts; i++) {
+		const struct attempt_record *a = &g->attempts[i];
+
+		buf_text(out, i ? ",[" : "[[");
+		put_text(out, a->endpoint_id);
+		buf_put(out, ",", 1);
+		put_text(out, a->model_permaslug);
+		buf_put(out, ",", 1);
+		put_text(out, a->provider_name);
+		buf_put(out, ",", 1);
+		buf_put(out, number, number_text(number, a->status));
+		buf_put(out, ",", 1);
+		buf_put(out, number, number_text(number, a->latency));
+		buf_text(out, a->is_byok ? ",true]" : "]");
+	}
+	buf_text(out, "],");
+}
+
+int generation_write(const struct generation *given, struct buf *out, struct err *err)
+{
+	struct generation copy = *given, *g = &copy;
+	struct texts t[TEXTS];
+
+	texts_of(g, t);
+	buf_put(out, "{", 1);
+	for (int i = 0; i < TEXTS; i++) {
+		const char *text = *t[i].at;
+
+		if (!text || !*text)
+			continue;
+		buf_text(out, t[i].name);
+		json_quote(out, (struct mg_str){ text, strlen(text) });
+		buf_put(out, ",", 1);
+	}
+	put_flags(out, g);
+	put_numbers(out, g);
+	put_attempts(out, g);
+	buf_text(out, "\"usage_source\":\"");
+	buf_text(out, usage_source_name(g->usage_source));
+	buf_text(out, "\"}");
+	return out->failed ? fail(err, MG_ENOMEM, "no memory for a generation record") : MG_OK;
+}
+
+/* ---- reading */
+
+static int64_t number_at(struct mg_view v)
+{
+	struct mg_str raw = json_raw(v);
+	bool below = raw.len && raw.at[0] == '-';
+	uint64_t n = 0;
+
+	if (json_kind(v) != MG_NUMBER)
+		return UNKNOWN;
+	for (size_t i = below; i < raw.len && raw.at[i] >= '0' && raw.at[i] <= '9'; i++)
+		n = n * 10 + (uint64_t)(raw.at[i] - '0');
+	return below ? -(int64_t)n : (int64_t)n;
+}
+
+static const char *text_at(struct pool *p, struct mg_view v)
+{
+	return json_kind(v) == MG_STRING ? pool_dup(p, json_text(p, v)).at : NULL;
+}
+
+static void read_attempts(struct pool *p, struct mg_view list, struct generation *g)
+{
+	size_t n = json_len(list), i = 0;
+	struct attempt_record *all = pool_alloc(p, (n + 1) * sizeof(*all));
+	struct mg_view v = json_at(list, 0);
+
+	for (; all && i < n; i++, v = json_next(v)) {
+		all[i] = (struct attempt_record){ .endpoint_id = text_at(p, json_at(v, 0)), .model_permaslug = text_at(p, json_at(v, 1)),
+			.provider_name = text_at(p, json_at(v, 2)), .status = (int)number_at(json_at(v, 3)), .latency = number_at(json_at(v, 4)),
+			.is_byok = json_kind(json_at(v, 5)) == MG_TRUE };
+		all[i].id = pool_print(p, "%s-%zu", g->id, i + 1).at;
+	}
+	g->attempts = all;
+	g->n_attempts = i;
+}
+
+static void read_source(struct mg_view v, struct generation *g)
+{
+	for (enum usage_source s = USAGE_NONE; s <= USAGE_ESTIMATED; s++)
+		if (json_is(v, usage_source_name(s)))
+			g->usage_source = s;
+}
+
+int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err)
+{
+	struct mg_view all, v;
+	int64_t *n[NUMBERS];
+	struct texts t[TEXTS];
+	int rc = json_parse(p, (struct mg_str){ row->json, strlen(row->json) }, &all, err);
+
+	generation_init(g);
+	if (rc)
+		return rc;
+	v = json_get(all, "numbers");
+	if (json_kind(v) != MG_ARRAY)
+		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
+	numbers_of(g, n);
+	v = json_at(v, 0);
+	for (int i = 0; i < NUMBERS && json_kind(v) != MG_ABSENT; i++, v = json_next(v))
+		*n[i] = number_at(v);
+	texts_of(g, t);
+	for (int i = 0; i < TEXTS; i++) {
+		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
+
+		*t[i].at = text_at(p, json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len)));
+	}
+	for (v = json_at(json_get(all, "flags"), 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
+		g->streamed |= json_is(v, "streamed");
+		g->cancelled |= json_is(v, "cancelled");
+		g->is_byok |= json_is(v, "is_byok");
+	}
+	g->id = row->generation_id;
+	g->model = row->model;
+	g->created_ms = row->at_ms;
+	g->origin = g->http_referer;
+	read_attempts(p, json_get(all, "attempts"), g);
+	read_source(json_get(all, "usage_source"), g);
+	return MG_OK;
+}
