@@ -83,6 +83,13 @@ static void attempt_end(struct attempt *a)
 
 /* ------------------------------------------------ what the plugin says */
 
+/* What ends the wait for the first output (R29): some upstreams send their id and the
+ * prompt's usage at once, and then think for minutes. */
+static bool is_output(enum mg_event_kind kind)
+{
+	return kind != MG_EV_START && kind != MG_EV_LIMIT && kind != MG_EV_USAGE && kind != MG_EV_FINISH;
+}
+
 static int on_emit(void *arg, const struct mg_event *e)
 {
 	struct attempt *a = arg;
@@ -94,7 +101,7 @@ static int on_emit(void *arg, const struct mg_event *e)
 		a->failure.size = sizeof(a->failure);
 		return MG_EPROTO;	/* stops the feed; on_data tells it from a plugin's own refusal by .size */
 	}
-	if (!a->relay->first_us && e->kind != MG_EV_START && e->kind != MG_EV_LIMIT)
+	if (!a->relay->first_us && is_output(e->kind))
 		loop_timer_clear(a->relay->w->loop, &a->quiet);
 	relay_event(a->relay, a, e);
 	return MG_OK;
@@ -319,6 +326,9 @@ static void attempt_send_again(struct attempt *a)
 	a->framed = false;
 	if (attempt_transmit(a, &err) != MG_OK)
 		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
+	else if (!a->relay->first_us)
+		loop_timer_set(a->relay->w->loop, &a->quiet,
+			or_else(a->relay->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));
 }
 
 /* The canonical request as the policies' shape hook leaves it. */

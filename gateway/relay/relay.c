@@ -308,10 +308,10 @@ static void relay_break(struct relay *r)
 {
 	struct closing c;
 
+	r->finish = MG_FAILED;
 	relay_settle(r, 200, r->last_kind == MG_E_TIMEOUT ? "timeout" : "upstream_error");
 	r->ended = true;
 	c = closing_of(r);
-	c.finish = MG_FAILED;
 	r->surface->broken(r, &c, &r->last);
 }
 
