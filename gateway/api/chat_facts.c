@@ -173,13 +173,14 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
 
 /* ------------------------------------------------ models and variants */
 
-/* A model that the catalogue has under its whole name (acme/m:free) keeps it;
+/* A model that the catalogue has under its whole name (acme/m:free) keeps it, as do
+ * those that a wildcard forwards;
  * else what stands behind the last colon is a variant (A7). */
 static struct mg_str without_variant(const struct catalog *c, struct mg_str slug, struct mg_str *variant)
 {
 	const char *colon = memrchr(slug.at, ':', slug.len);
 
-	if (!colon || catalog_model(c, slug))
+	if (!colon || catalog_model(c, slug) || catalog_wildcard(c, slug))
 		return slug;
 	*variant = (struct mg_str){ colon + 1, (size_t)(slug.at + slug.len - colon - 1) };
 	return (struct mg_str){ slug.at, (size_t)(colon - slug.at) };

@@ -25,9 +25,9 @@ static int check_slug(struct build *b, const char *slug)
 {
 	if (strchr(slug, ':'))
 		return blame(b, slug, "", "variants are asked for by clients; for :free set free = true on an endpoint", "a slug has no ':'%s", "");
-	for (const char *p = slug; *p; p++)
+	for (const char *p = slug; *p && strcmp(p, "/*"); p++)
 		if (!isalnum((unsigned char)*p) && !strchr("-_./~", *p))
-			return blame(b, slug, "", "letters, digits, - _ . / ~", "'%.200s' is no slug", slug);
+			return blame(b, slug, "", "letters, digits, - _ . / ~, or \"author/*\" for whatever is asked for below it", "'%.200s' is no slug", slug);
 	if (!*slug || *slug == '/' || strlen(slug) > 200 || slug[strlen(slug) - 1] == '/' || strstr(slug, "//"))
 		return blame(b, slug, "", "\"author/name\"", "'%.200s' is no slug", slug);
 	return MG_OK;
@@ -47,6 +47,10 @@ static int model(struct build *b, const char *slug, json_t *row)
 	int rc;
 
 	m->slug = build_text(b, slug);
+	m->label = m->slug;
+	m->wild = slug[strlen(slug) - 1] == '*';
+	if (m->wild)
+		c->wild[c->n_wild++] = m;
 	m->canonical = build_text(b, text_of(row, "canonical") ? text_of(row, "canonical") : slug);
 	m->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
 	m->description = build_text(b, text_of(row, "description") ? text_of(row, "description") : "");
@@ -96,7 +100,8 @@ static int models(struct build *b)
 	}
 	c->models = calloc(json_object_size(b->models) + 1, sizeof(*c->models));
 	c->endpoints = calloc(n + 1, sizeof(*c->endpoints));
-	if (!c->models || !c->endpoints || index_new(c, names))
+	c->wild = calloc(json_object_size(b->models) + 1, sizeof(*c->wild));
+	if (!c->models || !c->endpoints || !c->wild || index_new(c, names))
 		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
 	json_object_foreach(b->models, slug, row) {
 		rc = text_of(row, "alias_of") ? MG_OK : model(b, slug, row);
@@ -133,6 +138,8 @@ static int follow(struct build *b, const char *slug, json_t *row, struct model *
 		}
 		if (!text_of(next, "alias_of")) {
 			*out = index_find(b->c, (struct mg_str){ to, strlen(to) });
+			if ((*out)->wild)
+				return blame(b, slug, "alias_of", "name one of those that it stands for", "'%.100s' is no single model", to);
 			return MG_OK;
 		}
 		to = text_of(next, "alias_of");
@@ -261,6 +268,7 @@ void catalog_free(struct catalog *c)
 	}
 	index_free(c);
 	free(c->models);
+	free(c->wild);
 	free(c->endpoints);
 	free(c->providers);
 	pool_free(c->pool);
@@ -269,7 +277,9 @@ void catalog_free(struct catalog *c)
 
 struct model *catalog_model(const struct catalog *c, struct mg_str slug)
 {
-	return index_find(c, slug);
+	struct model *m = index_find(c, slug);
+
+	return m && m->wild ? NULL : m;
 }
 
 struct provider *catalog_provider(const struct catalog *c, struct mg_str slug)

@@ -60,6 +60,8 @@ struct endpoint {
 
 struct model {
 	char *slug, *canonical, *name, *description;	/* "acme/large"; canonical: slug where not said */
+	const char *label;		/* in metrics: of all that a wildcard stands for, the wildcard */
+	bool wild;			/* vllm/ and a star: nobody's own name */
 	int64_t created;		/* Unix seconds */
 	uint64_t context_length, max_output;
 	json_t *row;			/* modalities, tokenizer, supported parameters ...: for /models */
@@ -70,6 +72,7 @@ struct catalog {
 	struct model *models; size_t n_models;
 	struct provider *providers; size_t n_providers;
 	struct endpoint *endpoints; size_t n_endpoints;
+	struct model **wild; size_t n_wild;
 	struct pool *pool;		/* parsed rows */
 	void *index;			/* slug, canonical or alias -> model */
 	uint64_t version;		/* 1, 2, ... of this process */
@@ -80,6 +83,10 @@ struct catalog *catalog_new(const struct config *conf, const struct registry *pl
 void catalog_free(struct catalog *c);
 /* slug without variants; a canonical slug or an alias finds the model, too; NULL. */
 struct model *catalog_model(const struct catalog *c, struct mg_str slug);
+/* The same, or what only a wildcard covers: made in the pool, with endpoints that forward the
+ * rest of the name; it borrows from the catalogue.  Below a wildcard names have no variants. */
+struct model *catalog_find(const struct catalog *c, struct mg_str slug, struct pool *pool);
+const struct model *catalog_wildcard(const struct catalog *c, struct mg_str slug);	/* that covers it; NULL: none */
 struct provider *catalog_provider(const struct catalog *c, struct mg_str slug);
 
 /* List price of usage at an endpoint. at_ms: Unix time of the reservation. prompt and completion: parts of the sum, may be NULL. */

@@ -50,6 +50,14 @@ static int clock_number(int minute)
 	return minute / 60 * 100 + minute % 60;
 }
 
+/* Its parent is given, too, and says the same. */
+static bool follows(const struct rate_override *o, size_t k)
+{
+	int parent = prices[k].parent;
+
+	return parent >= 0 && o->given & (1u << parent) && o->rates.pusd[prices[k].rate] == o->rates.pusd[parent];
+}
+
 static void put_overrides(struct mg_writer *w, const struct endpoint *e)
 {
 	if (!e->n_overrides)
@@ -66,7 +74,7 @@ static void put_overrides(struct mg_writer *w, const struct endpoint *e)
 			json_put_int(w, "utc_end", clock_number(o->utc_end));
 		}
 		for (size_t k = 0; k < sizeof(prices) / sizeof(prices[0]); k++)
-			if (o->given & (1u << prices[k].rate))
+			if (o->given & (1u << prices[k].rate) && !follows(o, k))
 				put_rate(w, prices[k].name, o->rates.pusd[prices[k].rate]);
 		json_close(w);
 	}

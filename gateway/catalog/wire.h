@@ -38,7 +38,7 @@ void wire_providers(struct buf *out, const struct catalog *c);
 bool model_matches(const struct model *m, const struct model_query *q, int64_t now_ms);
 /* The endpoint whose price and limits stand for the model: the cheapest of the default tier; never NULL. */
 const struct endpoint *model_front(const struct model *m);
-bool model_hidden(const struct model *m);	/* only private endpoints */
+bool model_hidden(const struct model *m);	/* only private endpoints, or a wildcard */
 /* Modalities of one side; text where not said. */
 bool model_takes(const struct model *m, const char *side, struct mg_str word);
 /* A parameter that some endpoint supports. */

@@ -126,6 +126,8 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 
 bool model_hidden(const struct model *m)
 {
+	if (m->wild)
+		return true;
 	for (size_t i = 0; i < m->n_endpoints; i++)
 		if (!m->endpoints[i]->private)
 			return false;

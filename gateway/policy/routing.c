@@ -46,7 +46,7 @@ static int find_models(struct decision *d, const struct catalog *c, struct model
 	if (!slugs)
 		return -1;
 	for (size_t i = 0; i < asked->n; i++) {
-		struct model *m = catalog_model(c, asked->at[i]);
+		struct model *m = catalog_find(c, asked->at[i], d->pool);
 
 		if (!m && !d->resolved) {
 			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)asked->at[i].len, asked->at[i].at);

@@ -93,7 +93,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 	r->endpoint = c->endpoint;
 	live_begin(c->endpoint->live, clock_ms());
 	if (r->n_tried)
-		metric_add(M_FALLBACKS, 1, METRIC_LABELS(c->endpoint->model->slug, r->tried[r->n_tried - 1].endpoint->provider->slug,
+		metric_add(M_FALLBACKS, 1, METRIC_LABELS(c->endpoint->model->label, r->tried[r->n_tried - 1].endpoint->provider->slug,
 			c->endpoint->provider->slug, error_kind_name(r->last_kind)));
 	choice_count(r, c->endpoint);
 	if (attempt_start(r, c, &err))

@@ -178,7 +178,7 @@ static void write_decision(struct relay *r)
 
 static void count(struct relay *r, const char *outcome)
 {
-	const char *model = r->endpoint ? r->endpoint->model->slug : "other";
+	const char *model = r->endpoint ? r->endpoint->model->label : "other";
 	const char *provider = r->endpoint ? r->endpoint->provider->slug : "";
 	const char *both[] = { model, provider, NULL };
 	const struct { const char *kind; uint64_t n; } tokens[] = { { "input", r->usage.input }, { "output", r->usage.output },

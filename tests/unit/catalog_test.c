@@ -37,6 +37,8 @@ static const struct { const char *claim, *text, *wants[2]; } bad[] = {
 	{ "an hour that is none", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = 1, overrides = { { utc_start = '25:00', utc_end = '05:00', input = 2 } } } } } } } }",
 	  { "as HH:MM" } },
 	{ "a variant in a slug", "return { " P ", models = { ['a/b:free'] = " ONE " } }", { "a slug has no ':'", "free = true" } },
+	{ "a star inside a slug", "return { " P ", models = { ['a/*b'] = " ONE " } }", { "is no slug" } },
+	{ "an alias of a wildcard", "return { " P ", models = { ['a/*'] = " ONE ", b = { alias_of = 'a/*' } } }", { "is no single model" } },
 	{ "a slug with a space", "return { " P ", models = { ['a/b c'] = " ONE " } }", { "is no slug" } },
 	{ "aliases in a circle", "return { " P ", models = { a = { alias_of = 'b' }, b = { alias_of = 'a' } } }", { "alias_of: goes round in a circle" } },
 	{ "an alias of nothing", "return { " P ", models = { ['a/large'] = " ONE ", x = { alias_of = 'a/larg' } } }", { "alias_of: 'a/larg' is no model", "did you mean 'a/large'?" } },
@@ -93,6 +95,36 @@ static void building(const struct catalog *c)
 		&& m->endpoints[0]->provider->plain_http && !strcmp(m->endpoints[0]->provider->host, "10.0.0.1:8000"), "address and host");
 	ok(e->provider->data.known && e->provider->data.zdr && !m->endpoints[0]->provider->data.known, "who states facts is known");
 	ok(e->provider->connect_ms == 3000 && e->provider->idle_ms == 90000, "timeouts come from limits");
+}
+
+static const char wide[] = "return { " P ", models = { ['v/*'] = { context_length = 9, endpoints = { { provider = 'p', price = { input = 1 } }, { provider = 'q', model = 'own/*-x', price = { input = 1 } },"
+	" { provider = 'q', model = 'fixed', price = { input = 1 } } } }, ['v/deep/*'] = " ONE ", ['v/known'] = " ONE " } }";
+
+static void wildcards(void)
+{
+	static const struct { const char *slug, *upstream, *id; } rows[] = {
+		{ "v/one", "one", "v/one@p" }, { "v/a/b", "a/b", "v/a/b@p" }, { "v/llama3:8b", "llama3:8b", "v/llama3:8b@p" },
+		{ "v/deep/x", "x", "v/deep/x@p" }, { "v/known", "known", "v/known@p" },
+		{ "v/*", NULL, NULL }, { "v/", NULL, NULL }, { "v", NULL, NULL }, { "w/x", NULL, NULL }, { "v/a b", NULL, NULL }, { "v/a\"b", NULL, NULL },
+		{ "v/a//b", NULL, NULL }, { "v/../b", NULL, NULL }, { "v//b", NULL, NULL }, { "v/b/", NULL, NULL } };
+	struct pool *pool = pool_new(1 << 20);
+	struct config conf;
+	struct err err;
+	struct catalog *c = built(wide, &conf, NULL, &err);
+	struct model *m;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		m = catalog_find(c, (struct mg_str){ rows[i].slug, strlen(rows[i].slug) }, pool);
+		ok(rows[i].id ? m && !strcmp(m->slug, rows[i].slug) && !strcmp(m->endpoints[0]->upstream_model, rows[i].upstream) && !strcmp(m->endpoints[0]->id, rows[i].id)
+			&& json_is(json_get(m->endpoints[0]->row, "model"), rows[i].upstream) : !m, rows[i].slug);
+	}
+	m = catalog_find(c, (struct mg_str)MG_STR("v/one"), pool);
+	ok(!strcmp(m->endpoints[1]->upstream_model, "own/one-x") && !strcmp(m->endpoints[1]->id, "v/one@q/eu") && !strcmp(m->endpoints[2]->upstream_model, "fixed")
+		&& !strcmp(m->endpoints[2]->id, "v/one@q/eu#2"), "a star in the upstream's name, or none");
+	ok(m->endpoints[0]->model == m && m->context_length == 9 && !m->wild && !strcmp(m->label, "v/*") && m->endpoints[0]->live, "else as the wildcard, by whose name it is counted");
+	pool_free(pool);
+	catalog_free(c);
+	config_release(&conf);
 }
 
 static bool holds(struct buf *b, const char *part)
@@ -205,6 +237,7 @@ int main(void)
 		printf("# %s\n", err.msg);
 	if (c) {
 		building(c);
+		wildcards();
 		wire(c);
 	}
 	catalog_free(c);
