@@ -61,6 +61,20 @@ static const struct member aws[] = {
 	{ .name = "secret_access_key", .kind = M_SECRET, .required = true, .doc = "env \"AWS_SECRET_ACCESS_KEY\"" },
 	{ .name = "session_token", .kind = M_SECRET, .doc = "of temporary credentials: env(\"AWS_SESSION_TOKEN\", \"\")" },
 	END };
+static const struct member google[] = {
+	{ .name = "credentials", .kind = M_SECRET, .doc = "file \"KEY.json\" of a service account or a user; absent: the metadata server is asked" },
+	{ .name = "subject", .kind = M_STRING, .doc = "on whose behalf, where the account may act for others" },
+	{ .name = "scope", .kind = M_STRING, .doc = "instead of the one that the dialect asks for" },
+	{ .name = "metadata_url", .kind = M_STRING, .doc = "default: http://metadata.google.internal" },
+	END };
+static const struct member entra[] = {
+	{ .name = "tenant_id", .kind = M_STRING, .doc = "of the application" },
+	{ .name = "client_id", .kind = M_STRING, .doc = "of the application, or of one managed identity among several" },
+	{ .name = "client_secret", .kind = M_SECRET, .doc = "env \"AZURE_CLIENT_SECRET\"" },
+	{ .name = "federated_token_file", .kind = M_PATH, .doc = "instead of it: a token that is renewed there; neither: the managed identity" },
+	{ .name = "scope", .kind = M_STRING, .doc = "instead of the one that the dialect asks for" },
+	{ .name = "authority", .kind = M_STRING, .doc = "default: https://login.microsoftonline.com; of a managed identity http://169.254.169.254" },
+	END };
 static const struct member timeouts[] = {
 	{ .name = "connect", .kind = M_DURATION, .min = 1, .max = 3600000, .doc = "TCP and TLS" },
 	{ .name = "first_output", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "until the first event that carries output" },
@@ -74,6 +88,8 @@ static const struct member provider[] = {
 	{ .name = "base_url", .kind = M_STRING, .doc = "https://..., or http:// for a server of yours; {region}, {name}: from the row or its options" },
 	{ .name = "api_key", .kind = M_SECRET, .doc = "env \"NAME\" or file \"P\"" },
 	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key: requests are signed with it (SigV4)" },
+	{ .name = "google", .kind = M_OBJECT, .sub = google, .doc = "instead of api_key: access tokens of Google are got with it" },
+	{ .name = "entra", .kind = M_OBJECT, .sub = entra, .doc = "instead of api_key: access tokens of Microsoft Entra are got with it" },
 	{ .name = "headers", .kind = M_MAP, .sub = &a_map_of_strings, .doc = "sent with each request" },
 	{ .name = "quirks", .kind = M_ANY, .doc = "what this provider does differently; known to its dialect" },
 	{ .name = "options", .kind = M_ANY, .doc = "settings of the dialect" },

@@ -1,9 +1,11 @@
 #include "base/crypto.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <limits.h>
+#include <openssl/pem.h>
 #include <stdatomic.h>
 #include <sys/random.h>
 #include <errno.h>
@@ -50,6 +52,41 @@ void hmac_sha256(const void *key, size_t key_len, const void *at, size_t len, un
 		abort();
 	memcpy(out, sum, sizeof(sum));
 	wipe(sum, sizeof(sum));
+}
+
+int sign_rs256(const char *pem, const void *at, size_t len, unsigned char *out, size_t *out_len, struct err *err)
+{
+	BIO *text = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = text ? PEM_read_bio_PrivateKey(text, NULL, NULL, "") : NULL;	/* "": asks nobody for a passphrase */
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int rc = MG_OK;
+
+	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
+		rc = fail(err, MG_EINVAL, "the private key is no RSA key in PEM");
+	else if (!ctx || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) != 1 || EVP_DigestSign(ctx, out, out_len, at, len) != 1)
+		rc = fail(err, MG_ENOMEM, "the private key does not sign");
+	ERR_clear_error();
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	BIO_free(text);
+	return rc;
+}
+
+size_t base64url(const void *at, size_t len, char *out)
+{
+	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const unsigned char *in = at;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned long v = (unsigned long)in[i] << 16 | (i + 1 < len ? (unsigned long)in[i + 1] << 8 : 0) | (i + 2 < len ? in[i + 2] : 0);
+		size_t digits = len - i > 2 ? 4 : len - i + 1;
+
+		for (size_t k = 0; k < digits; k++)
+			out[n++] = digit[v >> (18 - 6 * k) & 63];
+	}
+	out[n] = '\0';
+	return n;
 }
 
 void random_bytes(void *out, size_t len)

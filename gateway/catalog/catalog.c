@@ -5,6 +5,7 @@
 #include "catalog/build.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
+#include "catalog/token.h"
 
 enum { ALIASES = 16 };	/* in a row */
 
@@ -265,6 +266,7 @@ void catalog_free(struct catalog *c)
 		free(p->secret);
 		json_decref(p->row);
 		gate_unref(p->gate);
+		token_unref(p->token);
 	}
 	index_free(c);
 	free(c->models);

@@ -23,6 +23,7 @@ struct rate_override { uint64_t min_prompt_tokens; int utc_start, utc_end; /* mi
 
 struct data_policy { bool known, trains, retains, zdr; int retention_days; /* -1: unknown */ char region[32]; };
 
+struct token;	/* token.h: of a credential that is no key */
 struct gate;	/* gate.h: who is inside, and who retries */
 struct live;	/* live.h: health and latency of an endpoint, counted while it works */
 
@@ -31,6 +32,7 @@ struct provider {
 	char *base_url, *dialect;
 	const struct mg_plugin *plugin;
 	char *secret;			/* NULL: none; wiped when the catalogue ends */
+	struct token *token;		/* NULL: the secret itself is sent; kept over reloads, by slug */
 	bool plain_http;		/* base_url is http:// */
 	char *host;			/* of base_url; the only one that full URLs may name */
 	unsigned max_in_flight;		/* 0: no limit */

@@ -2,6 +2,8 @@
 #include <ctype.h>
 #include "catalog/build.h"
 #include "catalog/gate.h"
+#include "catalog/grant.h"
+#include "catalog/token.h"
 
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
@@ -171,6 +173,25 @@ static char *credential(const json_t *row)
 	return asprintf(&out, "%s:%s%s%s", id, key, *token ? ":" : "", token) < 0 ? NULL : out;
 }
 
+/* A credential that is a JSON text is for a token server; what it gave stays over reloads. */
+static int tokens(struct build *b, struct provider *p, const json_t *row)
+{
+	const struct provider *was = b->previous ? catalog_provider(b->previous, (struct mg_str){ p->slug, strlen(p->slug) }) : NULL;
+	const char *member = "api_key";
+	json_t *made = p->secret ? NULL : grant_of_row(row, &member);
+	struct err why = { MG_OK, "" };
+
+	if (made)
+		p->secret = json_dumps(made, JSON_COMPACT);
+	json_decref(made);
+	if (!p->secret || *p->secret != '{')
+		return MG_OK;
+	p->token = was && token_is(was->token, p->secret) ? token_ref(was->token) : token_new(p->secret, &why);
+	if (p->token)
+		return MG_OK;
+	return blame(b, p->slug, member, "google: the key file of a service account; entra: tenant_id, client_id and client_secret", "%s", why.msg);
+}
+
 /* Who is inside stays inside over reloads. */
 static struct gate *way_in(struct build *b, const char *slug)
 {
@@ -196,6 +217,9 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 		return rc;
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
 	p->secret = credential(row);
+	rc = tokens(b, p, row);
+	if (rc)
+		return rc;
 	p->max_in_flight = (unsigned)int_of(row, "max_in_flight", 0);
 	p->gate = way_in(b, slug);
 	if (!p->gate)

@@ -28,6 +28,7 @@ struct call {
 	struct mg_str headers[CALL_HEADERS];	/* "name: value", the secret's included */
 	size_t n_headers;
 	struct mg_str url_query;	/* "key=..." of MG_QUERY, to append */
+	const char *scope;		/* a token is got for it before it is sent; "": the credential's own; NULL: none is needed */
 	const char *sign; size_t n_signed;	/* AWS service to sign for when it is sent; headers that signing added last */
 	struct err err;			/* why the last callback failed */
 	struct mg_http follow; uint32_t follow_ms; bool follows;

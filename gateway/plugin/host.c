@@ -250,9 +250,6 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 
 	if (c->inside != IN_REQUEST)
 		return fail(&c->err, MG_EINVAL, "auth is for request(), before anything is sent");
-	if (how == MG_GOOGLE || how == MG_ENTRA)
-		return fail(&c->err, MG_EINVAL, "%s credentials are not offered by this build",
-			how == MG_GOOGLE ? "Google service account" : "Microsoft Entra");
 	if ((unsigned)how > MG_ENTRA || (how != MG_BEARER && !arg))
 		return fail(&c->err, MG_EINVAL, "the plugin asks for an unknown kind of credential");
 	if (!secret.at)
@@ -261,7 +258,13 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 		c->sign = pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at;
 		return c->sign ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
 	}
-	if (how == MG_BEARER || how == MG_SIGV4)	/* AWS's API keys are bearer tokens */
+	if (*secret.at == '{') {	/* for a token server: never to be sent itself */
+		if (how == MG_HEADER || how == MG_QUERY)
+			return fail(&c->err, MG_EINVAL, "this dialect takes a key; google and entra are for those that take tokens");
+		c->scope = arg ? pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at : "";
+		return c->scope ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
+	}
+	if (how != MG_HEADER && how != MG_QUERY)	/* API keys of AWS, and tokens from elsewhere, are bearer tokens */
 		return add_header(c, "Authorization", "Bearer ", secret, "the credential");
 	if (how == MG_HEADER)
 		return add_header(c, arg, "", secret, "the credential");

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/gate.h"
+#include "catalog/token.h"
 #include "net/frame.h"
 #include "relay/attempt_parts.h"
 
@@ -35,6 +36,8 @@ static void attempt_free(struct attempt *a)
 	loop_timer_clear(r->w->loop, &a->quiet);
 	if (a->place)
 		gate_give_up(a->place);
+	if (a->token)
+		token_give_up(a->token);
 	if (a->inside) {
 		gate_leave(a->endpoint->provider->gate);
 		metric_add(M_UPSTREAM_IN_FLIGHT, -1, METRIC_LABELS(a->endpoint->provider->slug));
@@ -190,12 +193,33 @@ static bool attempt_data(struct attempt *a, const char *at, size_t len, bool *ov
 }
 
 static void attempt_send_again(struct attempt *a);
+static int attempt_authorized(struct attempt *a, struct err *err);
+
+/* A token may be taken back before its time: it is dropped, and another one asked for, once. */
+static bool token_refused(struct attempt *a)
+{
+	struct err err = { 0 };
+
+	if (a->call.status != 401 || !a->token_at || a->renewed)
+		return false;
+	a->renewed = true;
+	token_drop(a->endpoint->provider->token, a->call.scope, a->call.headers[a->token_at - 1]);
+	buf_reset(&a->error);
+	a->x = NULL;
+	a->closed = false;
+	a->call.status = 0;
+	if (attempt_authorized(a, &err) != MG_OK)
+		attempt_break(a, MG_E_AUTH, err.msg, "connect");
+	return true;
+}
 
 static void attempt_answered(struct attempt *a)
 {
 	struct mg_failure f = { .size = sizeof(f) };
 	struct err err = { 0 };
 
+	if (!a->framed && token_refused(a))
+		return;
 	if (!a->framed) {
 		call_failure(&a->call, MG_JSON, buf_view(&a->error), &f);
 		attempt_fail(a, &f, "headers");
@@ -356,6 +380,43 @@ static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
 	return json_parse(a->pool, buf_view(text), out, err);
 }
 
+/* ------------------------------------------------ the token */
+
+static void on_token(void *owner, const char *why)
+{
+	struct attempt *a = owner;
+	struct err err = { 0 };
+
+	a->token = NULL;
+	if (why)
+		attempt_break(a, MG_E_AUTH, why, "connect");
+	else if (attempt_authorized(a, &err) != MG_OK)
+		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
+}
+
+/* Sends at once, or when the token is there that the credential stands for. */
+static int attempt_authorized(struct attempt *a, struct err *err)
+{
+	struct token *t = a->endpoint->provider->token;
+	struct worker *w = a->relay->w;
+	struct mg_str header;
+
+	if (!a->call.scope || !t)
+		return attempt_transmit(a, err);
+	header = token_header(t, a->call.scope, a->pool);
+	if (!header.at) {
+		a->token = token_wait(t, a->call.scope, w->loop, w->client, on_token, a);
+		return a->token ? MG_OK : fail(err, MG_ENOMEM, "no memory to wait for an access token");
+	}
+	if (!a->token_at) {
+		if (a->call.n_headers == CALL_HEADERS)
+			return fail(err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
+		a->token_at = ++a->call.n_headers;
+	}
+	a->call.headers[a->token_at - 1] = header;
+	return attempt_transmit(a, err);
+}
+
 /* ------------------------------------------------ the gate */
 
 static uint64_t patience_ms(const struct attempt *a)
@@ -386,7 +447,7 @@ static int attempt_send(struct attempt *a, struct err *err)
 	}
 	if (r->echo && a->http.pieces && r->surface->debug)
 		r->surface->debug(r, a->http.body[0]);
-	rc = attempt_transmit(a, err);
+	rc = attempt_authorized(a, err);
 	if (!rc)
 		loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));
 	return rc;

@@ -89,7 +89,7 @@ export async function startUpstream(script) {
     const parts = [];
     for await (const part of req) parts.push(part);
     const text = Buffer.concat(parts).toString();
-    const one = { method: req.method, url: req.url, headers: req.headers, text, json: text ? JSON.parse(text) : null, closed: false };
+    const one = { method: req.method, url: req.url, headers: req.headers, text, json: /^\s*[[{]/.test(text) ? JSON.parse(text) : null, closed: false };
     asked.push(one);
     res.on('close', () => { one.closed = true; });
     await script(one, res, asked.length);
