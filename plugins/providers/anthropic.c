@@ -10,9 +10,13 @@
  * Thinking goes out as reasoning "anthropic-claude-v1" with signatures, and comes back
  * from reasoning_details unchanged and first in its message.  Quirks of a model:
  *
- *	path, models_path	"/v1/messages", "/v1/models?limit=1000"
- *	auth		"x-api-key"; "bearer"
- *	beta		value of anthropic-beta
+ *	path, stream_path	"/v1/messages"; {model} in it is the model's name, {x} the row's option x
+ *	models_path	"/v1/models?limit=1000"
+ *	auth		"x-api-key"; "bearer"; "sigv4"; "entra", with scope
+ *	beta		value of anthropic-beta; a list goes into the body as anthropic_beta
+ *	version_in_body	"bedrock-2023-05-31": said there and not in a header; the model is in the path
+ *	stream_in_body	false: a stream is asked for by its path alone, and comes as AWS's event stream
+ *	urls		false: takes no address of an image or document, only its bytes
  *	thinking	"budget": enabled with budget_tokens; "adaptive"; "none"
  *	thinking_default	true: thinks unless told not to
  *	efforts		words of output_config.effort; absent: it has none
@@ -23,6 +27,7 @@
  * the user's: where it is not, a user message "." is put before it.
  */
 #include "anthropic_request.h"
+#include "bedrock_errors.h"
 
 struct answer {			/* the state of one answer */
 	struct mg_usage usage;
@@ -37,14 +42,17 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
-	struct mg_str *body = h->alloc(c, sizeof(*body)), path = h->text(c, mg_quirk(c, "path"));
+	struct mg_str *body = h->alloc(c, sizeof(*body)), version = h->text(c, mg_quirk(c, "version_in_body"));
+	bool streamed = h->kind(asked(c, "stream")) == MG_TRUE && mg_quirk(c, "stream_path").doc;
 	struct plan p = { 0 };
 	int rc;
 
 	plan_request(c, &p);
 	((struct answer *)c->state)->json_tool = p.json_tool;
 	h->open(w, NULL, '{');
-	h->put(w, "model", h->text(c, h->get(h->endpoint(c), "model")));
+	h->put(w, "anthropic_version", version);
+	if (!version.at)
+		h->put(w, "model", h->text(c, h->get(h->endpoint(c), "model")));
 	h->put_int(w, "max_tokens", (int64_t)p.max_tokens);
 	rc = put_tools(c, w, &p);
 	if (!rc)
@@ -61,20 +69,20 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	h->close(w);
 	if (!body || !(*body = h->written(w)).at)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path.at ? path : MG_STR("/v1/messages"), body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, streamed ? "stream_path" : "path", MG_STR("/v1/messages")), body, 1 };
 	return MG_OK;
 }
 
 static int authorize(struct mg_call *c)
 {
 	const struct mg_host *h = c->host;
-	int rc = h->header(c, "anthropic-version", MG_STR("2023-06-01"));
+	int rc = mg_quirk(c, "version_in_body").doc ? MG_OK : h->header(c, "anthropic-version", MG_STR("2023-06-01"));
 
 	if (!rc)
 		rc = h->header(c, "anthropic-beta", h->text(c, mg_quirk(c, "beta")));
-	if (rc)
-		return rc;
-	return quirk_is(c, "auth", "bearer") ? h->auth(c, MG_BEARER, NULL) : h->auth(c, MG_HEADER, "x-api-key");
+	if (!rc && h->kind(mg_quirk(c, "stream_in_body")) == MG_FALSE && h->kind(asked(c, "stream")) == MG_TRUE)
+		rc = h->header(c, "Accept", MG_STR("application/vnd.amazon.eventstream"));
+	return rc ? rc : mg_authorize(c, "x-api-key");
 }
 
 static int request(struct mg_call *c, struct mg_http *out)
@@ -86,9 +94,7 @@ static int request(struct mg_call *c, struct mg_http *out)
 
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
-	struct mg_str path = c->host->text(c, mg_quirk(c, "models_path"));
-
-	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = path.at ? path : MG_STR("/v1/models?limit=1000") };
+	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = mg_path(c, "models_path", MG_STR("/v1/models?limit=1000")) };
 	return authorize(c);
 }
 
@@ -150,6 +156,8 @@ static void judge(struct mg_call *c, struct mg_view j, int status, struct mg_fai
 
 static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_failure *out)
 {
+	if (!c->host->get(body->json, "error").doc && aws_is_exception(c, body))
+		return aws_failure(c, body, out);
 	judge(c, body->json, c->host->status(c), out);
 	return MG_OK;
 }
@@ -368,6 +376,15 @@ static int error(struct mg_call *c, struct mg_view j)
 	return c->host->emit(c, MG_EVENT(MG_EV_ERROR, .failure = &out));
 }
 
+static int exception(struct mg_call *c, const struct mg_frame *f)
+{
+	struct mg_failure out = { .size = sizeof(out) };
+
+	aws_failure(c, f, &out);
+	((struct answer *)c->state)->ended = true;
+	return c->host->emit(c, MG_EVENT(MG_EV_ERROR, .failure = &out));
+}
+
 static int start(struct mg_call *c, struct mg_view m)
 {
 	const struct mg_host *h = c->host;
@@ -394,36 +411,47 @@ static int whole(struct mg_call *c, struct mg_view m)
 	return rc ? rc : conclude(c);
 }
 
-static int frame(struct mg_call *c, const struct mg_frame *f)
+static int event(struct mg_call *c, struct mg_view j)
 {
 	const struct mg_host *h = c->host;
 	const struct answer *a = c->state;
-	struct mg_str type = h->text(c, h->get(f->json, "type"));
+	struct mg_str type = h->text(c, h->get(j, "type"));
 	int rc = MG_OK;
 
 	if (!type.at)
 		return h->fail(c, MG_EPROTO, "a piece of the answer without a type");
 	if (mg_is(type, "error"))
-		return error(c, f->json);
+		return error(c, j);
 	if (mg_is(type, "message"))
-		return whole(c, f->json);
+		return whole(c, j);
 	if (mg_is(type, "message_start")) {
-		rc = start(c, h->get(f->json, "message"));
-		return rc ? rc : usage(c, h->get(h->get(f->json, "message"), "usage"));
+		rc = start(c, h->get(j, "message"));
+		return rc ? rc : usage(c, h->get(h->get(j, "message"), "usage"));
 	}
 	if (mg_is(type, "message_delta")) {
-		stopped(c, h->get(f->json, "delta"));
-		return usage(c, h->get(f->json, "usage"));
+		stopped(c, h->get(j, "delta"));
+		return usage(c, h->get(j, "usage"));
 	}
 	if (mg_is(type, "message_stop"))
 		return conclude(c);
 	if (a->metering)
 		return MG_OK;
 	if (mg_is(type, "content_block_start"))
-		return begin(c, h->get(f->json, "content_block"), false);
+		return begin(c, h->get(j, "content_block"), false);
 	if (mg_is(type, "content_block_delta"))
-		return delta(c, h->get(f->json, "delta"));
+		return delta(c, h->get(j, "delta"));
 	return mg_is(type, "content_block_stop") ? end(c) : MG_OK;	/* ping, and what comes later */
+}
+
+static int frame(struct mg_call *c, const struct mg_frame *f)
+{
+	const struct mg_host *h = c->host;
+
+	if (f->framing != MG_EVENTSTREAM)
+		return event(c, f->json);
+	if (mg_is(f->event, "chunk"))		/* {"bytes":"base64 of an event"} */
+		return event(c, h->parse(c, h->blob(c, h->get(f->json, "bytes"))));
+	return aws_is_exception(c, f) ? exception(c, f) : MG_OK;
 }
 
 static int meter(struct mg_call *c, const struct mg_frame *f)

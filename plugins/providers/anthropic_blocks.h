@@ -80,6 +80,14 @@ static void put_source(struct mg_call *c, struct mg_writer *w, struct mg_view ur
 	h->close(w);
 }
 
+/* An address, where bytes alone are taken. */
+static bool is_address(struct mg_call *c, struct mg_view url)
+{
+	struct mg_str type, data;
+
+	return c->host->kind(mg_quirk(c, "urls")) == MG_FALSE && !empty_text(c, url) && !data_url(c->host->text(c, url), &type, &data);
+}
+
 static int put_image(struct mg_call *c, struct mg_writer *w, struct mg_view part)
 {
 	const struct mg_host *h = c->host;
@@ -87,6 +95,8 @@ static int put_image(struct mg_call *c, struct mg_writer *w, struct mg_view part
 
 	if (empty_text(c, url))
 		return h->fail(c, MG_EINVAL, "messages[].content[].image_url.url: missing; give a data: or https URL");
+	if (is_address(c, url))
+		return h->fail(c, MG_EINVAL, "messages[].content[].image_url.url: this upstream takes no URL; give a data: URL");
 	h->open(w, NULL, '{');
 	h->put(w, "type", MG_STR("image"));
 	put_source(c, w, url);
@@ -103,6 +113,8 @@ static int put_document(struct mg_call *c, struct mg_writer *w, struct mg_view p
 
 	if (empty_text(c, data) && empty_text(c, h->get(file, "file_id")))
 		return h->fail(c, MG_EINVAL, "messages[].content[].file.file_data: missing; give a data: or https URL");
+	if (is_address(c, data))
+		return h->fail(c, MG_EINVAL, "messages[].content[].file.file_data: this upstream takes no URL; give a data: URL");
 	h->open(w, NULL, '{');
 	if (data_url(h->text(c, data), &type, &rest) && type.len > 6 && !memcmp(type.at, "image/", 6)) {
 		h->put(w, "type", MG_STR("image"));

@@ -372,12 +372,16 @@ static void put_stop(struct mg_call *c, struct mg_writer *w)
 static void put_others(struct mg_call *c, struct mg_writer *w)
 {
 	static const char *const as_given[] = { "cache_control", "container", "context_management", "inference_geo",
-		"mcp_servers", "speed", "stream" };
+		"mcp_servers", "speed" };
 	const struct mg_host *h = c->host;
 	struct mg_str tier = h->text(c, asked(c, "service_tier")), user = h->text(c, asked(c, "user"));
 
 	for (size_t i = 0; i < sizeof(as_given) / sizeof(as_given[0]); i++)
 		h->put_raw(w, as_given[i], h->raw(asked(c, as_given[i])));
+	if (h->kind(mg_quirk(c, "stream_in_body")) != MG_FALSE)
+		h->put_raw(w, "stream", h->raw(asked(c, "stream")));
+	if (h->kind(mg_quirk(c, "beta")) == MG_ARRAY)
+		h->put_raw(w, "anthropic_beta", h->raw(mg_quirk(c, "beta")));
 	if (mg_is(tier, "auto") || mg_is(tier, "standard_only") || mg_is(tier, "default"))
 		h->put(w, "service_tier", mg_is(tier, "default") ? MG_STR("standard_only") : tier);
 	else if (mg_is(tier, "fast") && !asked(c, "speed").doc)

@@ -31,29 +31,7 @@
 #include "bedrock_request.h"
 #include "bedrock_answer.h"
 #include "bedrock_embed.h"
-
-/* "/model/" id suffix: what is not unreserved in the id is escaped, also the slashes of an ARN. */
-static struct mg_str path_of(struct mg_call *c, const char *suffix)
-{
-	const struct mg_host *h = c->host;
-	struct mg_str id = h->text(c, h->get(h->endpoint(c), "model"));
-	char *out = h->alloc(c, 3 * id.len + strlen(suffix) + 16);
-	size_t n = 7;
-
-	if (!out)
-		return (struct mg_str){ NULL, 0 };
-	memcpy(out, "/model/", 7);
-	for (size_t i = 0; i < id.len; i++) {
-		char ch = id.at[i];
-
-		if ((ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || (ch && strchr("-._~", ch)))
-			out[n++] = ch;
-		else
-			n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)ch);
-	}
-	memcpy(out + n, suffix, strlen(suffix));
-	return (struct mg_str){ out, n + strlen(suffix) };
-}
+#include "bedrock_errors.h"
 
 static int chat_body(struct mg_call *c, struct mg_writer *w)
 {
@@ -86,11 +64,12 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	bool streamed = h->kind(mg_asked(c, "stream")) == MG_TRUE, invoke = mg_quirk_is(c, "invoke", "nova");
-	struct mg_str *body = h->alloc(c, sizeof(*body)), path = path_of(c, invoke ?
-		streamed ? "/invoke-with-response-stream" : "/invoke" : streamed ? "/converse-stream" : "/converse");
+	struct mg_str *body = h->alloc(c, sizeof(*body)), path;
 	struct mg_writer *w = h->writer(c);
 	int rc = chat_body(c, w);
 
+	path = mg_path(c, "", !invoke ? streamed ? MG_STR("/model/{model}/converse-stream") : MG_STR("/model/{model}/converse") :
+		streamed ? MG_STR("/model/{model}/invoke-with-response-stream") : MG_STR("/model/{model}/invoke"));
 	if (!rc && streamed)
 		rc = h->header(c, "Accept", MG_STR("application/vnd.amazon.eventstream"));
 	if (rc)
@@ -104,98 +83,24 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 static int embed_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
-	int rc = embed_body(c, path_of(c, "/invoke"), out);
+	int rc = embed_body(c, mg_path(c, "", MG_STR("/model/{model}/invoke")), out);
 
 	return rc ? rc : h->auth(c, MG_SIGV4, "bedrock");
 }
 
-/* ---------------------------------------------------------------- errors */
-
-/* As exceptions in HTTP and, with a small first letter, in a stream. */
-static const struct { const char *type; enum mg_error kind; bool retryable; } types[] = {
-	{ "ValidationException", MG_E_BAD_REQUEST, false }, { "AccessDeniedException", MG_E_AUTH, true },
-	{ "UnrecognizedClientException", MG_E_AUTH, true }, { "InvalidSignatureException", MG_E_AUTH, true },
-	{ "ExpiredTokenException", MG_E_AUTH, true }, { "MissingAuthenticationTokenException", MG_E_AUTH, true },
-	{ "ResourceNotFoundException", MG_E_NOT_FOUND, true }, { "ModelTimeoutException", MG_E_TIMEOUT, true },
-	{ "ConflictException", MG_E_UPSTREAM, false }, { "ServiceQuotaExceededException", MG_E_QUOTA, true },
-	{ "ModelErrorException", MG_E_SERVER, true }, { "ModelStreamErrorException", MG_E_SERVER, true },
-	{ "ThrottlingException", MG_E_RATE_LIMITED, true }, { "ModelNotReadyException", MG_E_OVERLOADED, true },
-	{ "InternalServerException", MG_E_SERVER, true }, { "ServiceUnavailableException", MG_E_OVERLOADED, true },
-};
-
-static const struct { int status; enum mg_error kind; bool retryable; } statuses[] = {
-	{ 400, MG_E_BAD_REQUEST, false }, { 401, MG_E_AUTH, true }, { 403, MG_E_AUTH, true }, { 404, MG_E_NOT_FOUND, true },
-	{ 408, MG_E_TIMEOUT, true }, { 413, MG_E_BAD_REQUEST, false }, { 424, MG_E_SERVER, true },
-	{ 429, MG_E_RATE_LIMITED, true }, { 503, MG_E_OVERLOADED, true }, { 504, MG_E_TIMEOUT, true },
-};
-
-/* A refusal that is about this endpoint, not about the request: others may take it. */
-static const struct { const char *words; enum mg_error kind; } told[] = {
-	{ "nput is too long", MG_E_CONTEXT_LENGTH }, { "too many input tokens", MG_E_CONTEXT_LENGTH },
-	{ "prompt is too long", MG_E_CONTEXT_LENGTH }, { "context window", MG_E_CONTEXT_LENGTH },
-	{ "maximum tokens you requested exceeds", MG_E_CONTEXT_LENGTH },
-	{ "model identifier is invalid", MG_E_NOT_FOUND }, { "on-demand throughput isn", MG_E_NOT_FOUND },
-	{ "security token", MG_E_AUTH },
-};
-
-/* "ValidationException:http://internal..", "com.amazon#ValidationException" */
-static struct mg_str type_of(struct mg_call *c, const struct mg_frame *f)
-{
-	const struct mg_host *h = c->host;
-	struct mg_str s = h->status(c) >= 400 ? h->answer(c, "x-amzn-errortype") : f->event;
-	const char *mark;
-
-	if (!s.len)
-		s = h->text(c, h->get(f->json, "__type"));
-	mark = s.len ? memchr(s.at, '#', s.len) : NULL;
-	if (mark)
-		s = (struct mg_str){ mark + 1, s.len - (size_t)(mark + 1 - s.at) };
-	mark = s.len ? memchr(s.at, ':', s.len) : NULL;
-	return mark ? (struct mg_str){ s.at, (size_t)(mark - s.at) } : s;
-}
-
-static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_failure *out)
-{
-	const struct mg_host *h = c->host;
-	int status = h->status(c);
-
-	out->code = type_of(c, body);
-	out->message = h->text(c, h->get(body->json, "message"));
-	if (!out->message.at)
-		out->message = h->text(c, h->get(body->json, "Message"));
-	out->kind = status >= 500 ? MG_E_SERVER : MG_E_UPSTREAM;
-	out->retryable = status >= 500 || status < 400;
-	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		if (statuses[i].status == status) {
-			out->kind = statuses[i].kind;
-			out->retryable = statuses[i].retryable;
-		}
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (out->code.len == strlen(types[i].type) && !strncasecmp(out->code.at, types[i].type, out->code.len)) {
-			out->kind = types[i].kind;
-			out->retryable = types[i].retryable;
-		}
-	for (size_t i = 0; out->kind == MG_E_BAD_REQUEST && i < sizeof(told) / sizeof(told[0]); i++)
-		if (out->message.at && memmem(out->message.at, out->message.len, told[i].words, strlen(told[i].words))) {
-			out->kind = told[i].kind;
-			out->retryable = true;
-		}
-	return MG_OK;
-}
+/* ---------------------------------------------------------------- frames */
 
 /* Whatever is no event of an answer, and has words, is why there is none. */
 static int exception(struct mg_call *c, const struct mg_frame *f)
 {
 	struct mg_failure out = { .size = sizeof(out) };
 
-	if (!c->host->get(f->json, "message").doc && !(f->event.len > 9 && !memcmp(f->event.at + f->event.len - 9, "Exception", 9)))
+	if (!aws_is_exception(c, f))
 		return MG_OK;		/* what comes later */
-	failure(c, f, &out);
+	aws_failure(c, f, &out);
 	((struct answer *)c->state)->ended = true;
 	return c->host->emit(c, MG_EVENT(MG_EV_ERROR, .failure = &out));
 }
-
-/* ---------------------------------------------------------------- frames */
 
 static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 {
@@ -227,6 +132,6 @@ static const struct mg_operation embeddings = {
 	.request = embed_request, .frame = embed_frame,
 };
 static const struct mg_operation *const ops[] = { &chat, &embeddings, NULL };
-static const struct mg_provider bedrock = { .size = sizeof(bedrock), .ops = ops, .failure = failure };
+static const struct mg_provider bedrock = { .size = sizeof(bedrock), .ops = ops, .failure = aws_failure };
 
 MG_PLUGIN(.name = "bedrock", .version = "1.0.0", .about = "AWS Bedrock: Converse, and vectors by InvokeModel", .provider = &bedrock)

@@ -19,6 +19,9 @@
 #define SCHEMA ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\"}}}"
 #define ADAPTIVE "\"thinking\":\"adaptive\",\"efforts\":[\"low\",\"medium\",\"high\"]"
 
+#define INVOKE "\"path\":\"/model/{model}/invoke\",\"stream_path\":\"/model/{model}/invoke-with-response-stream\",\"version_in_body\":\"bedrock-2023-05-31\"," \
+	"\"stream_in_body\":false,\"auth\":\"sigv4\",\"urls\":false"
+
 static const struct rig_case requests[] = {
 	{ "the version, the key, the limit of the endpoint", .request = ASK(HI, ""), .endpoint = ROW(""), .path = "/v1/messages",
 	  .body = SENT(SAID, ""), .sends = "anthropic-version: 2023-06-01\nx-api-key: sk-rig" },
@@ -85,6 +88,11 @@ static const struct rig_case requests[] = {
 	  .body = SENT(SAID, ",\"system\":[{\"type\":\"text\",\"text\":\"Answer with one JSON object and nothing else: no prose, no code fence.\"}]") },
 	{ "sampling is cut to size", .request = ASK(HI, ",\"temperature\":1.7,\"top_p\":0.90,\"top_k\":5,\"stop\":\"x\",\"user\":\"u\",\"seed\":3,\"service_tier\":\"default\""), .endpoint = ROW("\"sampling\":\"one\""),
 	  .body = SENT(SAID, ",\"temperature\":1,\"top_k\":5,\"stop_sequences\":[\"x\"],\"metadata\":{\"user_id\":\"u\"},\"service_tier\":\"standard_only\"") },
+	{ "by way of Bedrock: the model in the path, the version and the betas in the body", .request = ASK(HI, ",\"stream\":true"),
+	  .endpoint = "{\"model\":\"us.anthropic.claude-x:0\",\"max_output\":8000,\"quirks\":{" INVOKE ",\"beta\":[\"b-1\"]}}", .path = "/model/us.anthropic.claude-x%3A0/invoke-with-response-stream",
+	  .body = "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":8000,\"messages\":[" SAID "],\"anthropic_beta\":[\"b-1\"]}", .sends = "Accept: application/vnd.amazon.eventstream\nAuthorization: Bearer sk-rig" },
+	{ "where no addresses are taken", .request = ASK("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}]}", ""), .endpoint = ROW("\"urls\":false"),
+	  .events = "refused(messages[].content[].image_url.url: this upstream takes no URL; give a data: URL)" },
 	{ "a bearer and a beta", .request = ASK(HI, ""), .endpoint = ROW("\"auth\":\"bearer\",\"beta\":\"b-1\""), .body = SENT(SAID, ""),
 	  .sends = "anthropic-beta: b-1\nAuthorization: Bearer sk-rig" },
 };
@@ -136,6 +144,7 @@ static const struct rig_case answers[] = {
 	  .events = "error(quota, Your credit balance is too low, code invalid_request_error)" },
 	{ "too long", .status = 400, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 2 tokens > 1 maximum\"}}",
 	  .events = "error(context_length, prompt is too long: 2 tokens > 1 maximum, code invalid_request_error)" },
+	{ "AWS's words", .status = 400, .headers = "x-amzn-errortype: ValidationException:http://x/", .answer = "{\"message\":\"m\"}", .events = "error(bad_request, m, code ValidationException, final)" },
 	{ "too large, said by a proxy", .status = 413, .answer = "<html>", .events = "error(bad_request, final)" },
 };
 
@@ -153,7 +162,42 @@ static const struct recorded recordings[] = {
 	{ "anthropic/anthropic-web-fetch-tool", NULL, "reasoning(|\"signature\":\"|usage(input=7262 output=171) finish(stop, end_turn)", false },
 	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-stream", NULL, "tool_args(0, {}) tool_end(0) usage(input=598 output=39 reasoning=53)", false },
 	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-1-stream", NULL, "usage(input=707 output=89) finish(stop, end_turn)", false },
+	{ "bedrock-invoke/invokemodelwithstreamresponse-test-invoke", "{" INVOKE "}", "text(Of course! I'd be happy|tool_begin(0, toolu_bdrk_01CquHF9otnnrgxxx54tVxau, get_current_weather_info) tool_args(0, {\"city\": \"San Francisco\"}) tool_end(0) "
+	  "tool_begin(1, toolu_bdrk_017gKMzG8LV5r3snEuhgaSvt, get_current_population_info)|usage(input=702 output=130) finish(tool_calls, tool_use)", .model = "anthropic.claude-3-5-sonnet-20240620-v1:0",
+	  .asks = "{\"stream\":true,\"max_tokens\":200,\"messages\":[{\"role\":\"system\",\"content\":\"@/system\"},{\"role\":\"user\",\"content\":[\"@/messages/0/content/0\",{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,"
+		"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==\"}}]},{\"role\":\"assistant\",\"content\":\"@/messages/1/content\"},{\"role\":\"user\",\"content\":\"@/messages/2/content/0/text\"},"
+		"{\"role\":\"assistant\",\"content\":\"@/messages/3/content/0/text\",\"tool_calls\":[{\"id\":\"toolu_bdrk_01LzqVRttWAxkjdq19wmG2Cn\",\"type\":\"function\",\"function\":{\"name\":\"get_current_weather_info\",\"arguments\":\"{\\\"city\\\":\\\"Los Angeles\\\"}\"}},"
+		"{\"id\":\"toolu_bdrk_01EDzXjPQZSVnEzttRY98wyT\",\"type\":\"function\",\"function\":{\"name\":\"get_current_population_info\",\"arguments\":\"{\\\"city\\\":\\\"Los Angeles\\\"}\"}}]},"
+		"{\"role\":\"tool\",\"tool_call_id\":\"toolu_bdrk_01LzqVRttWAxkjdq19wmG2Cn\",\"content\":\"nice\"},{\"role\":\"tool\",\"tool_call_id\":\"toolu_bdrk_01EDzXjPQZSVnEzttRY98wyT\",\"content\":[{\"type\":\"text\",\"text\":\"large\"}]},"
+		"{\"role\":\"user\",\"content\":\"@/messages/5/content\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_current_weather_info\",\"description\":\"@/tools/0/description\",\"parameters\":\"@/tools/0/input_schema\"}},"
+		"{\"type\":\"function\",\"function\":{\"name\":\"get_current_population_info\",\"description\":\"@/tools/1/description\",\"parameters\":\"@/tools/1/input_schema\"}}]}" },
 };
+
+static void blocks(json_t *of, const char *member)
+{
+	json_t *text = json_object_get(of, member);
+
+	if (json_is_string(text))
+		json_object_set_new(of, member, json_pack("[{s:s,s:O}]", "type", "text", "text", text));
+}
+
+/* A text is one block of text, and messages of one role that follow each other are one message. */
+static void level(json_t *body)
+{
+	json_t *messages = json_object_get(body, "messages"), *m, *before = NULL;
+
+	blocks(body, "system");
+	for (size_t i = 0; i < json_array_size(messages); i++) {
+		m = json_array_get(messages, i);
+		blocks(m, "content");
+		if (before && json_equal(json_object_get(before, "role"), json_object_get(m, "role"))) {
+			json_array_extend(json_object_get(before, "content"), json_object_get(m, "content"));
+			json_array_remove(messages, i--);
+		} else {
+			before = m;
+		}
+	}
+}
 
 #define RUN(op, cases) rig_run(mg_plugin_entry(), op, cases, sizeof(cases) / sizeof((cases)[0]))
 
@@ -161,6 +205,7 @@ int main(void)
 {
 	int bad = 0;
 
+	recorded_level = level;
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
 		recorded_run(MG_CHAT, &recordings[i]);
 	bad |= RUN(MG_MODELS, models);

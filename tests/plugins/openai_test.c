@@ -12,6 +12,9 @@
 static const struct rig_case requests[] = {
 	{ "the model is the endpoint's, the key a bearer", .request = ASK(""), .path = "/chat/completions",
 	  .body = SENT(""), .sends = "Authorization: Bearer sk-rig" },
+	{ "Azure: the deployment and the version in the path, the key in its own header", .request = ASK(""),
+	  .endpoint = "{\"model\":\"m-1\",\"options\":{\"api_version\":\"2024-10-21\"},\"quirks\":{\"auth\":\"api-key\",\"path\":\"/deployments/{model}/chat/completions?api-version={api_version}\"}}",
+	  .path = "/deployments/m-1/chat/completions?api-version=2024-10-21", .body = SENT(""), .sends = "api-key: sk-rig" },
 	{ "members of the gateway stay here, unknown ones go, numbers as written",
 	  .request = ASK(",\"models\":[\"x\"],\"route\":\"fallback\",\"provider\":{},\"plugins\":[],\"preset\":\"p\",\"transforms\":[],"
 		"\"session_id\":\"s\",\"usage\":{\"include\":true},\"debug\":{},\"trace\":{},\"cache_control\":{\"type\":\"ephemeral\"},"
@@ -173,6 +176,10 @@ static const struct recorded recordings[] = {
 	{ "zai/zai-thinking-stream", NULL, "reasoning(|text(4)|finish(stop, stop)", true },
 	{ "azure-chat/azure-chat-basic", NULL, "reasoning=192", true },
 	{ "azure-chat/chat-reasoning-2", NULL, "error(not_found, |code DeploymentNotFound)", true },
+	{ "invented/azure-chat/stream-filtered", NULL, "text(Hel) usage(input=3 output=1) finish(content_filter, content_filter)" },
+	{ "invented/azure-chat/content-filter-400", NULL, "error(moderation, The response was filtered, code content_filter, final)" },
+	{ "invented/azure-chat/apim-429", NULL, "error(rate_limited, Rate limit is exceeded. Try again in 6 seconds., retry after 6000 ms)" },
+	{ "invented/azure-chat/apim-401", NULL, "error(auth, Unauthorized." },
 	{ "huggingface/image-url-input", NULL, "finish(stop, stop)", true },
 	{ "ollama-openai-chat/ollama-local-native-output-uses-json-schema", NULL, "reasoning(|usage(input=136 output=15)", true },
 };

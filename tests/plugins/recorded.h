@@ -127,6 +127,8 @@ static void recorded_events(enum mg_op op, const struct recorded *r, struct rig_
 	rig_claim(!cuts, name, cuts);
 	snprintf(name, sizeof(name), "recorded %s: the events expected", r->file);
 	rig_claim(events && !missing, name, missing);
+	if (missing)
+		printf("# events: %s\n", events);
 	free(cuts);
 	free(events);
 	free(missing);
