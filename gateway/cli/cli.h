@@ -72,6 +72,7 @@ int model_show_run(int argc, char **argv);
 int model_import_run(int argc, char **argv);
 int provider_list_run(int argc, char **argv);
 int provider_test_run(int argc, char **argv);
+int provider_discover_run(int argc, char **argv);
 int policy_new_run(int argc, char **argv);
 int policy_check_run(int argc, char **argv);
 int policy_test_run(int argc, char **argv);

@@ -62,6 +62,8 @@ const struct command commands[] = {
 	  model_import_run },
 	{ "provider list", "", "list the providers", OPTIONS({ "--known", NULL, "also those that need only a key" }, CONFIG, OUTPUT),
 	  EXAMPLES("moongate provider list", "moongate provider list --known"), provider_list_run },
+	{ "provider discover", "PROVIDER", "ask a provider which models it serves", OPTIONS(CONFIG, OUTPUT),
+	  EXAMPLES("moongate provider discover vllm", "moongate provider discover groq --json"), provider_discover_run },
 	{ "provider test", "PROVIDER", "connect to a provider and ask it for a few tokens",
 	  OPTIONS({ "--model", "MODEL", "ask this one" }, CONFIG, REMOTE),
 	  EXAMPLES("moongate provider test openai", "moongate provider test vllm --model meta/llama-4"), provider_test_run },
