@@ -1,5 +1,6 @@
 #include "base/crypto.h"
 
+#include <pthread.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -11,9 +12,24 @@
 #include <errno.h>
 #include <time.h>
 
+static EVP_MD *fetched;
+static void fetch(void)
+{
+	fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/* Looked up once: a key's hash is asked for with every request, and EVP_sha256() looks it up each time. */
+static const EVP_MD *sha256_md(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fetch);
+	return fetched ? fetched : EVP_sha256();
+}
+
 void sha256(const void *at, size_t len, unsigned char out[static 32])
 {
-	if (!EVP_Digest(len ? at : "", len, out, NULL, EVP_sha256(), NULL))
+	if (!EVP_Digest(len ? at : "", len, out, NULL, sha256_md(), NULL))
 		abort();	/* libcrypto without SHA-256: no answer would be right */
 }
 
