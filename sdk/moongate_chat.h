@@ -84,8 +84,8 @@ static inline struct mg_str mg_path(struct mg_call *c, const char *quirk, struct
 	return (struct mg_str){ out, out ? n : 0 };
 }
 
-/* Quirk "auth": "bearer"; "none"; "sigv4" (AWS); "entra" (Azure, with quirk "scope"); or the header that takes the
- * key bare.  usual: the header where nothing is said; NULL: bearer. */
+/* Quirk "auth": "bearer"; "none"; "sigv4" (AWS); "entra" (Azure) or "google", with quirk "scope"; or the header
+ * that takes the key bare.  usual: the header where nothing is said; NULL: bearer. */
 static inline int mg_authorize(struct mg_call *c, const char *usual)
 {
 	const struct mg_host *h = c->host;
@@ -97,6 +97,8 @@ static inline int mg_authorize(struct mg_call *c, const char *usual)
 		return h->auth(c, MG_SIGV4, "bedrock");
 	if (mg_is(how, "entra"))
 		return h->auth(c, MG_ENTRA, scope.at ? mg_terminated(c, scope) : "https://cognitiveservices.azure.com/.default");
+	if (mg_is(how, "google"))
+		return h->auth(c, MG_GOOGLE, scope.at ? mg_terminated(c, scope) : "https://www.googleapis.com/auth/cloud-platform");
 	if (mg_is(how, "bearer") || (!how.at && !usual))
 		return h->auth(c, MG_BEARER, NULL);
 	return h->auth(c, MG_HEADER, how.at ? mg_terminated(c, how) : usual);

@@ -11,7 +11,8 @@
  * text so far, "image:N", "thought".  It goes back on the same part.  Of what the service searched or
  * fetched itself the sources are told; its own calls are not.  Quirks of a model:
  *
- *	auth		"key"; "bearer"; "google": a service account (MG_GOOGLE)
+ *	path, stream_path	"/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"
+ *	auth		"x-goog-api-key"; "bearer"; "google": a token of a service account
  *	thinking	"budget": thinkingBudget; "level": thinkingLevel, from 3 on; "none"; where not said, the name tells
  *	efforts		words of thinkingLevel
  *	budget_min, budget_max	of thinkingBudget; a least one above 0 cannot be off
@@ -19,6 +20,7 @@
  *	call_ids	"drop": functionCall.id is not known there
  *	urls		"files": addresses are only taken of its own files and of YouTube
  *	tier		"header": the service tier goes into Vertex's header
+ *	embeddings_path	as embeddings says
  *	embeddings	"batch"; "predict" (Vertex); "single": embedContent
  *	embeddings_batch	inputs of one exchange, 100
  *	models_path	"/models?pageSize=1000"
@@ -27,33 +29,6 @@
  */
 #include "gemini_request.h"
 #include "gemini_answer.h"
-
-static int authorize(struct mg_call *c)
-{
-	if (quirk_is(c, "auth", "google"))
-		return c->host->auth(c, MG_GOOGLE, "https://www.googleapis.com/auth/cloud-platform");
-	return quirk_is(c, "auth", "bearer") ? c->host->auth(c, MG_BEARER, NULL) : c->host->auth(c, MG_HEADER, "x-goog-api-key");
-}
-
-/* "/models/M:verb"; what a path may not hold is escaped. */
-static struct mg_str path_of(struct mg_call *c, const char *verb)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@/:";
-	const struct mg_host *h = c->host;
-	struct mg_str model = h->text(c, h->get(h->endpoint(c), "model"));
-	size_t len = strlen("/models/") + 3 * model.len + strlen(verb) + 1;
-	char *out = h->alloc(c, len);
-	size_t n = 0;
-
-	if (!out)
-		return (struct mg_str){ NULL, 0 };
-	n = (size_t)snprintf(out, len, "/models/");
-	for (size_t i = 0; i < model.len; i++)
-		n += (size_t)snprintf(out + n, len - n, strchr(plain, model.at[i]) && model.at[i] ? "%c" : "%%%02X", (unsigned char)model.at[i]);
-	n += (size_t)snprintf(out + n, len - n, "%s", verb);
-	return (struct mg_str){ out, n };
-}
-
 #include "gemini_embed.h"
 
 static int chat_request(struct mg_call *c, struct mg_http *out)
@@ -61,7 +36,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
 	struct mg_str *body = h->alloc(c, sizeof(*body));
-	bool stream = h->kind(asked(c, "stream")) == MG_TRUE;
+	bool stream = h->kind(mg_asked(c, "stream")) == MG_TRUE;
 	int rc;
 
 	h->open(w, NULL, '{');
@@ -75,10 +50,11 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	if (rc)
 		return rc;
 	h->close(w);
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path_of(c, stream ? ":streamGenerateContent?alt=sse" : ":generateContent"), body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), stream ?
+		mg_path(c, "stream_path", MG_STR("/models/{model}:streamGenerateContent?alt=sse")) : mg_path(c, "path", MG_STR("/models/{model}:generateContent")), body, 1 };
 	if (!body || !out->path.at || !(*body = h->written(w)).at)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
-	return authorize(c);
+	return mg_authorize(c, "x-goog-api-key");
 }
 
 /* ---------------------------------------------------------------- errors */
@@ -92,11 +68,6 @@ static const struct { const char *status; int code; enum mg_error kind; bool ret
 	{ "INTERNAL", 500, MG_E_SERVER, true }, { "UNKNOWN", 500, MG_E_SERVER, true }, { "", 502, MG_E_SERVER, true },
 	{ "UNAVAILABLE", 503, MG_E_OVERLOADED, true }, { "DEADLINE_EXCEEDED", 504, MG_E_TIMEOUT, true },
 };
-
-static bool says(struct mg_str s, const char *word)
-{
-	return s.at && memmem(s.at, s.len, word, strlen(word));
-}
 
 /* "37s", "0.5s" */
 static uint32_t milliseconds(struct mg_str s)
@@ -132,7 +103,7 @@ static void judge_details(struct mg_call *c, struct mg_view details, struct mg_f
 		if (h->get(d, "retryDelay").doc)
 			out->retry_after_ms = milliseconds(h->text(c, h->get(d, "retryDelay")));
 		for (struct mg_view v = h->at(h->get(d, "violations"), 0); h->kind(v); v = h->next(v))
-			if (says(h->text(c, h->get(v, "quotaId")), "PerDay"))
+			if (has(h->text(c, h->get(v, "quotaId")), "PerDay"))
 				out->kind = MG_E_QUOTA;
 	}
 	if (out->kind == MG_E_QUOTA)
@@ -161,11 +132,11 @@ static void judge(struct mg_call *c, struct mg_view j, int status, struct mg_fai
 				break;
 		}
 	}
-	if (out->kind == MG_E_BAD_REQUEST && (says(out->message, "exceeds the maximum number of tokens") || says(out->message, "input token count"))) {
+	if (out->kind == MG_E_BAD_REQUEST && (has(out->message, "exceeds the maximum number of tokens") || has(out->message, "input token count"))) {
 		out->kind = MG_E_CONTEXT_LENGTH;
 		out->retryable = true;		/* a larger model takes it */
 	}
-	if (out->kind == MG_E_BAD_REQUEST && says(out->message, "API key not valid")) {
+	if (out->kind == MG_E_BAD_REQUEST && has(out->message, "API key not valid")) {
 		out->kind = MG_E_AUTH;
 		out->retryable = true;
 	}

@@ -11,12 +11,12 @@ struct vectors { size_t done, sent; struct mg_usage usage; };	/* inputs answered
 
 static bool predicts(struct mg_call *c)
 {
-	return quirk_is(c, "embeddings", "predict");
+	return mg_quirk_is(c, "embeddings", "predict");
 }
 
 static bool single(struct mg_call *c)
 {
-	return quirk_is(c, "embeddings", "single");
+	return mg_quirk_is(c, "embeddings", "single");
 }
 
 static size_t batch_of(struct mg_call *c)
@@ -34,7 +34,7 @@ static struct mg_str task_of(struct mg_call *c)
 		{ "document", "RETRIEVAL_DOCUMENT" }, { "classification", "CLASSIFICATION" }, { "clustering", "CLUSTERING" },
 		{ "similarity", "SEMANTIC_SIMILARITY" },
 	};
-	struct mg_str type = c->host->text(c, asked(c, "input_type"));
+	struct mg_str type = c->host->text(c, mg_asked(c, "input_type"));
 
 	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++)
 		if (mg_is(type, tasks[i].word))
@@ -75,7 +75,7 @@ static int put_one(struct mg_call *c, struct mg_writer *w, struct mg_view v)
 		h->put(w, "model", (struct mg_str){ name, strlen(name) });
 	rc = put_input(c, w, v);
 	h->put(w, "taskType", task_of(c));
-	h->put_raw(w, "outputDimensionality", h->raw(asked(c, "dimensions")));
+	h->put_raw(w, "outputDimensionality", h->raw(mg_asked(c, "dimensions")));
 	h->close(w);
 	return rc;
 }
@@ -95,7 +95,7 @@ static int embed_some(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct vectors *s = c->state;
-	struct mg_view input = asked(c, "input"), v = h->kind(input) == MG_ARRAY ? h->at(input, s->done) : input;
+	struct mg_view input = mg_asked(c, "input"), v = h->kind(input) == MG_ARRAY ? h->at(input, s->done) : input;
 	struct mg_writer *w = h->writer(c);
 	struct mg_str *body = h->alloc(c, sizeof(*body));
 	size_t most = batch_of(c);
@@ -112,9 +112,9 @@ static int embed_some(struct mg_call *c, struct mg_http *out)
 	}
 	if (!single(c)) {
 		h->close(w);
-		if (predicts(c) && h->kind(asked(c, "dimensions")) == MG_NUMBER) {
+		if (predicts(c) && h->kind(mg_asked(c, "dimensions")) == MG_NUMBER) {
 			h->open(w, "parameters", '{');
-			h->put_raw(w, "outputDimensionality", h->raw(asked(c, "dimensions")));
+			h->put_raw(w, "outputDimensionality", h->raw(mg_asked(c, "dimensions")));
 			h->close(w);
 		}
 		h->close(w);
@@ -125,7 +125,8 @@ static int embed_some(struct mg_call *c, struct mg_http *out)
 		return h->fail(c, MG_EINVAL, "input: empty; give a text or several");
 	if (!body || !(*body = h->written(w)).at)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path_of(c, predicts(c) ? ":predict" : single(c) ? ":embedContent" : ":batchEmbedContents"), body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, "embeddings_path",
+		predicts(c) ? MG_STR("/models/{model}:predict") : single(c) ? MG_STR("/models/{model}:embedContent") : MG_STR("/models/{model}:batchEmbedContents")), body, 1 };
 	return out->path.at ? MG_OK : h->fail(c, MG_ENOMEM, "no memory for the request");
 }
 
@@ -133,7 +134,7 @@ static int embed_request(struct mg_call *c, struct mg_http *out)
 {
 	int rc = embed_some(c, out);
 
-	return rc ? rc : authorize(c);
+	return rc ? rc : mg_authorize(c, "x-goog-api-key");
 }
 
 /* {"embeddings":[{values}]}, {"embedding":{values}}, {"predictions":[{"embeddings":{values,statistics}}]} */
@@ -169,7 +170,7 @@ static int embed_frame(struct mg_call *c, const struct mg_frame *f)
 	s->usage.input += tokens;
 	rc = h->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &s->usage));
 	s->done += n;
-	if (rc || h->kind(asked(c, "input")) != MG_ARRAY || !h->kind(h->at(asked(c, "input"), s->done)))
+	if (rc || h->kind(mg_asked(c, "input")) != MG_ARRAY || !h->kind(h->at(mg_asked(c, "input"), s->done)))
 		return rc;
 	rc = embed_some(c, &next);
 	return rc ? rc : h->follow(c, &next, 0);
@@ -177,10 +178,8 @@ static int embed_frame(struct mg_call *c, const struct mg_frame *f)
 
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
-	struct mg_str path = c->host->text(c, mg_quirk(c, "models_path"));
-
-	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = path.at ? path : MG_STR("/models?pageSize=1000") };
-	return authorize(c);
+	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = mg_path(c, "models_path", MG_STR("/models?pageSize=1000")) };
+	return mg_authorize(c, "x-goog-api-key");
 }
 
 /* "models/gemini-.." is gemini-.. */

@@ -11,16 +11,6 @@ enum { AHEAD = 64 };	/* signatures of other parts that are looked past */
 
 static const struct mg_str google = { "google-gemini-v1", 16 };
 
-static bool quirk_is(struct mg_call *c, const char *name, const char *word)
-{
-	return mg_is(c->host->text(c, mg_quirk(c, name)), word);
-}
-
-static struct mg_view asked(struct mg_call *c, const char *member)
-{
-	return c->host->get(c->host->request(c), member);
-}
-
 static bool role_is(struct mg_call *c, struct mg_view m, const char *role)
 {
 	return mg_is(c->host->text(c, c->host->get(m, "role")), role);
@@ -43,6 +33,11 @@ static bool begins(struct mg_str s, const char *word)
 	return s.at && s.len >= n && !memcmp(s.at, word, n);
 }
 
+static bool has(struct mg_str s, const char *word)
+{
+	return s.at && memmem(s.at, s.len, word, strlen(word));
+}
+
 static bool same_text(struct mg_str a, struct mg_str b)
 {
 	return a.at && b.at && a.len == b.len && !memcmp(a.at, b.at, a.len);
@@ -58,12 +53,12 @@ static struct family family_of(struct mg_call *c)
 	const struct mg_host *h = c->host;
 	struct mg_str m = h->text(c, h->get(h->endpoint(c), "model")), how = h->text(c, mg_quirk(c, "thinking"));
 	bool named = begins(m, "gemini-") && m.len > 9 && m.at[7] >= '1' && m.at[7] <= '9';
-	struct family f = { .pro = m.at && memmem(m.at, m.len, "-pro", 4) };
+	struct family f = { .pro = has(m, "-pro") };
 
 	if (named && m.len > 9 && m.at[8] == '.')
 		f.minor = (unsigned)(m.at[9] - '0');
-	f.level = how.at ? mg_is(how, "level") : named && m.at[7] >= '3';
-	f.budget = how.at ? mg_is(how, "budget") : named && m.at[7] == '2' && f.minor >= 5;
+	f.level = how.at ? mg_is(how, "level") : named ? m.at[7] >= '3' : has(m, "-latest");
+	f.budget = how.at ? mg_is(how, "budget") : named && m.at[7] == '2' && f.minor >= 5 && !has(m, "-tts") && !has(m, "-image");
 	return f;
 }
 
@@ -133,7 +128,7 @@ static int put_media(struct mg_call *c, struct mg_writer *w, struct mg_view v, c
 	}
 	if (begins(url, "data:"))
 		return h->fail(c, MG_EINVAL, "messages[].content[].%s: a data: URL that is not base64", where);
-	if (quirk_is(c, "urls", "files") && !begins(url, "https://generativelanguage.googleapis.com/") &&
+	if (mg_quirk_is(c, "urls", "files") && !begins(url, "https://generativelanguage.googleapis.com/") &&
 	    !begins(url, "https://www.youtube.com/") && !begins(url, "https://youtu.be/"))
 		return h->fail(c, MG_EINVAL, "messages[].content[].%s: this upstream fetches no URL; give a data: URL", where);
 	h->open(w, NULL, '{');
@@ -362,7 +357,7 @@ static int put_call(struct mg_call *c, struct mg_writer *w, struct mg_view call,
 		signature = MG_STR("skip_thought_signature_validator");	/* of another model's: refused without one */
 	h->open(w, NULL, '{');
 	h->open(w, "functionCall", '{');
-	if (!quirk_is(c, "call_ids", "drop"))
+	if (!mg_quirk_is(c, "call_ids", "drop"))
 		h->put(w, "id", h->text(c, h->get(call, "id")));
 	h->put_raw(w, "name", h->raw(h->get(fn, "name")));
 	h->put_raw(w, "args", h->raw(object));
@@ -398,7 +393,7 @@ static int put_result(struct mg_call *c, struct mg_writer *w, struct mg_view m, 
 	object = h->parse(c, text);
 	h->open(w, NULL, '{');
 	h->open(w, "functionResponse", '{');
-	if (!quirk_is(c, "call_ids", "drop"))
+	if (!mg_quirk_is(c, "call_ids", "drop"))
 		h->put(w, "id", h->text(c, h->get(m, "tool_call_id")));
 	h->put(w, "name", name);
 	if (h->kind(object) == MG_OBJECT && !failed) {

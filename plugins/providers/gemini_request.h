@@ -157,7 +157,7 @@ static bool says_something(struct mg_call *c, struct mg_view m)
 static int put_turns(struct mg_call *c, struct mg_writer *w, bool *any)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view m = h->at(asked(c, "messages"), 0), before = { NULL, 0 };
+	struct mg_view m = h->at(mg_asked(c, "messages"), 0), before = { NULL, 0 };
 	size_t n_before = 0;
 	int rc = MG_OK;
 
@@ -195,7 +195,7 @@ static int put_systems(struct mg_call *c, struct mg_writer *w)
 	const struct mg_host *h = c->host;
 	int rc = MG_OK;
 
-	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m) && !rc; m = h->next(m))
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m) && !rc; m = h->next(m))
 		if (is_system(c, m))
 			rc = put_content(c, w, h->get(m, "content"), true, true);
 	return rc;
@@ -216,7 +216,7 @@ static int put_contents(struct mg_call *c, struct mg_writer *w)
 		close_turn(c, w);
 	}
 	h->close(w);
-	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m) && !systems; m = h->next(m))
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m) && !systems; m = h->next(m))
 		systems = is_system(c, m) && says_something(c, m);
 	if (rc || !any || !systems)
 		return rc;
@@ -262,7 +262,7 @@ static int put_function(struct mg_call *c, struct mg_writer *w, struct mg_view f
 	h->open(w, NULL, '{');
 	h->put_raw(w, "name", h->raw(h->get(fn, "name")));
 	h->put(w, "description", h->text(c, h->get(fn, "description")));
-	if (!quirk_is(c, "schema", "openapi"))
+	if (!mg_quirk_is(c, "schema", "openapi"))
 		h->put_raw(w, "parametersJsonSchema", h->kind(h->get(schema, "type")) ? h->raw(schema) : (struct mg_str){ NULL, 0 });
 	else if (h->kind(h->at(h->get(schema, "properties"), 0)))	/* an object of nothing is refused */
 		rc = put_schema(c, w, "parameters", schema);
@@ -273,7 +273,7 @@ static int put_function(struct mg_call *c, struct mg_writer *w, struct mg_view f
 static void put_tool_choice(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view choice = asked(c, "tool_choice"), name = h->get(h->get(choice, "function"), "name");
+	struct mg_view choice = mg_asked(c, "tool_choice"), name = h->get(h->get(choice, "function"), "name");
 	struct mg_str word = h->text(c, choice);
 
 	if (h->kind(choice) <= MG_NULL)
@@ -293,7 +293,7 @@ static void put_tool_choice(struct mg_call *c, struct mg_writer *w)
 static int put_tools(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view first = h->at(asked(c, "tools"), 0), v;
+	struct mg_view first = h->at(mg_asked(c, "tools"), 0), v;
 	bool functions = false;
 	int rc = MG_OK;
 
@@ -388,7 +388,7 @@ static void put_thinking(struct mg_call *c, struct mg_writer *w)
 static int put_stop(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view stop = asked(c, "stop");
+	struct mg_view stop = mg_asked(c, "stop");
 
 	if (h->kind(stop) == MG_ARRAY && h->kind(h->at(stop, STOPS_MAX)))
 		return h->fail(c, MG_EINVAL, "stop: this upstream takes %d at most", STOPS_MAX);
@@ -405,7 +405,7 @@ static int put_stop(struct mg_call *c, struct mg_writer *w)
 static int put_format(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view f = asked(c, "response_format"), schema = h->get(h->get(f, "json_schema"), "schema");
+	struct mg_view f = mg_asked(c, "response_format"), schema = h->get(h->get(f, "json_schema"), "schema");
 	struct mg_str type = h->text(c, h->get(f, "type"));
 
 	if (!f.doc || mg_is(type, "text") || !type.at)
@@ -415,7 +415,7 @@ static int put_format(struct mg_call *c, struct mg_writer *w)
 	h->put(w, "responseMimeType", MG_STR("application/json"));
 	if (!mg_is(type, "json_schema") || !schema.doc)
 		return MG_OK;
-	if (quirk_is(c, "schema", "openapi"))
+	if (mg_quirk_is(c, "schema", "openapi"))
 		return put_schema(c, w, "responseSchema", schema);
 	h->put_raw(w, "responseJsonSchema", h->raw(schema));
 	return MG_OK;
@@ -425,7 +425,7 @@ static int put_format(struct mg_call *c, struct mg_writer *w)
 static int put_modalities(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view list = asked(c, "modalities"), image = asked(c, "image_config"), voice = h->get(asked(c, "audio"), "voice");
+	struct mg_view list = mg_asked(c, "modalities"), image = mg_asked(c, "image_config"), voice = h->get(mg_asked(c, "audio"), "voice");
 	bool audio = false;
 
 	if (h->kind(list) == MG_ARRAY) {
@@ -468,17 +468,17 @@ static int put_generation(struct mg_call *c, struct mg_writer *w)
 
 	h->open(w, "generationConfig", '{');
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		struct mg_view v = asked(c, numbers[i].ours);
+		struct mg_view v = mg_asked(c, numbers[i].ours);
 
 		if (h->kind(v) == MG_NUMBER && !(i == 2 && mg_is(h->text(c, v), "0")))	/* top_k 0: off */
 			h->put_raw(w, numbers[i].theirs, h->raw(v));
 	}
 	if (limit)
 		h->put_int(w, "maxOutputTokens", (int64_t)limit);
-	if (h->kind(asked(c, "logprobs")) == MG_TRUE) {
+	if (h->kind(mg_asked(c, "logprobs")) == MG_TRUE) {
 		h->put_raw(w, "responseLogprobs", MG_STR("true"));
-		if (h->kind(asked(c, "top_logprobs")) == MG_NUMBER)
-			h->put_raw(w, "logprobs", h->raw(asked(c, "top_logprobs")));
+		if (h->kind(mg_asked(c, "top_logprobs")) == MG_NUMBER)
+			h->put_raw(w, "logprobs", h->raw(mg_asked(c, "top_logprobs")));
 	}
 	rc = put_stop(c, w);
 	if (!rc)
@@ -495,15 +495,15 @@ static int put_others(struct mg_call *c, struct mg_writer *w)
 {
 	static const char *const as_given[] = { "safetySettings", "cachedContent", "labels" };
 	const struct mg_host *h = c->host;
-	struct mg_str tier = h->text(c, asked(c, "service_tier"));
+	struct mg_str tier = h->text(c, mg_asked(c, "service_tier"));
 	bool known = mg_is(tier, "flex") || mg_is(tier, "priority");
 
 	for (size_t i = 0; i < sizeof(as_given) / sizeof(as_given[0]); i++) {
-		struct mg_view own = asked(c, as_given[i]), row = h->get(h->get(h->endpoint(c), "options"), as_given[i]);
+		struct mg_view own = mg_asked(c, as_given[i]), row = h->get(h->get(h->endpoint(c), "options"), as_given[i]);
 
 		h->put_raw(w, as_given[i], h->raw(own.doc ? own : row));
 	}
-	if (quirk_is(c, "tier", "header"))
+	if (mg_quirk_is(c, "tier", "header"))
 		return known ? h->header(c, "X-Vertex-AI-LLM-Shared-Request-Type", tier) : MG_OK;
 	if (known || mg_is(tier, "default"))
 		h->put(w, "serviceTier", known ? tier : MG_STR("standard"));
