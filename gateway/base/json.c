@@ -153,6 +153,26 @@ static int scan_string(struct scan *s, bool name, bool *escaped)
 	}
 }
 
+/* Most strings are short and plain: what is left of the others is for scan_string(). */
+static inline int scan_plain_string(struct scan *s, bool name, bool *escaped)
+{
+	while (s->end - s->at >= 8) {
+		uint64_t bits = utf8_special(s->at);
+
+		if (!bits) {
+			s->at += 8;
+			continue;
+		}
+		s->at += __builtin_ctzll(bits) / 8;
+		if (*s->at != '"')
+			break;
+		s->at++;
+		*escaped = false;
+		return MG_OK;
+	}
+	return scan_string(s, name, escaped);
+}
+
 static inline bool is_digit(const struct scan *s)
 {
 	return s->at < s->end && *s->at >= '0' && *s->at <= '9';
@@ -309,7 +329,7 @@ static int scan_name(struct scan *s, struct level *l, struct node *n)
 		return refuse(s, s->at, s->at == s->end ? "the text ends inside an object" :
 			"the name of a member was expected, in double quotes");
 	at = (uint32_t)(++s->at - s->begin);
-	rc = scan_string(s, true, &escaped);
+	rc = scan_plain_string(s, true, &escaped);
 	if (rc)
 		return rc;
 	n->name_at = at;
@@ -387,7 +407,7 @@ static int scan_scalar(struct scan *s, struct node *n)
 	case '"':
 		n->kind = MG_STRING;
 		s->at++;
-		rc = scan_string(s, false, &escaped);
+		rc = scan_plain_string(s, false, &escaped);
 		if (escaped)
 			n->flags |= NODE_ESCAPED;
 		return rc;

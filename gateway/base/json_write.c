@@ -86,25 +86,48 @@ struct mg_writer *json_writer(struct pool *p)
 	return pool_defer(p, release_own, w) ? NULL : w;
 }
 
+/* In one piece where the name is plain, as nearly all are. */
+static void put_name(struct buf *out, const char *name, bool comma)
+{
+	size_t len = strlen(name);
+	char *to;
+
+	if (utf8_plain((const unsigned char *)name, len) != len) {
+		buf_put(out, ",", comma);
+		json_quote(out, (struct mg_str){ name, len });
+		buf_put(out, ":", 1);
+		return;
+	}
+	to = buf_room(out, len + 4);
+	if (!to)
+		return;
+	out->len += len + 3 + comma;
+	if (comma)
+		*to++ = ',';
+	*to++ = '"';
+	memcpy(to, name, len);
+	to[len] = '"';
+	to[len + 1] = ':';
+}
+
 /* The comma and the name before a value; false when no value may stand here. */
 static bool begin(struct mg_writer *w, const char *name)
 {
-	bool object = w->depth && w->closers[w->depth - 1] == '}';
+	bool object = w->depth && w->closers[w->depth - 1] == '}', comma;
 
 	if (w->bad || (w->depth ? object != !!name : w->done || name)) {
 		w->bad = true;
 		return false;
 	}
-	if (w->depth && !w->first[w->depth - 1])
-		buf_put(w->out, ",", 1);
+	comma = w->depth && !w->first[w->depth - 1];
 	if (w->depth)
 		w->first[w->depth - 1] = false;
 	else
 		w->done = true;
-	if (name) {
-		json_quote(w->out, (struct mg_str){ name, strlen(name) });
-		buf_put(w->out, ":", 1);
-	}
+	if (name)
+		put_name(w->out, name, comma);
+	else if (comma)
+		buf_put(w->out, ",", 1);
 	return true;
 }
 

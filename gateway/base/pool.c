@@ -88,16 +88,18 @@ struct mg_str pool_dup(struct pool *p, struct mg_str s)
 
 struct mg_str pool_print(struct pool *p, const char *fmt, ...)
 {
+	char small[256], *text = NULL;	/* formatting twice costs more than a copy */
 	va_list ap, again;
-	char *text = NULL;
 	int len;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(small, sizeof(small), fmt, ap);
 	if (len >= 0)
 		text = pool_alloc(p, (size_t)len + 1);
-	if (text)
+	if (text && (size_t)len < sizeof(small))
+		memcpy(text, small, (size_t)len);
+	else if (text)
 		vsnprintf(text, (size_t)len + 1, fmt, again);
 	va_end(again);
 	va_end(ap);

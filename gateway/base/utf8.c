@@ -51,26 +51,12 @@ static bool plain_block(const unsigned char *at)
 	return !any;
 }
 
-/* The high bit of each special byte; exact up to the first one, which is all
- * that is asked: a borrow only ever comes from a special byte. */
-static inline uint64_t special_bits(const unsigned char *at)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t w;
-
-	memcpy(&w, at, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	w = __builtin_bswap64(w);
-#endif
-	return (w | (w - 0x20 * ones) | ((w ^ '"' * ones) - ones) | ((w ^ '\\' * ones) - ones)) & 0x80 * ones;
-}
-
 size_t utf8_plain(const unsigned char *at, size_t len)
 {
 	size_t i = 0;
 
 	while (len - i >= 8) {
-		uint64_t bits = special_bits(at + i);
+		uint64_t bits = utf8_special(at + i);
 
 		if (bits)
 			return i + (size_t)__builtin_ctzll(bits) / 8;
@@ -79,7 +65,7 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 			while (len - i >= BLOCK && plain_block(at + i))
 				i += BLOCK;
 	}
-	if (i && i < len && !special_bits(at + len - 8))	/* the last eight, some of them again */
+	if (i && i < len && !utf8_special(at + len - 8))	/* the last eight, some of them again */
 		return len;
 	while (i < len && !special(at[i]))
 		i++;
