@@ -308,6 +308,39 @@ static const char built_in[] = "{\"providers\": {\"sim\": {\"name\": \"Simulated
 		"\"modalities\": {\"input\": [\"text\"], \"output\": [\"embeddings\"]}, \"endpoints\": [{\"provider\": \"sim\", \"model\": \"embed\","
 		"\"price\": {\"input\": \"0.02\", \"output\": 0}}]}}}";
 
+/* A variable that is set, and may now be seen in the tree without being a literal; NULL. */
+static const char *fetched(struct reading *r, const char *name)
+{
+	const char *value = name ? getenv(name) : NULL;
+
+	if (!value || !*value)
+		return NULL;
+	json_object_set_new(r->fetched, value, json_true());
+	return value;
+}
+
+/* What the environment has for a provider: a new row; NULL: nothing that would do. */
+static json_t *row_of_environment(struct reading *r, const json_t *known)
+{
+	const char *base = json_string_value(json_object_get(known, "base_url")), *dialect = json_string_value(json_object_get(known, "dialect"));
+	const char *key = fetched(r, json_string_value(json_object_get(known, "env"))), *region, *id, *secret;
+
+	if (!base || (!strchr(base, '{') && !key))
+		return NULL;
+	if (!strchr(base, '{'))
+		return json_pack("{s:s}", "api_key", key);
+	region = fetched(r, "AWS_REGION");
+	region = region ? region : fetched(r, "AWS_DEFAULT_REGION");
+	if (!dialect || strcmp(dialect, "bedrock") != 0 || !region)
+		return NULL;		/* an address with names in it that nobody says */
+	if (key)
+		return json_pack("{s:s, s:s}", "region", region, "api_key", key);
+	id = fetched(r, "AWS_ACCESS_KEY_ID");
+	secret = fetched(r, "AWS_SECRET_ACCESS_KEY");
+	return id && secret ? json_pack("{s:s, s:{s:s, s:s, s:s*}}", "region", region, "aws", "access_key_id", id,
+		"secret_access_key", secret, "session_token", fetched(r, "AWS_SESSION_TOKEN")) : NULL;
+}
+
 static json_t *default_tree(struct reading *r)
 {
 	json_t *tree = json_loads(built_in, 0, NULL), *providers = json_object_get(tree, "providers"), *known, *p;
@@ -318,13 +351,10 @@ static json_t *default_tree(struct reading *r)
 	known = config_known(plain);
 	json_decref(plain);
 	json_object_foreach(known, slug, p) {
-		const char *env = json_string_value(json_object_get(p, "env"));
-		const char *key = env ? getenv(env) : NULL;
+		json_t *row = row_of_environment(r, p);
 
-		if (!key || !*key || !json_is_string(json_object_get(p, "base_url")))
-			continue;
-		json_object_set_new(r->fetched, key, json_true());
-		json_object_set_new(providers, slug, json_pack("{s:s}", "api_key", key));
+		if (row)
+			json_object_set_new(providers, slug, row);
 	}
 	json_decref(known);
 	return tree;

@@ -13,7 +13,8 @@
  *
  *	path, models_path	"/responses", "/models"; {model} in it is the model's name, {x} the row's option x
  *	auth		"bearer"; "none"; "sigv4"; "entra", with scope; or the header that takes the key bare
- *	format		"openai-responses-v1"; the format of its thoughts in reasoning_details
+ *	format		of its thoughts in reasoning_details: "azure-openai-responses-v1" for a provider called
+ *			azure and so on, else "openai-responses-v1"
  *	reasoning_out	"none": it does not think, and refuses to be asked
  *	efforts		words it takes for reasoning.effort; the nearest is sent
  *	summary		"auto"; "detailed"; "none": summaries are not asked for

@@ -99,8 +99,14 @@ struct turn { struct mg_view message, call, thought; uint64_t place; bool worded
 
 static struct mg_str format_of(struct mg_call *c)
 {
-	struct mg_str said = c->host->text(c, mg_quirk(c, "format"));
+	static const char *const others[] = { "azure", "xai", "bedrock", "meta" };
+	struct mg_str said = c->host->text(c, mg_quirk(c, "format")), slug = c->host->text(c, c->host->get(c->host->endpoint(c), "provider"));
+	static const struct mg_str formats[] = { { "azure-openai-responses-v1", 25 }, { "xai-responses-v1", 16 },
+		{ "bedrock-openai-responses-v1", 27 }, { "meta-responses-v1", 17 } };
 
+	for (size_t i = 0; i < 4 && !said.at && slug.at; i++)
+		if (memmem(slug.at, slug.len, others[i], strlen(others[i])))
+			return formats[i];	/* none of them can read another's */
 	return said.at ? said : MG_STR("openai-responses-v1");
 }
 
