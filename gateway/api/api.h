@@ -87,6 +87,8 @@ void metrics_get(struct api_call *c);
 void root_head(struct api_call *c);
 
 /* ---- a worker of the process, wired */
+/* How many clients at once, of all workers; 0: err says what is missing. */
+unsigned worker_connections(const struct config *conf, unsigned workers, struct err *err);
 /* All are prepared before the first is started: /metrics looks into each. */
 int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err);
 int worker_start(struct worker *w, struct err *err);

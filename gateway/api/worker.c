@@ -2,6 +2,7 @@
  * worker.c - one worker, wired: loop, server, client, journal, policy states.
  */
 #include <signal.h>
+#include <sys/resource.h>
 #include "api/api.h"
 
 /* ------------------------------------------------ policy states by bundle */
@@ -92,18 +93,39 @@ static size_t member(const json_t *limits, const char *name)
 /* Official clients ask for /models/author%2Fslug. */
 static const char *const slugs[] = { "/api/v1/models/", "/v1/models/", NULL };
 
-static struct server_limits limits_of(const struct config *conf, unsigned workers)
+/* What the descriptors bear: a connection and its upstream are two, a shard is
+ * three, a worker six besides, and some stay for everything else (R9). */
+enum { FDS_SPARE = 512, FDS_WORKER = 6, FDS_SHARD = 3, SHARDS_MIN = 8, SHARDS_MAX = 64, SHARD_STREAMS = 128 };
+
+unsigned worker_connections(const struct config *conf, unsigned workers, struct err *err)
+{
+	size_t asked = member(json_object_get(conf->tree, "limits"), "connections");
+	size_t taken = FDS_SPARE + (size_t)workers * (FDS_WORKER + FDS_SHARD * SHARDS_MAX), most;
+	struct rlimit fds = { .rlim_cur = 0 };
+
+	getrlimit(RLIMIT_NOFILE, &fds);
+	most = fds.rlim_cur > 4000000 ? 4000000 : (size_t)fds.rlim_cur;
+	if (most < taken * 2)	/* few: then there are fewer shards, too */
+		taken = FDS_SPARE + (size_t)workers * (FDS_WORKER + FDS_SHARD * SHARDS_MIN);
+	most = most > taken + 64 ? (most - taken) / 2 : 32;
+	if (asked <= most)
+		return asked ? (unsigned)asked : (unsigned)most;
+	fail(err, MG_EINVAL, "limits.connections: %zu take %zu open files, %llu are allowed\nhint: raise the limit (ulimit -n, LimitNOFILE=)",
+		asked, asked * 2 + taken, (unsigned long long)fds.rlim_cur);
+	return 0;
+}
+
+static struct server_limits limits_of(const struct config *conf, unsigned workers, unsigned connections)
 {
 	const json_t *l = json_object_get(conf->tree, "limits");
-	unsigned connections = (unsigned)member(l, "connections");
-	unsigned shards = connections / workers / 128;
+	unsigned shards = connections / workers / SHARD_STREAMS;
 
 	return (struct server_limits){
 		.header_bytes = member(l, "header"), .body_bytes = member(l, "body"),
 		.head_ms = 10000, .body_ms = 60000, .keepalive_ms = 60000,
 		.stall_ms = member(l, "stall") ? member(l, "stall") : 60000,
 		.connections = connections, .connections_per_ip = (unsigned)member(l, "connections_per_ip"),
-		.daemons = shards < 8 ? 8 : shards > 64 ? 64 : shards,
+		.daemons = shards < SHARDS_MIN ? SHARDS_MIN : shards > SHARDS_MAX ? SHARDS_MAX : shards,
 		.slugs = slugs,
 		.half_close = json_is_true(json_object_get(l, "half_close")),
 	};
@@ -149,9 +171,12 @@ int worker_start(struct worker *w, struct err *err)
 
 int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err)
 {
-	struct server_limits limits = limits_of(conf, w->gw->n_workers);
+	unsigned connections = worker_connections(conf, w->gw->n_workers, err);
+	struct server_limits limits = limits_of(conf, w->gw->n_workers, connections);
 	int rc;
 
+	if (!connections)
+		return err->rc;
 	w->loop = loop_new(err);
 	w->journal = w->loop ? store_journal(w->gw->store, w->n, err) : NULL;
 	w->client = w->journal ? client_new(w->loop, limits.daemons, limits.connections, err) : NULL;

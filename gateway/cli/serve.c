@@ -438,7 +438,8 @@ int serve_run(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (start(&s, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
-	log_at(LOG_INFO, EV_READY, NULL, LOG_N("workers", s.gw.n_workers));
+	log_at(LOG_INFO, EV_READY, NULL, LOG_N("workers", s.gw.n_workers),
+		LOG_N("connections", worker_connections(&snapshots_current(s.gw.snapshots)->conf, s.gw.n_workers, &err)));
 	wait_for_signals(&s, &signals);
 	stop(&s);
 	return EXIT_OK;
