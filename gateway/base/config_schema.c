@@ -146,7 +146,8 @@ static const struct member model[] = {
 	{ .name = "expiration_date", .kind = M_STRING, .doc = "YYYY-MM-DD" },
 	{ .name = "supported_voices", .kind = M_LIST, .sub = &a_word_list, .doc = "of speech models" },
 	{ .name = "moderated", .kind = M_BOOL, .doc = "the provider filters content" },
-	{ .name = "endpoints", .kind = M_LIST, .sub = &an_endpoint, .doc = "who serves it" },
+	{ .name = "hidden", .kind = M_BOOL, .doc = "is not offered, though it is known of a provider" },
+	{ .name = "endpoints", .kind = M_LIST, .sub = &an_endpoint, .doc = "who serves it; over what is known of them" },
 	END };
 static const struct member a_model = { .name = "model", .kind = M_OBJECT, .sub = model };
 static const struct member limits[] = {

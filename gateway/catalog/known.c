@@ -169,25 +169,62 @@ static json_t *models_of(struct build *b, const char *slug)
 	return rows;
 }
 
-static void add_known_model(struct build *b, const char *slug, json_t *m)
+/* What the configuration says of this endpoint lies over what is known of it. */
+static bool fill_in(json_t *row, const char *id, const char *slug, json_t *known)
+{
+	const char *last = strrchr(id, '/') ? strrchr(id, '/') + 1 : id;
+	json_t *e, *list = json_object_get(row, "endpoints");
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(list, i, e) {
+		const char *provider = text_of(e, "provider"), *model = text_of(e, "model"), *region = text_of(e, "region");
+		const char *here = text_of(known, "region");
+
+		if (!provider || strcmp(provider, slug) || strcmp(model ? model : last, text_of(known, "model"))
+			|| strcmp(region ? region : "", here ? here : ""))
+			continue;
+		json_array_set_new(list, i, laid_over(known, e));
+		found = true;
+	}
+	return found;
+}
+
+/* whole: the model is offered though the configuration does not name it. */
+static void add_known_model(struct build *b, const char *slug, json_t *m, bool whole)
 {
 	static const char *const same[] = { "name", "description", "created", "context_length", "max_output", "modalities", "tokenizer",
 		"reasoning", "knowledge_cutoff", "hugging_face_id", "default_parameters" };
 	const char *id = text_of(m, "id");
-	json_t *row = id ? json_object_get(b->models, id) : NULL;
+	json_t *row = id ? json_object_get(b->models, id) : NULL, *e;
 
-	if (!id || (row && json_object_get(row, "alias_of")))
+	if (!id || (!row && !whole) || (row && json_object_get(row, "alias_of")))
 		return;
+	e = known_endpoint(slug, m);
 	if (!row) {
 		row = json_object();
 		json_object_set_new(b->models, id, row);
 	}
+	if (!fill_in(row, id, slug, e) && whole) {
+		if (!json_object_get(row, "endpoints"))
+			json_object_set_new(row, "endpoints", json_array());
+		json_array_append(json_object_get(row, "endpoints"), e);
+	}
+	json_decref(e);
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		if (!json_object_get(row, same[i]) && json_object_get(m, same[i]))
 			json_object_set(row, same[i], json_object_get(m, same[i]));
-	if (!json_object_get(row, "endpoints"))
-		json_object_set_new(row, "endpoints", json_array());
-	json_array_append_new(json_object_get(row, "endpoints"), known_endpoint(slug, m));
+}
+
+static void drop_hidden(json_t *models)
+{
+	const char *slug;
+	json_t *row;
+	void *next;
+
+	json_object_foreach_safe(models, next, slug, row)
+		if (json_is_true(json_object_get(row, "hidden")))
+			json_object_del(models, slug);
 }
 
 int build_known(struct build *b)
@@ -202,16 +239,18 @@ int build_known(struct build *b)
 		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
 	json_object_foreach(json_object_get(b->conf->tree, "providers"), slug, row) {
 		json_t *wanted = json_object_get(row, "models");
+		bool named = mentioned(said, slug), whole = wanted ? json_is_true(wanted) : !named;
 
 		add_provider(b, slug, row);
-		if (wanted ? !json_is_true(wanted) : mentioned(said, slug))
+		if (!whole && !named)
 			continue;
 		all = models_of(b, slug);
 		if (!all && b->err->rc)
 			return b->err->rc;
 		json_array_foreach(all, i, m)
-			add_known_model(b, slug, m);
+			add_known_model(b, slug, m, whole);
 		json_decref(all);
 	}
+	drop_hidden(b->models);
 	return MG_OK;
 }

@@ -215,6 +215,19 @@ static void known(void)
 	ok(c && c->n_models == 1, "who names one model means that one");
 	catalog_free(c);
 	config_release(&conf);
+	c = built("return { dev = true, providers = { openai = { api_key = 'k', models = true } }, models = { ['openai/gpt-4o-mini'] = { hidden = true },"
+		" ['openai/gpt-4.1'] = { name = 'Ours', endpoints = { { provider = 'openai', price = { output = 9 } } } } } }", &conf, NULL, &err);
+	m = c ? find(c, "openai/gpt-4.1") : NULL;
+	ok(m && m->n_endpoints == 1 && m->endpoints[0]->rates.pusd[RATE_PROMPT] == 2000000 && m->endpoints[0]->rates.pusd[RATE_COMPLETION] == 9000000
+		&& !strcmp(m->name, "Ours") && m->context_length > 1000000, "what the configuration says of a known endpoint lies over it");
+	ok(c && !find(c, "openai/gpt-4o-mini") && find(c, "openai/gpt-4o"), "a hidden model is not offered, its neighbours are");
+	catalog_free(c);
+	config_release(&conf);
+	c = built("return { dev = true, providers = { openai = { api_key = 'k' } }, models = { ['openai/gpt-4.1'] = { endpoints = { { provider = 'openai' } } } } }", &conf, NULL, &err);
+	m = c ? find(c, "openai/gpt-4.1") : NULL;
+	ok(c && c->n_models == 1 && m && m->endpoints[0]->priced, "an endpoint that is named alone has its known price");
+	catalog_free(c);
+	config_release(&conf);
 }
 
 int main(void)
