@@ -7,6 +7,8 @@
 
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
+enum { NAMES_MAX = 16 };	/* in one address */
+
 static int blame(struct build *b, const char *slug, const char *member, const char *hint, const char *why, const char *what)
 {
 	char at[300];
@@ -57,26 +59,55 @@ static int dialect(struct build *b, struct provider *p, const char *name)
 	return blame(b, p->slug, "dialect", hint, "no plugin speaks '%.60s'", name);
 }
 
+/* The project that a key file of Google's belongs to. */
+static const char *project_of(struct build *b, const json_t *row)
+{
+	const char *text = text_of(json_object_get(row, "google"), "credentials"), *project;
+	json_t *file;
+
+	text = text ? text : text_of(row, "api_key");
+	file = text && *text == '{' ? json_loads(text, 0, NULL) : NULL;
+	project = build_text(b, text_of(file, "project_id"));
+	json_decref(file);
+	return project;
+}
+
+/* From the row, or from its options; there an object says it for each value of another
+ * name: host = { by = "location", ["global"] = "a.example", ["else"] = "{location}.a.example" }. */
+static const char *value_of(struct build *b, const json_t *row, const char *name, bool *more)
+{
+	const json_t *options = json_object_get(row, "options"), *cases = json_object_get(options, name);
+	const char *by = text_of(cases, "by"), *value;
+
+	*more = by != NULL;
+	name = by ? by : name;
+	value = text_of(row, name) ? text_of(row, name) : text_of(options, name);
+	if (by)
+		return value && text_of(cases, value) ? text_of(cases, value) : text_of(cases, "else");
+	return value || strcmp(name, "project") != 0 ? value : project_of(b, row);
+}
+
 /* "https://x.{region}.example": each name from the row, or from its options. */
-static const char *filled(struct build *b, const struct provider *p, const json_t *row, const char *url)
+static const char *filled(struct build *b, const struct provider *p, const json_t *row, const char *url, unsigned left)
 {
 	static const char hint[] = "letters, digits, - _ and . of an address";
 	const char *open = url ? strchr(url, '{') : NULL, *close = open ? strchr(open, '}') : NULL, *value;
 	char name[64];
+	bool more;
 
 	if (!close)
 		return url;
 	snprintf(name, sizeof(name), "%.*s", (int)(close - open - 1), open + 1);
-	value = text_of(row, name) ? text_of(row, name) : text_of(json_object_get(row, "options"), name);
+	value = value_of(b, row, name, &more);
 	if (!value || !*value) {
 		blame(b, p->slug, name, hint, "is required: base_url has {%s} in it", name);
 		return NULL;
 	}
-	if (value[strspn(value, HOST_LETTERS)]) {
+	if (value[strspn(value, more ? HOST_LETTERS "{}" : HOST_LETTERS)] || !left) {
 		blame(b, p->slug, name, hint, "'%.60s' does not fit into base_url", value);
 		return NULL;
 	}
-	return filled(b, p, row, pool_print(b->c->pool, "%.*s%s%s", (int)(open - url), url, value, close + 1).at);
+	return filled(b, p, row, pool_print(b->c->pool, "%.*s%s%s", (int)(open - url), url, value, close + 1).at, left - 1);
 }
 
 /* Scheme and host; a path may follow, a user or a query may not. */
@@ -89,7 +120,7 @@ static int base_url(struct build *b, struct provider *p, const json_t *row)
 		url = "sim:";
 	if (!url)
 		return blame(b, p->slug, "base_url", hint, "is required%s", "");
-	url = filled(b, p, row, url);
+	url = filled(b, p, row, url, NAMES_MAX);
 	if (!url)
 		return MG_EINVAL;
 	if (!strncmp(url, "sim:", 4) && !strcmp(p->dialect, "sim")) {

@@ -12,9 +12,9 @@
  *
  *	path, stream_path	"/v1/messages"; {model} in it is the model's name, {x} the row's option x
  *	models_path	"/v1/models?limit=1000"
- *	auth		"x-api-key"; "bearer"; "sigv4"; "entra", with scope
+ *	auth		"x-api-key"; "bearer"; "sigv4"; "entra" or "google", with scope
  *	beta		value of anthropic-beta; a list goes into the body as anthropic_beta
- *	version_in_body	"bedrock-2023-05-31": said there and not in a header; the model is in the path
+ *	version_in_body	"bedrock-2023-05-31", "vertex-2023-10-16": said there and not in a header; the model is in the path
  *	stream_in_body	false: a stream is asked for by its path alone, and comes as AWS's event stream
  *	urls		false: takes no address of an image or document, only its bytes
  *	thinking	"budget": enabled with budget_tokens; "adaptive"; "none"
@@ -130,7 +130,7 @@ static void judge(struct mg_call *c, struct mg_view j, int status, struct mg_fai
 
 	out->kind = status >= 500 ? MG_E_SERVER : MG_E_UPSTREAM;
 	out->retryable = status >= 500 || status < 400;
-	out->code = h->text(c, h->get(e, "type"));
+	out->code = h->text(c, h->get(e, h->get(e, "type").doc ? "type" : "status"));	/* status: of Google's front end */
 	out->message = h->text(c, h->get(e, "message"));
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		if (statuses[i].status == status) {

@@ -22,6 +22,9 @@
 #define INVOKE "\"path\":\"/model/{model}/invoke\",\"stream_path\":\"/model/{model}/invoke-with-response-stream\",\"version_in_body\":\"bedrock-2023-05-31\"," \
 	"\"stream_in_body\":false,\"auth\":\"sigv4\",\"urls\":false"
 
+#define VERTEX "\"auth\":\"google\",\"version_in_body\":\"vertex-2023-10-16\",\"path\":\"/models/{model}:rawPredict\",\"stream_path\":\"/models/{model}:streamRawPredict\",\"urls\":false"
+#define AT_VERTEX(messages, members) "{\"anthropic_version\":\"vertex-2023-10-16\",\"max_tokens\":8000,\"messages\":[" messages "]" members "}"
+
 static const struct rig_case requests[] = {
 	{ "the version, the key, the limit of the endpoint", .request = ASK(HI, ""), .endpoint = ROW(""), .path = "/v1/messages",
 	  .body = SENT(SAID, ""), .sends = "anthropic-version: 2023-06-01\nx-api-key: sk-rig" },
@@ -93,6 +96,11 @@ static const struct rig_case requests[] = {
 	  .body = "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":8000,\"messages\":[" SAID "],\"anthropic_beta\":[\"b-1\"]}", .sends = "Accept: application/vnd.amazon.eventstream\nAuthorization: Bearer sk-rig" },
 	{ "where no addresses are taken", .request = ASK("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}]}", ""), .endpoint = ROW("\"urls\":false"),
 	  .events = "refused(messages[].content[].image_url.url: this upstream takes no URL; give a data: URL)" },
+	{ "Vertex: the model in the path, the version in the body", .request = ASK(HI, ""), .endpoint = "{\"model\":\"claude-sonnet-4-5@20250929\",\"max_output\":8000,\"quirks\":{\"beta\":\"b-1\"," VERTEX "}}",
+	  .path = "/models/claude-sonnet-4-5%4020250929:rawPredict", .body = AT_VERTEX(SAID, ""), .sends = "anthropic-beta: b-1\nAuthorization: Bearer sk-rig" },
+	{ "Vertex: a stream", .streamed = true, .request = ASK(HI, ""), .endpoint = ROW(VERTEX), .path = "/models/m-1:streamRawPredict", .body = AT_VERTEX(SAID, ",\"stream\":true") },
+	{ "Vertex: no addresses", .request = ASK("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}]}", ""), .endpoint = ROW(VERTEX),
+	  .events = "refused(messages[].content[].image_url.url: this upstream takes no URL; give a data: URL)" },
 	{ "a bearer and a beta", .request = ASK(HI, ""), .endpoint = ROW("\"auth\":\"bearer\",\"beta\":\"b-1\""), .body = SENT(SAID, ""),
 	  .sends = "anthropic-beta: b-1\nAuthorization: Bearer sk-rig" },
 };
@@ -133,6 +141,7 @@ static const struct rig_case answers[] = {
 	  .events = BEGUN "error(overloaded, Overloaded, code overloaded_error)" },
 	{ "an answer cut short", .streamed = true, .answer = BEGIN START("0", "{\"type\":\"text\",\"text\":\"x\"}"),
 	  .events = BEGUN "text(x) error(upstream, the answer ended without a stop reason)" },
+	{ "Google's front end", .status = 403, .endpoint = ROW(VERTEX), .answer = "{\"error\":{\"code\":403,\"message\":\"no\",\"status\":\"PERMISSION_DENIED\"}}", .events = "error(auth, no, code PERMISSION_DENIED)" },
 	{ "529", .status = 529, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", .events = "error(overloaded, Overloaded, code overloaded_error)" },
 	{ "the rate", .status = 429, .headers = "retry-after: 7", .answer = "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}",
 	  .events = "error(rate_limited, slow, code rate_limit_error, retry after 7000 ms)" },

@@ -259,7 +259,7 @@ static void schema(void)
 /* The ready set-ups that lie in the SDK, with any key. */
 static void examples(const char *root)
 {
-	static const char *const names[] = { "openai", "anthropic", "openrouter", "local-vllm", "two-providers-fallback" };
+	static const char *const names[] = { "openai", "anthropic", "openrouter", "local-vllm", "two-providers-fallback", "google" };
 	char path[600], claim[100];
 
 	setenv("OPENAI_API_KEY", "k1", 1);
@@ -267,6 +267,8 @@ static void examples(const char *root)
 	setenv("OPENROUTER_API_KEY", "k3", 1);
 	setenv("GROQ_API_KEY", "k4", 1);
 	setenv("TOGETHER_API_KEY", "k5", 1);
+	setenv("GEMINI_API_KEY", "k6", 1);
+	setenv("VERTEX_CREDENTIALS", "{}", 1);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct config c;
 		struct err err = { 0, "" };
