@@ -45,6 +45,38 @@ static const struct { const char *claim, *text, *wants[2]; } bad[] = {
 	{ "a name that is taken", "return { " P ", models = { ['a/b'] = " ONE ", ['a/c'] = { aliases = { 'a/b' }, endpoints = { { provider = 'p' } } } } }", { "'a/b' means 'a/b' already" } },
 };
 
+#define BY "options = { %s host = { by = 'location', eu = 'aiplatform.eu.example', ['else'] = '{location}-a.example' } }"
+#define ADDRESS "return { dev = true, providers = { p = { dialect = 'openai', base_url = 'https://{host}/v1/{project}/x', " BY " %s } }, models = { a = " ONE " } }"
+
+/* Names in an address: options, what one of them stands for, the key file's project. */
+static void addresses(void)
+{
+	static const struct { const char *claim, *options, *more, *url, *why; } rows[] = {
+		{ "an option's case", "location = 'eu', project = 'q',", "", "https://aiplatform.eu.example/v1/q/x", NULL },
+		{ "any other case", "location = 'us-1', project = 'q',", "", "https://us-1-a.example/v1/q/x", NULL },
+		{ "no option", "project = 'q',", "", NULL, "providers.p.location: is required" },
+		{ "the key file's project", "location = 'eu',", ", google = { credentials = '{\"type\":\"authorized_user\",\"client_id\":\"a\",\"client_secret\":\"b\",\"refresh_token\":\"c\",\"project_id\":\"k\"}' }",
+		  "https://aiplatform.eu.example/v1/k/x", NULL },
+		{ "no project anywhere", "location = 'eu',", "", NULL, "providers.p.project: is required" },
+		{ "an address inside an option", "location = 'eu', project = 'x/../y',", "", NULL, "does not fit into base_url" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[2000];
+		struct config conf;
+		struct err err;
+		struct catalog *c;
+
+		snprintf(text, sizeof(text), ADDRESS, rows[i].options, rows[i].more);
+		c = built(text, &conf, NULL, &err);
+		ok(rows[i].url ? c && !strcmp(c->providers[0].base_url, rows[i].url) : !c && strstr(err.msg, rows[i].why), rows[i].claim);
+		if (*err.msg && rows[i].url)
+			printf("# %s\n", err.msg);
+		catalog_free(c);
+		config_release(&conf);
+	}
+}
+
 static void refusals(void)
 {
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -244,6 +276,7 @@ int main(void)
 	setenv("MOONGATE_PLUGINS__KNOWN", known_json, 1);
 	close(fd);
 	refusals();
+	addresses();
 	c = built(shop, &conf, NULL, &err);
 	ok(c != NULL, "the whole is built");
 	if (!c)
