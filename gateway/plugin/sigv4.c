@@ -288,13 +288,13 @@ int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, st
 		return MG_OK;
 	who.region = region.len ? region : sigv4_region(place_of(url).host);
 	if (!who.region.len)
-		return fail(err, MG_EINVAL, "AWS's region is not known: say options = { region = \"us-east-1\" } or the like for the provider");
+		return fail(err, MG_EDENIED, "AWS's region is not known: say options = { region = \"us-east-1\" } or the like for the provider");
 	if (c->n_signed) {
 		c->n_headers -= c->n_signed;
 		c->n_signed = 0;
 	}
 	if (c->n_headers + SIGV4_ADDED > CALL_HEADERS)
-		return fail(err, MG_EINVAL, "no room for the headers of a signature");
+		return fail(err, MG_EDENIED, "no room for the headers of a signature");
 	what = (struct sigv4_what){ http->method, url, c->headers, c->n_headers, http->body, http->pieces };
 	rc = sigv4(c->pool, &who, &what, now, added, &n, NULL);
 	if (rc)

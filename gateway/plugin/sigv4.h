@@ -29,7 +29,8 @@ struct mg_str sigv4_region(struct mg_str host);
 /* The headers to add, *n of them; hash, where not NULL, is given the canonical request's hash. */
 int sigv4(struct pool *p, const struct sigv4_who *who, const struct sigv4_what *what, time_t now,
 	struct mg_str out[static SIGV4_ADDED], size_t *n, char *hash);
-/* Signs the call where its plugin asked for it; what an earlier sending added goes first. */
+/* Signs the call where its plugin asked for it; what an earlier sending added goes first.
+ * MG_EDENIED: the configuration does not say enough. */
 int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, struct mg_str region, time_t now, struct err *err);
 
 #endif
