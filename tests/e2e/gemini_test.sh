@@ -1,0 +1,3 @@
+#!/bin/sh
+# The chat surface over an upstream that speaks Gemini.
+exec node "$(dirname "$0")/gemini.test.js"
