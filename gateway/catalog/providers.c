@@ -4,6 +4,7 @@
 #include "catalog/gate.h"
 #include "catalog/grant.h"
 #include "catalog/token.h"
+#include "plugin/sigv4.h"
 
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
@@ -204,6 +205,16 @@ static char *credential(const json_t *row)
 	return asprintf(&out, "%s:%s%s%s", id, key, *token ? ":" : "", token) < 0 ? NULL : out;
 }
 
+/* A signature names the region: the address tells it, or the row. */
+static int signs(struct build *b, const struct provider *p, const json_t *row)
+{
+	const char *region = text_of(json_object_get(row, "options"), "region");
+
+	if (!json_object_get(row, "aws") || region || sigv4_region((struct mg_str){ p->host, strlen(p->host) }).len)
+		return MG_OK;
+	return blame(b, p->slug, "options.region", "options = { region = \"us-east-1\" }", "is required: '%.80s' is no address of AWS's own", p->host);
+}
+
 /* A credential that is a JSON text is for a token server; what it gave stays over reloads. */
 static int tokens(struct build *b, struct provider *p, const json_t *row)
 {
@@ -244,6 +255,8 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 		rc = base_url(b, p, row);
 	if (!rc)
 		rc = headers(b, p, json_object_get(row, "headers"));
+	if (!rc)
+		rc = signs(b, p, row);
 	if (rc)
 		return rc;
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);

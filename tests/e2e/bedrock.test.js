@@ -96,14 +96,13 @@ const g = await startGateway(`
     session = { dialect = "bedrock", base_url = "${up.url}/aws/", aws = { ${pair}, session_token = env "AWS_SESSION_TOKEN" }, options = { region = "eu-west-1" } },
     invoke = { dialect = "anthropic", base_url = "${up.url}", aws = { ${pair} }, options = { region = "eu-west-1" },
       quirks = { path = "/model/{model}/invoke", stream_path = "/model/{model}/invoke-with-response-stream", version_in_body = "bedrock-2023-05-31", stream_in_body = false, auth = "sigv4", urls = false } },
-    nowhere = { dialect = "bedrock", base_url = "${up.url}", aws = { ${pair} } },
     wrong = { dialect = "bedrock", base_url = "${up.url}", aws = { access_key_id = env "AWS_ACCESS_KEY_ID", secret_access_key = env "WRONG_KEY" }, options = { region = "eu-west-1" } },
   },
   models = {
     ${model('c/claude', 'aws', 'eu.anthropic.claude-sonnet-4-5-20250929-v1:0')}
     ${model('c/session', 'session', 'arn:aws:bedrock:eu-west-1:1:inference-profile/x', ', quirks = { family = "anthropic" }')}
     ${model('c/invoke', 'invoke', 'eu.anthropic.claude-opus-4-1-20250805-v1:0')}
-    ${model('c/nowhere', 'nowhere', 'anthropic.x')} ${model('c/wrong', 'wrong', 'anthropic.x')}
+    ${model('c/wrong', 'wrong', 'anthropic.x')}
   },`, { env: { AWS_ACCESS_KEY_ID: who.id, AWS_SECRET_ACCESS_KEY: who.secret, AWS_SESSION_TOKEN: token, WRONG_KEY: 'CANARY-wrong' } });
 const key = await g.newKey();
 const fresh = () => { up.asked.length = 0; wrong = []; serve = usual; };
@@ -160,14 +159,6 @@ test('temporary credentials, an ARN, an address with a path', async () => {
   eq([a.status, wrong], [200, []]);
   eq(up.asked[0].url, '/aws/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fx/converse');
   eq(up.asked[0].headers['x-amz-security-token'], token);
-});
-
-test('no region is said with a hint, and not sent', async () => {
-  fresh();
-  const a = await ask(g, key, { model: 'c/nowhere', messages: [{ role: 'user', content: 'x' }] });
-  ok(a.status >= 500, `not the client's fault: ${a.status}`);
-  eq(up.asked.length, 0);
-  ok(/options = \{ region/.test(g.log), 'the log has the hint');
 });
 
 test('a wrong key is the gateway\'s fault, and shown to nobody', async () => {

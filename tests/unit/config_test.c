@@ -259,7 +259,8 @@ static void schema(void)
 /* The ready set-ups that lie in the SDK, with any key. */
 static void examples(const char *root)
 {
-	static const char *const names[] = { "openai", "anthropic", "openrouter", "local-vllm", "two-providers-fallback", "google" };
+	static const char *const names[] = { "openai", "anthropic", "openrouter", "local-vllm", "two-providers-fallback", "google",
+		"bedrock", "bedrock-claude", "azure", "openai-responses" };
 	char path[600], claim[100];
 
 	setenv("OPENAI_API_KEY", "k1", 1);
@@ -269,6 +270,10 @@ static void examples(const char *root)
 	setenv("TOGETHER_API_KEY", "k5", 1);
 	setenv("GEMINI_API_KEY", "k6", 1);
 	setenv("VERTEX_CREDENTIALS", "{}", 1);
+	setenv("AZURE_API_KEY", "k7", 1);
+	setenv("XAI_API_KEY", "k8", 1);
+	setenv("AWS_ACCESS_KEY_ID", "k9", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "k10", 1);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct config c;
 		struct err err = { 0, "" };
@@ -279,6 +284,32 @@ static void examples(const char *root)
 		if (*err.msg)
 			printf("# %s\n", err.msg);
 		config_release(&c);
+	}
+}
+
+/* Without a file: AWS's own variables make a provider, once they say the region. */
+static void environment(void)
+{
+	struct config c;
+	struct err err = { 0, "" };
+	json_t *aws;
+
+	unsetenv("AWS_REGION");
+	unsetenv("AWS_DEFAULT_REGION");
+	unsetenv("AWS_BEARER_TOKEN_BEDROCK");
+	for (int region = 0; region < 2; region++) {
+		if (config_load(&c, NULL, &err) != MG_OK || *c.path) {
+			ok(true, "AWS's variables # SKIP there is a configuration here");
+			config_release(&c);
+			continue;
+		}
+		aws = json_object_get(json_object_get(c.tree, "providers"), "amazon-bedrock");
+		if (!region)
+			ok(!aws && !json_object_get(json_object_get(c.tree, "providers"), "azure"), "an address that lacks a name is no provider");
+		else
+			ok(says(aws, "aws access_key_id", "\"k9\"") && says(aws, "region", "\"eu-west-1\""), "AWS's variables are one");
+		config_release(&c);
+		setenv("AWS_REGION", "eu-west-1", 1);
 	}
 }
 
@@ -306,6 +337,7 @@ int main(void)
 	unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT");
 	unsetenv("CREDENTIALS_DIRECTORY");
 	examples(root);
+	environment();
 	refusals();
 	reads();
 	overrides();
