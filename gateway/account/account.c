@@ -5,6 +5,7 @@
 
 #include "account/table.h"
 #include "base/clock.h"
+#include "base/json.h"
 
 enum { TOKEN_MAX = 203 };	/* sk- and 200 more (R77) */
 
@@ -28,38 +29,55 @@ static json_t *key_json(const struct key_facts *k)
 		"expires_ms", (json_int_t)k->expires_ms, "limit_nusd", (json_int_t)k->limit_nusd, "reset", (int)k->reset);
 }
 
-static void read_text(const json_t *o, const char *name, char *out, size_t size)
+static void read_text(struct pool *p, struct mg_view o, const char *name, char *out, size_t size)
 {
-	const char *text = json_string_value(json_object_get(o, name));
+	struct mg_str text = json_text(p, json_get(o, name));
+	size_t n = text.len < size ? text.len : size - 1;
 
-	snprintf(out, size, "%s", text ? text : "");
+	if (json_kind(json_get(o, name)) != MG_STRING)
+		n = 0;
+	memcpy(out, text.at ? text.at : "", n);
+	out[n] = '\0';
 }
 
-static int64_t read_int(const json_t *o, const char *name, int64_t def)
+/* -1 is the only number below zero: no limit. */
+static int64_t read_int(struct mg_view o, const char *name, int64_t def)
 {
-	const json_t *n = json_object_get(o, name);
+	uint64_t n;
 
-	return json_is_integer(n) ? json_integer_value(n) : def;
+	return json_count(json_get(o, name), &n) ? (int64_t)n : def;
 }
 
-static bool read_key(const struct mg_store_key *row, struct key_facts *k)
+static bool is_true(struct mg_view o, const char *name)
 {
-	json_t *o = json_loads(row->json, JSON_REJECT_DUPLICATES, NULL);
-	int64_t reset = read_int(o, "reset", WINDOW_TOTAL);
-	bool good = json_is_object(o) && strlen(row->hash) == SHA256_HEX && reset >= 0 && reset < WINDOWS;
+	return json_kind(json_get(o, name)) == MG_TRUE;
+}
 
-	*k = (struct key_facts){ .created_ms = row->created_ms, .deleted = row->deleted, .reset = (enum window)reset,
-		.updated_ms = read_int(o, "updated_ms", 0), .expires_ms = read_int(o, "expires_ms", 0),
-		.limit_nusd = read_int(o, "limit_nusd", -1), .management = json_is_true(json_object_get(o, "management")),
-		.disabled = json_is_true(json_object_get(o, "disabled")), .include_byok = json_is_true(json_object_get(o, "include_byok")) };
-	snprintf(k->hash, sizeof(k->hash), "%s", row->hash);
-	read_text(o, "name", k->name, sizeof(k->name));
-	read_text(o, "label", k->label, sizeof(k->label));
-	read_text(o, "creator", k->creator, sizeof(k->creator));
-	read_text(o, "workspace", k->workspace, sizeof(k->workspace));
-	read_text(o, "external_user", k->external_user, sizeof(k->external_user));
-	json_decref(o);
-	return good;
+static bool read_key(struct pool *p, const struct mg_store_key *row, struct key_facts *k)
+{
+	struct mg_view o = { 0 };
+	int64_t reset;
+
+	if (json_parse(p, (struct mg_str){ row->json, strlen(row->json) }, &o, NULL) || json_kind(o) != MG_OBJECT ||
+			strlen(row->hash) != SHA256_HEX)
+		return false;
+	reset = read_int(o, "reset", WINDOW_TOTAL);
+	k->created_ms = row->created_ms;
+	k->deleted = row->deleted;
+	k->reset = (enum window)reset;
+	k->updated_ms = read_int(o, "updated_ms", 0);
+	k->expires_ms = read_int(o, "expires_ms", 0);
+	k->limit_nusd = read_int(o, "limit_nusd", -1);
+	k->management = is_true(o, "management");
+	k->disabled = is_true(o, "disabled");
+	k->include_byok = is_true(o, "include_byok");
+	memcpy(k->hash, row->hash, SHA256_HEX + 1);
+	read_text(p, o, "name", k->name, sizeof(k->name));
+	read_text(p, o, "label", k->label, sizeof(k->label));
+	read_text(p, o, "creator", k->creator, sizeof(k->creator));
+	read_text(p, o, "workspace", k->workspace, sizeof(k->workspace));
+	read_text(p, o, "external_user", k->external_user, sizeof(k->external_user));
+	return reset < WINDOWS;
 }
 
 /* ---- start: keys, then what they have spent, then what was bought */
@@ -70,16 +88,15 @@ static bool on_key(void *arg, const void *row)
 {
 	struct load *l = arg;
 	const struct mg_store_key *key = row;
+	struct pool *p = pool_new(1 << 20);
 	struct key_facts k;
-	struct entry *e;
 
 	/* a key that cannot be read must not be a key without a limit */
-	if (!read_key(key, &k)) {
+	if (!p || !read_key(p, key, &k))
 		l->rc = fail(l->err, MG_EPROTO, "key %.16s...: its row in the store cannot be read", key->hash);
-		return false;
-	}
-	e = entry_new(&k, NULL);
-	l->rc = e ? table_load(&l->a->table, e) : fail(l->err, MG_ENOMEM, "key %.16s...: not a SHA-256, or no memory", key->hash);
+	else if (table_load(&l->a->table, &k))
+		l->rc = fail(l->err, MG_ENOMEM, "key %.16s...: not a SHA-256, or no memory", key->hash);
+	pool_free(p);
 	return !l->rc;
 }
 
@@ -87,10 +104,13 @@ static void on_sums(void *arg, const char *key_hash, const struct mg_store_sums 
 {
 	struct load *l = arg;
 	unsigned char hash[HASH_BYTES];
-	const struct entry *e = hash_bytes(key_hash, hash) ? table_entry(&l->a->table, hash) : NULL;
+	struct entry *e = hash_bytes(key_hash, hash) ? table_entry(&l->a->table, hash) : NULL;
+	struct purse *p = e ? entry_purse(e) : NULL;
 
-	if (e)
-		e->purse->at_start = (struct key_usage){ s->total, s->daily, s->weekly, s->monthly };
+	if (p)
+		p->at_start = (struct key_usage){ s->total, s->daily, s->weekly, s->monthly };
+	else if (e)
+		l->rc = fail(l->err, MG_ENOMEM, "no memory for the keys");
 }
 
 static bool on_credit(void *arg, const void *row)
@@ -114,6 +134,8 @@ static int load(const struct mg_store *ops, void *handle, void *arg, struct err 
 	if (l->rc)
 		return l->rc;
 	rc = rc ? rc : ops->sums_each(handle, since, on_sums, l, why);
+	if (l->rc)
+		return l->rc;
 	rc = rc ? rc : ops->each(handle, MG_ROW_CREDIT, NULL, 0, 0, on_credit, l, why);
 	rc = rc ? rc : ops->sums(handle, NULL, since, &all, why);
 	if (rc)
@@ -259,12 +281,11 @@ static int change(struct accounts *a, const struct key_facts *k, struct purse *p
 	if (!rc && table_change(&a->table, e))
 		rc = fail(err, MG_ENOMEM, "no memory for a key: it changes at the next start");
 	if (rc) {
-		free(purse ? NULL : e->purse);
 		free(e);
 		return rc;
 	}
 	/* nobody reads the old entry any more, so no scope can be made with its limit */
-	s = atomic_load(&e->purse->scope);
+	s = purse ? atomic_load(&purse->scope) : NULL;
 	if (s)
 		scope_limit(s, k->limit_nusd, k->reset);
 	return MG_OK;
@@ -307,8 +328,9 @@ int accounts_create(struct accounts *a, struct key_facts *in_out, char plain[sta
 int accounts_update(struct accounts *a, const struct key_facts *k, struct err *err)
 {
 	struct key_facts next = *k;
-	const struct entry *before;
 	unsigned char hash[HASH_BYTES];
+	struct entry *before;
+	struct purse *purse;
 	int rc;
 
 	pthread_mutex_lock(&a->changing);
@@ -320,7 +342,8 @@ int accounts_update(struct accounts *a, const struct key_facts *k, struct err *e
 		next.updated_ms = clock_wall_ms();
 		if (next.limit_nusd < 0)
 			next.limit_nusd = -1;
-		rc = change(a, &next, before->purse, err);
+		purse = entry_purse(before);	/* made now, for both: whoever has the old one must not make another */
+		rc = purse ? change(a, &next, purse, err) : fail(err, MG_ENOMEM, "no memory for a key");
 	}
 	pthread_mutex_unlock(&a->changing);
 	return rc;
@@ -338,7 +361,7 @@ int accounts_delete(struct accounts *a, const char *hash, struct err *err)
 
 /* ---- lists */
 
-struct listing { const struct key_filter *f; const struct entry **at; size_t n, size; bool failed; };
+struct listing { const struct key_filter *f; struct entry **at; size_t n, size; bool failed; };
 
 static bool wanted(const struct key_filter *f, const struct entry *e)
 {
@@ -349,7 +372,7 @@ static bool wanted(const struct key_filter *f, const struct entry *e)
 	return (f->deleted || !e->deleted) && (f->disabled || !e->disabled) && (!f->workspace || !strcmp(f->workspace, workspace));
 }
 
-static void on_entry(void *arg, const struct entry *e)
+static void on_entry(void *arg, struct entry *e)
 {
 	struct listing *l = arg;
 
@@ -357,7 +380,7 @@ static void on_entry(void *arg, const struct entry *e)
 		return;
 	if (l->n == l->size) {
 		size_t size = l->size ? l->size * 2 : 256;
-		const struct entry **more = realloc(l->at, size * sizeof(*more));
+		struct entry **more = realloc(l->at, size * sizeof(*more));
 
 		if (!more) {
 			l->failed = true;

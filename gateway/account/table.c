@@ -1,9 +1,11 @@
 #include "account/table.h"
 
 #include <sched.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-enum { SLOTS_MIN = 8 };
+enum { SLOTS_MIN = 8, BLOCK = 256 << 10 };
 
 /* ---- hashes */
 
@@ -44,24 +46,24 @@ static size_t first_slot(const unsigned char hash[HASH_BYTES])
 
 /* ---- entries */
 
-struct entry *entry_new(const struct key_facts *k, struct purse *purse)
-{
-	const char *texts[] = { k->name, k->label, k->creator, k->workspace, k->external_user };
-	size_t bytes = 0;
-	struct entry *e;
-	char *at;
+enum { TEXTS = 5 };
 
-	for (int i = 0; i < 5; i++)
+static size_t entry_bytes(const char *const texts[TEXTS])
+{
+	size_t bytes = offsetof(struct entry, texts);
+
+	for (int i = 0; i < TEXTS; i++)
 		bytes += strlen(texts[i]) + 1;
-	e = calloc(1, sizeof(*e) + bytes);
-	if (!e)
-		return NULL;
-	e->purse = purse ? purse : calloc(1, sizeof(*e->purse));
-	if (!e->purse || !hash_bytes(k->hash, e->hash)) {
-		free(purse ? NULL : e->purse);
-		free(e);
-		return NULL;
-	}
+	return bytes;
+}
+
+static bool entry_fill(struct entry *e, const struct key_facts *k, const char *const texts[TEXTS])
+{
+	char *at = e->texts;
+
+	if (!hash_bytes(k->hash, e->hash))
+		return false;
+	atomic_init(&e->purse, NULL);
 	e->created_ms = k->created_ms;
 	e->updated_ms = k->updated_ms;
 	e->expires_ms = k->expires_ms;
@@ -71,43 +73,75 @@ struct entry *entry_new(const struct key_facts *k, struct purse *purse)
 	e->deleted = k->deleted;
 	e->include_byok = k->include_byok;
 	e->reset = (uint8_t)k->reset;
-	at = e->texts;
-	for (int i = 0; i < 5; i++)
+	e->loaded = false;
+	for (int i = 0; i < TEXTS; i++)
 		at = (char *)memcpy(at, texts[i], strlen(texts[i]) + 1) + strlen(texts[i]) + 1;
+	return true;
+}
+
+struct entry *entry_new(const struct key_facts *k, struct purse *purse)
+{
+	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user };
+	size_t bytes = entry_bytes(texts);
+	struct entry *e = malloc(bytes);	/* with five texts more than sizeof(*e) */
+
+	if (!e)
+		return NULL;
+	if (!entry_fill(e, k, texts)) {
+		free(e);
+		return NULL;
+	}
+	atomic_init(&e->purse, purse);
 	return e;
 }
 
-/* Whoever comes first makes the scope; a loser of the race throws its own away. */
-static struct scope *scope_of(const struct table *t, const struct entry *e, const char *hash)
+/* Whoever comes first makes it; a loser of the race throws its own away. */
+struct purse *entry_purse(struct entry *e)
 {
-	const struct key_usage *u = &e->purse->at_start;
-	struct scope *s = atomic_load(&e->purse->scope), *none = NULL;
+	struct purse *p = atomic_load(&e->purse), *none = NULL;
 
-	if (s)
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p || atomic_compare_exchange_strong(&e->purse, &none, p))
+		return p;
+	free(p);
+	return none;
+}
+
+static struct scope *scope_of(const struct table *t, struct entry *e, const char *hash)
+{
+	struct purse *p = entry_purse(e);
+	struct scope *s = p ? atomic_load(&p->scope) : NULL, *none = NULL;
+	const struct key_usage *u;
+
+	if (s || !p)
 		return s;
 	s = scope_new("key", hash);
 	if (!s)
 		return NULL;
+	u = &p->at_start;
 	scope_limit(s, e->limit_nusd, e->reset);
 	scope_load(s, u->total, u->daily, u->weekly, u->monthly, t->loaded_ms);
-	if (atomic_compare_exchange_strong(&e->purse->scope, &none, s))
+	if (atomic_compare_exchange_strong(&p->scope, &none, s))
 		return s;
 	scope_free(s);
 	return none;
 }
 
-bool entry_facts(const struct table *t, const struct entry *e, struct key_facts *out)
+bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out)
 {
-	const struct { char *to; size_t size; } texts[] = { { out->name, sizeof(out->name) }, { out->label, sizeof(out->label) },
+	const struct { char *to; size_t size; } texts[TEXTS] = { { out->name, sizeof(out->name) }, { out->label, sizeof(out->label) },
 		{ out->creator, sizeof(out->creator) }, { out->workspace, sizeof(out->workspace) },
 		{ out->external_user, sizeof(out->external_user) } };
 	const char *at = e->texts;
 
 	hash_hex(e->hash, out->hash);
-	for (int i = 0; i < 5; i++) {
-		size_t len = strlen(at);
+	for (int i = 0; i < TEXTS; i++) {
+		size_t len = strlen(at), n = len < texts[i].size ? len : texts[i].size - 1;
 
-		snprintf(texts[i].to, texts[i].size, "%s", at);
+		memcpy(texts[i].to, at, n);
+		texts[i].to[n] = '\0';
 		at += len + 1;
 	}
 	out->management = e->management;
@@ -125,9 +159,13 @@ bool entry_facts(const struct table *t, const struct entry *e, struct key_facts 
 
 static void entry_drop(struct entry *e)
 {
-	scope_free(atomic_load(&e->purse->scope));
-	free(e->purse);
-	free(e);
+	struct purse *p = atomic_load(&e->purse);
+
+	if (p)
+		scope_free(atomic_load(&p->scope));
+	free(p);
+	if (!e->loaded)
+		free(e);
 }
 
 /* ---- slots */
@@ -194,32 +232,64 @@ void table_release(struct table *t)
 				entry_drop(s->at[i]);
 		free(s);
 	}
+	for (struct block *b = t->blocks, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
 }
 
-int table_load(struct table *t, struct entry *e)
+/* Room for one entry more, behind the last. */
+static struct entry *room(struct table *t, size_t bytes)
 {
-	struct shard *sh = &t->shards[e->hash[0]];
-	struct slots *s = atomic_load(&sh->slots);
-	struct entry **at;
+	size_t align = alignof(struct entry);
+	struct block *b;
 
-	if (tight(s)) {
-		struct slots *more = slots_copy(s, true);
-
-		if (!more) {
-			entry_drop(e);
-			return MG_ENOMEM;
-		}
-		free(s);
-		atomic_store(&sh->slots, more);
-		s = more;
+	bytes = (bytes + align - 1) / align * align;
+	if (!t->blocks || bytes > BLOCK - t->used) {
+		b = malloc(sizeof(*b) + BLOCK);
+		if (!b)
+			return NULL;
+		b->next = t->blocks;
+		t->blocks = b;
+		t->used = 0;
 	}
-	at = slot(s, e->hash);
-	if (*at) {
-		entry_drop(e);
+	t->used += bytes;
+	return (struct entry *)(void *)(t->blocks->at + t->used - bytes);
+}
+
+static int make_slots(struct shard *sh)
+{
+	struct slots *s = atomic_load(&sh->slots), *more;
+
+	if (!tight(s))
 		return MG_OK;
-	}
+	more = slots_copy(s, true);
+	if (!more)
+		return MG_ENOMEM;
+	free(s);
+	atomic_store(&sh->slots, more);
+	return MG_OK;
+}
+
+int table_load(struct table *t, const struct key_facts *k)
+{
+	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user };
+	struct entry *e = room(t, entry_bytes(texts)), **at;
+	struct shard *sh;
+
+	if (!e)
+		return MG_ENOMEM;
+	if (!entry_fill(e, k, texts))
+		return MG_EINVAL;
+	e->loaded = true;
+	sh = &t->shards[e->hash[0]];
+	if (make_slots(sh))
+		return MG_ENOMEM;
+	at = slot(atomic_load(&sh->slots), e->hash);
+	if (*at)
+		return MG_OK;
 	*at = e;
-	s->used++;
+	atomic_load(&sh->slots)->used++;
 	return MG_OK;
 }
 
@@ -239,14 +309,15 @@ int table_change(struct table *t, struct entry *e)
 	while (atomic_load(&sh->readers))	/* each may still be in the old one */
 		sched_yield();
 	free(old);
-	free(before);
+	if (before && !before->loaded)	/* the other stays in its block: each is replaced only once */
+		free(before);
 	return MG_OK;
 }
 
 bool table_find(struct table *t, const unsigned char hash[HASH_BYTES], struct key_facts *out)
 {
 	struct shard *sh = &t->shards[hash[0]];
-	const struct entry *e;
+	struct entry *e;
 	bool found;
 
 	atomic_fetch_add(&sh->readers, 1);
@@ -256,12 +327,12 @@ bool table_find(struct table *t, const unsigned char hash[HASH_BYTES], struct ke
 	return found;
 }
 
-const struct entry *table_entry(struct table *t, const unsigned char hash[HASH_BYTES])
+struct entry *table_entry(struct table *t, const unsigned char hash[HASH_BYTES])
 {
 	return *slot(atomic_load(&t->shards[hash[0]].slots), hash);
 }
 
-void table_each(struct table *t, void (*fn)(void *arg, const struct entry *e), void *arg)
+void table_each(struct table *t, void (*fn)(void *arg, struct entry *e), void *arg)
 {
 	for (int n = 0; n < SHARDS; n++) {
 		struct slots *s = atomic_load(&t->shards[n].slots);
