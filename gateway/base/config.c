@@ -145,6 +145,7 @@ static int override(struct reading *r, json_t *tree, char *name, const char *tex
 {
 	const struct member *m = &config_root;
 	json_t *at = tree, *below, *v;
+	struct place place = { .len = 0 };
 	char hint[160];
 
 	for (char *part = name, *end; part; part = end ? end + 2 : NULL) {
@@ -162,8 +163,10 @@ static int override(struct reading *r, json_t *tree, char *name, const char *tex
 			snprintf(hint, sizeof(hint), like ? "did you mean '%s'?" : "%s has no members by name", like ? like : "it");
 			return fail(r->err, MG_EINVAL, "%s: '%s' is no known member\nhint: %s", variable, part, hint);
 		}
+		place_down(&place, part);
 		if (!end) {
 			v = from_text(r, m, text);
+			json_object_set_new(r->variables, place.text, json_string(variable));
 			if (!v || json_object_set_new(at, part, v))
 				return fail(r->err, MG_EINVAL, "%s: no value for this member", variable);
 			return MG_OK;
@@ -384,7 +387,7 @@ static int load(struct reading *r, struct config *c, const char *path)
 		rc = overrides(r, raw);
 	if (!rc && !(c->tree = config_check(r, raw)))
 		rc = MG_EINVAL;
-	json_decref(raw);
+	c->given = raw;
 	if (!rc)
 		machine_defaults(c->tree);
 	return rc;
@@ -401,11 +404,14 @@ int config_load(struct config *c, const char *path, struct err *err)
 		return fail(err, MG_ENOMEM, "no memory for the configuration");
 	r->err = err ? err : &own;
 	r->fetched = json_object();
+	r->variables = json_object();
 	rc = load(r, c, path);
 	c->origins = config_origins(r);
+	json_object_update(c->origins, r->variables);
 	for (size_t i = 0; i < r->n; i++)
 		json_decref(r->sources[i].lines);
 	json_decref(r->fetched);
+	json_decref(r->variables);
 	free(r);
 	if (rc)
 		config_release(c);
@@ -416,7 +422,8 @@ void config_release(struct config *c)
 {
 	json_decref(c->tree);
 	json_decref(c->origins);
-	c->tree = c->origins = NULL;
+	json_decref(c->given);
+	c->tree = c->origins = c->given = NULL;
 }
 
 /* ---- showing */

@@ -20,8 +20,9 @@
 #include <jansson.h>
 #include "base/err.h"
 
-/* path: where it was found; "" for the built-in default.  origins: place -> "file:line". */
-struct config { json_t *tree; char path[512]; json_t *origins; };
+/* path: where it was found; "" for the built-in default.  origins: place -> "file:line", or the name of a
+ * variable.  given: the tree as it was written, before defaults. */
+struct config { json_t *tree; char path[512]; json_t *origins, *given; };
 
 /* path NULL: looked up ($MOONGATE_CONFIG, ./config.lua, XDG, /etc/moongate);
  * none found: the built-in default (sim on loopback).  config_release() it. */
@@ -37,6 +38,9 @@ const char *config_nearest(const char *word, const char *(*candidate)(const void
 
 /* The tree with secrets as "••••3f2a".  A new reference. */
 json_t *config_show(const struct config *c);
+/* Each value of the tree, or of its member `from` ("limits", "limits.idle"; NULL: all), secrets masked, and who
+ * said it: "config.lua:41", "MOONGATE_LOGGING__LEVEL", "default".  MG_EINVAL: there is no such member. */
+int config_walk(const struct config *c, const char *from, void (*fn)(void *arg, const char *place, const json_t *value, const char *origin), void *arg);
 /* The providers that are known without configuration (plugins/providers/known.json), by slug; NULL where
  * the file is not found.  A new reference. */
 json_t *config_known(const json_t *tree);

@@ -16,6 +16,7 @@ struct reading {
 	struct source sources[SOURCES_MAX];
 	size_t n;
 	json_t *fetched;	/* strings that came from env, file or the environment: no literals */
+	json_t *variables;	/* place -> the variable that says it */
 	char dir[512];		/* relative paths start here */
 	bool dev;
 	struct err *err;

@@ -76,14 +76,28 @@ static int show(struct local *l, const struct cli *c)
 	return EXIT_OK;
 }
 
+/* limits.idle	90000	config.lua:12 */
+static void origin_line(void *arg, const char *place, const json_t *value, const char *origin)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+	(void)arg;
+	printf("%-44s %-28s %s\n", place, text ? text : "", origin);
+	free(text);
+}
+
 int config_show_run(int argc, char **argv)
 {
 	struct local l = { .ops = NULL };
 	struct cli c;
+	bool origin = switch_take(&argc, argv, "--origin");
 	int rc = cli_begin(&c, "config show", argc, argv, 0, 1);
 
 	rc = rc ? rc : local_config(&l, &c);
-	rc = rc ? rc : show(&l, &c);
+	if (!rc && !origin)
+		rc = show(&l, &c);
+	else if (!rc && config_walk(&l.conf, c.argc ? c.argv[0] : NULL, origin_line, NULL) != MG_OK)
+		rc = cli_say(EXIT_NOT_FOUND, "the configuration has no '%.100s'\nhint: 'moongate config schema' lists what it may have", c.argv[0]);
 	local_close(&l);
 	return rc;
 }

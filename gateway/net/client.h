@@ -35,7 +35,8 @@ struct exchange_result {
 	enum { PHASE_CONNECT, PHASE_HEADERS, PHASE_BODY } phase;	/* how far it came */
 	char why[120];		/* curl's words, no URL */
 	bool stale;			/* CUT: a kept connection ended before the answer began; the request may or may not have been seen */
-	uint64_t connect_us, total_us;
+	uint64_t connect_us, tls_us;	/* of a new connection: name and TCP, then TLS; 0: it was a kept one, or none */
+	uint64_t total_us;
 };
 
 struct exchange_events {

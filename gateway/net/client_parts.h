@@ -54,7 +54,7 @@ struct exchange {
 	size_t pieces, piece, piece_at;
 	uint64_t body_len, uploaded;
 	uint64_t headers_ms, idle_ms, connect_ms, total_ms;
-	uint64_t began_us, began_ms, connected_ms, last_ms, connect_us;
+	uint64_t began_us, began_ms, connected_ms, last_ms, connect_us, tls_us;
 	struct timer timer;
 	size_t bytes, max_bytes;
 	int status;

@@ -111,6 +111,16 @@ static bool repeated(struct exchange *x)
 	return x->stale;
 }
 
+static void time_connection(struct exchange *x)
+{
+	curl_off_t tcp = 0, tls = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_CONNECT_TIME_T, &tcp);
+	curl_easy_getinfo(x->easy, CURLINFO_APPCONNECT_TIME_T, &tls);
+	x->connect_us = tcp > 0 ? (uint64_t)tcp : 1;
+	x->tls_us = tls > tcp ? (uint64_t)(tls - tcp) : 0;
+}
+
 int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	struct exchange *x = arg;
@@ -124,7 +134,8 @@ int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_
 		curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &fresh);
 		x->kept = !fresh;
 		x->phase = PHASE_HEADERS;
-		x->connect_us = clock_us() - x->began_us;
+		if (fresh)
+			time_connection(x);
 		x->connected_ms = loop_now_ms(x->multi->client->loop);
 		exchange_arm(x);
 	}

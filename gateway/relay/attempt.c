@@ -240,6 +240,10 @@ static void attempt_answered(struct attempt *a)
 static void attempt_over(struct attempt *a, const struct exchange_result *how)
 {
 	a->stale = how->stale;
+	if (how->connect_us)
+		metric_observe_us(M_UPSTREAM_CONNECT, how->connect_us, METRIC_LABELS(a->endpoint->provider->slug));
+	if (how->tls_us)
+		metric_observe_us(M_UPSTREAM_TLS, how->tls_us, METRIC_LABELS(a->endpoint->provider->slug));
 	switch (how->how) {
 	case EXCHANGE_DONE:
 		attempt_answered(a);

@@ -38,7 +38,7 @@ static _Atomic uint64_t dropped;
 
 static const double *bounds_of(enum metric m)
 {
-	return m == M_OVERHEAD || m == M_POLICY_DURATION || m == M_STORE_WRITE ? short_bounds : bounds;
+	return m == M_OVERHEAD || m == M_POLICY_DURATION || m == M_STORE_WRITE || m == M_UPSTREAM_CONNECT || m == M_UPSTREAM_TLS ? short_bounds : bounds;
 }
 
 static bool same(const struct series *s, enum metric m, const char *const *labels)

@@ -29,6 +29,8 @@
 	X(UPSTREAM_IN_FLIGHT, "moongate_upstream_in_flight", GAUGE, "Attempts under way.", "provider") \
 	X(UPSTREAM_LIMIT, "moongate_upstream_limit", GAUGE, "Attempts that may be under way at once.", "provider") \
 	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \
+	X(UPSTREAM_CONNECT, "moongate_upstream_connect_seconds", HISTOGRAM, "Name and TCP, of new connections.", "provider") \
+	X(UPSTREAM_TLS, "moongate_upstream_tls_seconds", HISTOGRAM, "TLS handshakes, of new connections.", "provider") \
 	X(CIRCUIT, "moongate_circuit_state", GAUGE, "0 closed, 1 half open, 2 open.", "provider,model") \
 	X(POLICY_DURATION, "moongate_policy_duration_seconds", HISTOGRAM, "Time in policies, a request.", "policy") \
 	X(POLICY_AGE, "moongate_policy_active_age_seconds", GAUGE, "Since the active bundle took effect.", "") \

@@ -115,6 +115,7 @@ const table = {
   moongate_cost_usd_total: ['counter', 'model,provider'], moongate_upstream_attempts_total: ['counter', 'provider,result,reason'],
   moongate_fallbacks_total: ['counter', 'model,from,to,reason'], moongate_upstream_in_flight: ['gauge', 'provider'],
   moongate_upstream_limit: ['gauge', 'provider'], moongate_circuit_state: ['gauge', 'provider,model'],
+  moongate_upstream_connect_seconds: ['histogram', 'provider'],
   moongate_policy_duration_seconds: ['histogram', 'policy'], moongate_policy_active_age_seconds: ['gauge', ''], moongate_policy_states: ['gauge', 'version'],
   moongate_plugin_info: ['gauge', 'plugin,version,abi'], moongate_plugin_calls_total: ['counter', 'plugin,op,result'],
   moongate_rate_limited_total: ['counter', 'kind'],

@@ -189,6 +189,42 @@ static void overrides(void)
 	unsetenv("MOONGATE_MANAGEMENT_KEY");
 }
 
+/* What each place that is wanted says, and who said it. */
+static void origin(void *arg, const char *place, const json_t *value, const char *from)
+{
+	static const struct { const char *place, *value, *from; } rows[] = {
+		{ "listen[1].at", "\"127.0.0.1:0\"", "y.lua:2" }, { "listen[1].admin", "true", "default" },
+		{ "limits.idle", "20000", "y.lua:3" }, { "limits.connect", "3000", "default" }, { "logging.level", "\"debug\"", "MOONGATE_LOGGING__LEVEL" },
+		{ "providers.up.api_key", "\"\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2""efgh\"", "y.lua:4" },
+		{ "models[\"a/b\"].endpoints[1].price.input", "\"1\"", "y.lua:6" }, { "models[\"a/b\"].endpoints[1].free", "false", "default" } };
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	const char *file = strrchr(from, '/');
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(place, rows[i].place)) {
+			ok(!strcmp(text, rows[i].value) && !strcmp(file ? file + 1 : from, rows[i].from), place);
+			++*(unsigned *)arg;
+		}
+	free(text);
+}
+
+static void origins(void)
+{
+	struct config c;
+	struct err err = { 0, "" };
+	unsigned seen = 0;
+	const char *path = put("y.lua", "return { dev = true,\n  listen = '127.0.0.1:0',\n  limits = { idle = '20s' }, logging = { level = 'warn' },\n"
+		"  providers = { up = { dialect = 'openai', base_url = 'http://10.0.0.1', api_key = 'sk-1234567890abcdefgh' } },\n"
+		"  models = { ['a/b'] = { endpoints = { { provider = 'up',\n    price = { input = 1 } } } } } }", 0600);
+
+	setenv("MOONGATE_LOGGING__LEVEL", "debug", 1);
+	ok(config_load(&c, path, &err) == MG_OK && config_walk(&c, NULL, origin, &seen) == MG_OK && seen == 8, "who said what: file and line, variable, default");
+	seen = 0;
+	ok(config_walk(&c, "limits", origin, &seen) == MG_OK && seen == 2 && config_walk(&c, "limits.idel", origin, &seen) == MG_EINVAL, "of a part; of none");
+	config_release(&c);
+	unsetenv("MOONGATE_LOGGING__LEVEL");
+}
+
 static void drop_ins(void)
 {
 	struct config c;
@@ -341,6 +377,7 @@ int main(void)
 	refusals();
 	reads();
 	overrides();
+	origins();
 	drop_ins();
 	includes();
 	schema();
