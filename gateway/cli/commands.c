@@ -29,7 +29,7 @@ const struct command commands[] = {
 	{ "config check", "", "read all of the configuration, plugins and policies", OPTIONS(CONFIG, OUTPUT),
 	  EXAMPLES("moongate config check", "moongate config check --config new.lua"), config_check_run },
 	{ "config show", "[MEMBER]", "print the configuration with its defaults, as JSON",
-	  OPTIONS({ "--origin", NULL, "each value with its file and line, variable or \"default\"" }, CONFIG),
+	  OPTIONS({ "--origin", NULL, "each value and who said it: file, line, variable" }, CONFIG),
 	  EXAMPLES("moongate config show", "moongate config show limits.idle", "moongate config show limits --origin"), config_show_run },
 	{ "config schema", "", "print the JSON Schema of the configuration", NULL,
 	  EXAMPLES("moongate config schema > config.schema.json"), config_schema_run },
