@@ -11,7 +11,7 @@
  * before it stand the answer's headers, the request, and the endpoint's row.
  *
  * plugins: plugins/providers
- * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig.c
+ * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig.c ../sdk/rig_cuts.c ../sdk/rig_run.c ../sdk/rig_same.c ../sdk/rig_trace.c
  */
 #include <assert.h>
 #include <dlfcn.h>
