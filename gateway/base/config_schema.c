@@ -124,7 +124,8 @@ static const struct member endpoint[] = {
 	{ .name = "quirks", .kind = M_ANY, .doc = "laid over the provider's" },
 	{ .name = "options", .kind = M_ANY, .doc = "laid over the provider's" },
 	{ .name = "distillable", .kind = M_BOOL, .fallback = "false", .doc = "its author allows distillation" },
-	{ .name = "private", .kind = M_BOOL, .fallback = "false", .doc = "only for those a policy lets in" },
+	{ .name = "private", .kind = M_BOOL, .fallback = "false", .doc = "only for those in private_to, and not listed to clients" },
+	{ .name = "private_to", .kind = M_LIST, .sub = &a_word_list, .doc = "ids of organizations, workspaces or keys; the endpoint is private then" },
 	END };
 static const struct member an_endpoint = { .name = "endpoint", .kind = M_OBJECT, .sub = endpoint };
 static const struct member model[] = {

@@ -254,6 +254,7 @@ void catalog_free(struct catalog *c)
 		return;
 	for (size_t i = 0; i < c->n_endpoints; i++) {
 		json_decref(c->endpoints[i].params);
+		json_decref(c->endpoints[i].private_to);
 		live_unref(c->endpoints[i].live);
 	}
 	for (size_t i = 0; i < c->n_models; i++)

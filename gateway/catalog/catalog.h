@@ -52,6 +52,7 @@ struct endpoint {
 	char *tier, *region, *quantization;	/* "default", "", "unknown" where not said */
 	uint64_t context_length, max_output;	/* tokens; 0: unknown */
 	json_t *params;			/* array of supported parameter names; NULL: not known, all are passed on */
+	json_t *private_to;		/* array of ids of organizations, workspaces, keys; NULL: nobody */
 	bool free, private, distillable, priced;	/* priced: a price was given (R49) */
 	struct rates rates;
 	struct rate_override *overrides; size_t n_overrides;

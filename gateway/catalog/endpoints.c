@@ -119,7 +119,8 @@ int build_endpoint(struct build *b, struct model *m, size_t n, const json_t *row
 	e->max_output = (uint64_t)int_of(row, "max_output", (int64_t)m->max_output);
 	e->params = json_incref(json_object_get(row, "params"));
 	e->free = json_is_true(json_object_get(row, "free"));
-	e->private = json_is_true(json_object_get(row, "private"));
+	e->private_to = json_incref(json_object_get(row, "private_to"));
+	e->private = e->private_to || json_is_true(json_object_get(row, "private"));
 	e->distillable = json_is_true(json_object_get(row, "distillable"));
 	e->live = health(b, e->id);
 	c->n_endpoints++;	/* from here on catalog_free() owns what is in it */

@@ -24,14 +24,14 @@ static void make_model(lua_State *L, const void *thing) { lua_pushstring(L, ((co
 static void make_provider(lua_State *L, const void *thing) { lua_pushstring(L, ((const struct endpoint *)thing)->provider->slug); }
 static void make_params_known(lua_State *L, const void *thing) { lua_pushboolean(L, ((const struct endpoint *)thing)->params != NULL); }
 
-static void make_params(lua_State *L, const void *thing)
+/* The strings of a JSON array, as a set. */
+static void push_names(lua_State *L, const json_t *list)
 {
-	const struct endpoint *e = thing;
 	size_t i;
 	json_t *name;
 
 	lua_newtable(L);
-	json_array_foreach(e->params, i, name) {
+	json_array_foreach(list, i, name) {
 		if (!json_is_string(name))
 			continue;
 		lua_pushboolean(L, 1);
@@ -39,6 +39,9 @@ static void make_params(lua_State *L, const void *thing)
 	}
 	proxy_push(L, SIGHT_PLAIN);
 }
+
+static void make_params(lua_State *L, const void *thing) { push_names(L, ((const struct endpoint *)thing)->params); }
+static void make_private_to(lua_State *L, const void *thing) { push_names(L, ((const struct endpoint *)thing)->private_to); }
 
 static void make_data(lua_State *L, const void *thing)
 {
@@ -140,7 +143,7 @@ const struct field endpoint_fields[] = {
 	FIELD("params", K_MAKE, 0, SET, "supported parameters", .make = make_params),
 	FIELD("params_known", K_MAKE, 0, "boolean", "false: nobody said which; all are passed on", .make = make_params_known),
 	FIELD("private", K_BOOL, AT(endpoint, private), "boolean", ""),
-	FIELD("private_to", K_EMPTY, 0, SET, "org ids"),
+	FIELD("private_to", K_MAKE, 0, SET, "ids of organizations, workspaces and keys", .make = make_private_to),
 	FIELD("free", K_BOOL, AT(endpoint, free), "boolean", ""),
 	FIELD("distillable", K_BOOL, AT(endpoint, distillable), "boolean", ""),
 	FIELD("priced", K_BOOL, AT(endpoint, priced), "boolean", "a price was given"),

@@ -3,8 +3,10 @@
 -- Always return true, or false plus a short reason code (it appears in `explain` and in metrics).
 -- Whether the request fits into the endpoint's context is or_context's: that changes with every request,
 -- while these verdicts are remembered for each combination of the members that `memo` names. A run that
--- reads more (private endpoints: the key's organisation) is not.
+-- reads more (private endpoints: whose key it is) is not.
 local function has(list, x) for i = 1, #list do if list[i] == x then return true end end return false end
+
+local function let_in(to, key) return to[key.org] or to[key.workspace] or to[key.id] end
 
 -- what a level covers besides itself
 local COVERED = { mxfp4 = "fp4", nvfp4 = "fp4", mxfp8 = "fp8" }
@@ -19,7 +21,7 @@ return policy {
   memo = { filter = { "variant", "prefs", "params" } },
   filter = function(req, ep, my)
     local p = req.prefs
-    if ep.private and not ep.private_to[req.key.org] then return false, "private" end
+    if ep.private and not let_in(ep.private_to, req.key) then return false, "private" end
     if req.variant == "free" and not ep.free then return false, "not_free" end
     if req.variant ~= "free" and ep.free then return false, "free_by_name_only" end
     -- only/ignore: a base slug ("google-vertex") means every region of it; a full slug means that one

@@ -104,7 +104,7 @@ static const char shop[] = "return { " P ",\n models = {"
 	"  { provider = 'p', price = { input = 0.15, output = 0.6, request = 0.001, overrides = { { min_prompt_tokens = 200001, input = 0.3 } } }, params = { 'tools', 'top_p' },"
 	"    max_output = 500, quirks = { b = { y = 2 } } } } },"
 	"['b/vec'] = { modalities = { input = { 'text' }, output = { 'embeddings' } }, endpoints = { { provider = 'p', price = { input = 0.02 } } } },"
-	"['b/own'] = { endpoints = { { provider = 'p', private = true } } }, ['b/none'] = { endpoints = { { provider = 'p' }, { provider = 'p', model = 'x' } } },"
+	"['b/own'] = { endpoints = { { provider = 'p', private_to = { 'ws_7' } } } }, ['b/none'] = { endpoints = { { provider = 'p' }, { provider = 'p', model = 'x' } } },"
 	"latest = { alias_of = 'newest' }, newest = { alias_of = 'a/large' } } }";
 
 static struct model *find(const struct catalog *c, const char *name)
@@ -130,6 +130,8 @@ static void building(const struct catalog *c)
 	ok(!strcmp(e->provider->base_url, "https://api.p.example/v1") && !strcmp(e->provider->host, "api.p.example") && !e->provider->plain_http
 		&& m->endpoints[0]->provider->plain_http && !strcmp(m->endpoints[0]->provider->host, "10.0.0.1:8000"), "address and host");
 	ok(e->provider->data.known && e->provider->data.zdr && !m->endpoints[0]->provider->data.known, "who states facts is known");
+	ok(find(c, "b/own")->endpoints[0]->private && !strcmp(json_string_value(json_array_get(find(c, "b/own")->endpoints[0]->private_to, 0)), "ws_7"),
+		"who names those that may use it makes it private");
 	ok(e->provider->connect_ms == 3000 && e->provider->idle_ms == 90000, "timeouts come from limits");
 }
 
