@@ -18,6 +18,8 @@ struct world {
 	struct pool *pool;
 	struct decision d;
 	struct err err;
+	uint64_t samples;	/* of every candidate; 0: 100 */
+	double ttft;		/* its p50, ms */
 };
 
 static inline struct mg_str word_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
@@ -106,7 +108,8 @@ static inline bool world_route(struct world *w, struct denial *no)
 	d->order = pool_alloc(w->pool, sizeof(*d->order) * (w->n + 1));
 	for (size_t i = 0; i < w->n; i++) {
 		d->candidates[i].endpoint = &w->endpoints[i];
-		d->candidates[i].live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1, .samples = 100 };
+		d->candidates[i].live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1, .samples = w->samples ? w->samples : 100,
+			.ttft_ms = { .p50 = w->ttft } };
 	}
 	return route_listed(w->state, d, no);
 }
