@@ -1,0 +1,141 @@
+/* policy_route() over a real catalogue: names, aliases, several models, a catalogue that is replaced. */
+#include "base/log.h"
+#include "tap.h"
+#include "world.h"
+
+static char path[64] = "/tmp/expand_test.XXXXXX.lua";
+
+static struct catalog *built(const char *text, const struct catalog *previous)
+{
+	struct config conf;
+	struct err err = { 0, "" };
+	struct catalog *c;
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		abort();
+	fputs(text, f);
+	fclose(f);
+	c = config_load(&conf, path, &err) ? NULL : catalog_new(&conf, NULL, previous, &err);
+	if (!c)
+		printf("# %s\n", err.msg);
+	config_release(&conf);
+	return c;
+}
+
+#define SHOP(price) "return { providers = { p = { dialect = 'openai', base_url = 'https://p.example' }, q = { dialect = 'openai', base_url = 'https://q.example' } }," \
+	"models = { ['a/large'] = { canonical = 'a/large-1', endpoints = { { provider = 'p', price = { input = " price ", output = 1 } }, { provider = 'q', price = { input = 2, output = 1 } } } }," \
+	"['a/small'] = { endpoints = { { provider = 'q', price = { input = 0.1, output = 0.1 } } } }," \
+	"['a/own'] = { endpoints = { { provider = 'p', price = { input = 1, output = 1 }, private_to = { 'ws_1' } } } }," \
+	"big = { alias_of = 'a/large' } } }"
+
+static struct decision *ask(struct world *w, const struct mg_str *models, size_t n)
+{
+	struct decision *d = world_ask(w);
+
+	d->facts.model = models[0];
+	d->facts.models = (struct words){ models, n };
+	d->facts.prefs.sort_by = MG_STR("price");
+	return d;
+}
+
+static const char *ids(const struct decision *d)
+{
+	static char text[400];
+	size_t len = 0;
+
+	*text = '\0';
+	for (size_t i = 0; i < d->n_order && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? " " : "", d->order[i]->endpoint->id);
+	return text;
+}
+
+static void names(struct world *w, const struct catalog *c)
+{
+	static const struct mg_str large[] = { { "a/large", 7 }, { "a/small", 7 }, { "big", 3 } }, alias[] = { { "big", 3 } }, no_such[] = { { "a/huge", 6 } },
+		canonical[] = { { "a/large-1", 9 } };
+	struct denial no;
+	struct decision *d = ask(w, large, 1);
+
+	ok(policy_route(w->state, d, c, &no) && d->n == 2 && !strcmp(ids(d), "a/large@p a/large@q") && !d->alias && d->order[0]->rank == 1, "a model's endpoints, best first");
+	ok(d->candidates[0].live.outage_ago_ms == INT64_MAX && d->candidates[0].live.uptime_30m == 1, "each with its health");
+	d = ask(w, large, 3);
+	ok(policy_route(w->state, d, c, &no) && d->n == 3 && !strcmp(ids(d), "a/large@p a/large@q a/small@q") && d->facts.models.n == 2,
+		"several models in turn; one that is named twice counts once");
+	d = ask(w, large, 3);
+	d->facts.prefs.partition = MG_STR("none");
+	ok(policy_route(w->state, d, c, &no) && !strcmp(ids(d), "a/small@q a/large@p a/large@q"), "partition none: the models mixed");
+	d = ask(w, alias, 1);
+	ok(policy_route(w->state, d, c, &no) && d->alias && d->facts.models.n == 1 && mg_is(d->facts.models.at[0], "a/large"), "an alias becomes its model");
+	d = ask(w, canonical, 1);
+	ok(policy_route(w->state, d, c, &no) && !d->alias && !strcmp(ids(d), "a/large@p a/large@q"), "a canonical slug is no alias");
+	d = ask(w, no_such, 1);
+	ok(!policy_route(w->state, d, c, &no) && no.status == 400 && !strcmp(no.code, "model_not_found") && strstr(no.message, "a/huge") && !d->n_order, "no such model: 400, with its name");
+	d = ask(w, no_such, 1);
+	d->resolved = true;
+	ok(!policy_route(w->state, d, c, &no) && no.status == 400, "a policy that chose none that there is: 400, too");
+	d = ask(w, (struct mg_str[]){ no_such[0], large[0] }, 2);
+	d->resolved = true;
+	ok(policy_route(w->state, d, c, &no) && d->n == 2, "a policy may name more than is configured");
+	d = ask(w, large, 1);
+	d->facts.models.n = 0;
+	ok(!policy_route(w->state, d, c, &no) && no.status == 400, "no model at all: 400");
+}
+
+static void owners(struct world *w, const struct catalog *c)
+{
+	static const struct mg_str own[] = { { "a/own", 5 } };
+	struct denial no;
+
+	for (int i = 0; i < 4; i++) {
+		struct decision *d = ask(w, own, 1);
+		bool mine = i % 2;
+
+		d->facts.key.workspace = mine ? MG_STR("ws_1") : MG_STR("ws_2");
+		ok(policy_route(w->state, d, c, &no) == mine, mine ? "a private endpoint for whom it is private to" : "and for nobody else");
+	}
+}
+
+/* A reload: the same addresses of nothing, other prices; what is remembered is of the catalogue. */
+static void replaced(struct world *w, struct catalog *first)
+{
+	static const struct mg_str large[] = { { "a/large", 7 } };
+	struct catalog *second = built(SHOP("3"), first);
+	struct mg_usage u = { .size = sizeof(u), .input = 1000000 };
+	struct denial no;
+	struct bill bill;
+	struct decision *d = ask(w, large, 1), *old;
+	struct endpoint *before;
+
+	policy_route(w->state, d, first, &no);
+	before = first->models[0].endpoints[0];
+	old = ask(w, large, 1);
+	ok(second && policy_route(w->state, old, second, &no) && !strcmp(ids(old), "a/large@q a/large@p"), "another catalogue: its prices");
+	ok(!policy_price(w->state, old, old->order[1]->endpoint, &u, false, &bill) && bill.cost_nusd == 3000000000, "and its bills");
+	ok(!policy_price(w->state, old, before, &u, false, &bill) && bill.cost_nusd > 0, "a request that began before is billed by the old one");
+	d = ask(w, large, 1);
+	ok(policy_route(w->state, d, first, &no) && !strcmp(ids(d), "a/large@p a/large@q"), "and may route by it still");
+	catalog_free(second);
+}
+
+int main(void)
+{
+	struct world w;
+	struct catalog *c;
+
+	log_max = LOG_ERROR;
+	close(mkstemps(path, 4));
+	world_init(&w);
+	c = built(SHOP("1"), NULL);
+	if (!c || !world_open(&w, NULL)) {
+		printf("# %s\n", w.err.msg);
+		return 1;
+	}
+	names(&w, c);
+	owners(&w, c);
+	replaced(&w, c);
+	world_release(&w);
+	catalog_free(c);
+	unlink(path);
+	return tap_done();
+}
