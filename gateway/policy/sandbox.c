@@ -284,6 +284,7 @@ static int fill(lua_State *L)
 
 	lua_newtable(L);
 	library_open(L, 1);
+	terms_open(L, 1);
 	ranking_open(L, 1);
 	billing_open(L, 1);
 	shared_open(L, 1);

@@ -117,7 +117,9 @@ struct proxy *proxy_at(lua_State *L, int i);	/* NULL: something else */
 bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
 /* Compiles text (never bytecode) in the environment env and leaves the function; else -1 and s->error. */
 int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env);
-void library_open(lua_State *L, int names);	/* base, math, table, string, set, glob, slug, hash, time, act */
+void library_open(lua_State *L, int names);	/* base, math, table, string */
+void terms_open(lua_State *L, int names);	/* set, glob, slug, hash, time, act, deny, rand */
+void sort_keys(lua_State *L, int at, lua_Integer n);	/* the list at `at`: numbers before strings, each in its order */
 void strings_open(lua_State *L, int names);
 void plain_text(lua_State *L, int i);	/* pushes it without an address */
 void ranking_open(lua_State *L, int names);
