@@ -1,7 +1,8 @@
 /*
- * policy_check(): a bundle opens, every policy in it loads, and every hook of
- * the chain runs over endpoints that are unusual: free, without a price, with
- * an unknown data policy, none at all.  Plus moongate.d.lua.
+ * policy_check(): a bundle opens, every policy in it loads and names nothing
+ * that is not there, and every hook of the chain runs over endpoints that are
+ * unusual: free, without a price, with an unknown data policy, none at all.
+ * Plus moongate.d.lua.
  */
 #include "policy/state.h"
 
@@ -154,6 +155,7 @@ static void load_rest(struct report *r, struct bundle *b, struct policy_state *s
 
 		if (!f->own || !strcmp(f->name, "bundle.lua") || ends(f->name, "_test.lua"))
 			continue;
+		r->problems += names_scan(s, f, r->say, r->arg);
 		snprintf(name, sizeof(name), "%.*s", (int)strlen(f->name) - 4, f->name);
 		if (policy_load(s, name, 0)) {
 			if (!strstr(s->error, "it must return policy") || !strstr(f->text, "return library"))

@@ -190,6 +190,10 @@ int policy_load(struct policy_state *s, const char *name, int with);
 void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
 const char *answer_for(struct policy_state *s, const char *reason);
 
+/* ---- names.c */
+/* Says "file:line: unknown name 'x'" for each that the file reads and no policy has; their number. */
+int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg);
+
 /* ---- prelude.c */
 extern const char *const policy_prelude[];	/* lines of Lua, then NULL */
 
