@@ -391,11 +391,11 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 		relay_break(r);
 		return;
 	}
+	relay_lose(r, e);
 	r->surface->reset(r);		/* what an unstreamed answer had gathered */
 	r->first_us = 0;
 	r->finish = MG_NONE;
 	r->output_bytes = 0;
-	r->usage_reported = false;
 	error.n = r->n_tried;
 	error.tries_here = choice_tries(r, e);
 	r->endpoint = NULL;

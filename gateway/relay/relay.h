@@ -146,6 +146,8 @@ void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could 
 
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
+/* What an attempt cost that did not win, from its usage: before that is forgotten. */
+void relay_lose(struct relay *r, const struct endpoint *e);
 /* Bills the winner, ends the hold, writes the record.  Once. */
 void relay_settle(struct relay *r, int status, const char *outcome);
 

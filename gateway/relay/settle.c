@@ -56,6 +56,20 @@ static void bill_of(struct relay *r, enum usage_source source)
 		r->bill.charge_nusd = r->hold.nusd;
 }
 
+/* An attempt that failed after it had cost something: that is our own loss, whoever wins (R47). */
+void relay_lose(struct relay *r, const struct endpoint *e)
+{
+	struct bill bill;
+	int64_t sum;
+
+	r->endpoint = e;
+	if (usage_of(r) != USAGE_NONE && policy_price(r->policy->state, &r->d, e, &r->usage, false, &bill) == MG_OK &&
+			bill.cost_nusd > 0 && !__builtin_add_overflow(r->loss_nusd, bill.cost_nusd, &sum))
+		r->loss_nusd = sum;
+	r->endpoint = NULL;
+	r->usage_reported = false;
+}
+
 /* ------------------------------------------------ the record */
 
 static const char *words(struct relay *r, struct mg_str s)

@@ -1,8 +1,10 @@
 // ledger.test.js - a limit holds under any concurrency (R40, R42), and what is
 // shown is what is charged (R56).
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { eq, ok, run, skip, test } from './tap.js';
 import { audit, call, bearer, chat, events, management, nanos, ownKey, pool, record, metric } from './checks.js';
-import { startGateway, until } from './gateway.js';
+import { binary, completion, managementKey, startGateway, startUpstream, until } from './gateway.js';
 
 const g = await startGateway(`
   workers = 2,
@@ -12,6 +14,9 @@ const g = await startGateway(`
     ["acme/odd"] = { endpoints = { { provider = "sim", model = "echo", price = { input = "0.123456", output = "7.654321", request = "0.000001" }, options = { words = 40 } } } },
     ["acme/long"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 0, output = "10" }, options = { words = 200, tokens_per_s = 400 } } } },
   },`);
+
+const command = async (gw, ...words) => JSON.parse((await promisify(execFile)(binary, [...words, '--config', gw.file],
+  { env: { PATH: process.env.PATH, HOME: gw.home, MOONGATE_MANAGEMENT_KEY: managementKey } })).stdout);
 
 // 200 at once over 50 connections; how many were answered with which status.
 async function stampede(key, stream) {
@@ -92,6 +97,28 @@ test('streams that are left in the middle: what was delivered is charged, what w
   const own = await ownKey(g, key);
   eq(nanos(own.usage), sum, 'the key');
   eq(nanos(own.limit_remaining), 1000000000n - sum, 'what remains');
+});
+
+test('fail-over: the winner is charged, what the other one cost is a loss (R47)', async () => {
+  const u = await startUpstream((one, res) => {
+    res.writeHead(200, { 'content-type': 'application/json' });
+    const answer = completion('well', { prompt_tokens: 1000, completion_tokens: 1000 });
+    if (one.url.startsWith('/empty')) answer.choices = [];
+    res.end(JSON.stringify(one.url.startsWith('/empty') ? answer : completion('well')));
+  });
+  const price = '{ input = "1", output = "2" }', at = (p) => `${p} = { dialect = "openai", base_url = "${u.url}/${p}", api_key = "k" }`;
+  const two = await startGateway(`workers = 1, providers = { ${at('empty')}, ${at('good')} },
+    models = { ["acme/two"] = { endpoints = { { provider = "empty", model = "up", price = ${price} }, { provider = "good", model = "up", price = ${price} } } } },`);
+  const key = await two.newKey();
+  const r = await chat(two, key, { model: 'acme/two', provider: { order: ['empty', 'good'] } });
+  eq([r.status, JSON.parse(r.text).usage.cost], [200, 0.00002], r.text);
+  eq((await record(two, key, JSON.parse(r.text).id)).provider_responses.length, 2, 'attempts');
+  eq((await ownKey(two, key)).usage, 0.00002, 'the key');
+  const { total } = await until('the row', async () => { const sums = await command(two, 'usage', '--json'); return sums.total.requests ? sums : null; });
+  eq([total.usage, total.upstream_cost], [0.00002, 0.00302], 'the loss is 1000 and 1000 tokens');
+  eq((await audit(two)).code, 0, 'the audit');
+  eq(await two.stop(), { code: 0, signal: null });
+  await u.stop();
 });
 
 test('the audit is clean and no hold is open', async () => {
