@@ -7,11 +7,11 @@ enum { CHUNK = 0, ALIGN = 1 };
 #else
 enum { CHUNK = 4 * 1024, ALIGN = _Alignof(max_align_t) };
 #endif
-enum { CHUNK_MAX = 64 * 1024 };
+enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8 };
 
 struct chunk { struct chunk *next; size_t used, size; bool zeroed; max_align_t mem[]; };
 struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
-struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk; };
+struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk, taken; };
 
 struct pool *pool_new(size_t budget)
 {
@@ -45,7 +45,9 @@ static struct chunk *grow(struct pool *p, size_t need)
 	}
 	c->next = front;
 	p->chunks = c;
-	if (p->chunk && p->chunk < CHUNK_MAX)
+	/* Slowly: a request takes 10 KB, and thousands of them wait for their upstreams. */
+	p->taken += size;
+	if (p->chunk < CHUNK_MAX && p->taken >= CHUNKS_EACH * p->chunk)
 		p->chunk *= 2;
 	return c;
 }
