@@ -88,6 +88,21 @@ struct mg_str pool_dup(struct pool *p, struct mg_str s)
 	return (struct mg_str){ copy, s.len };
 }
 
+struct mg_str pool_join(struct pool *p, const struct mg_str *parts, size_t n)
+{
+	size_t len = 0, i;
+	char *text, *to;
+
+	for (i = 0; i < n; i++)
+		if (__builtin_add_overflow(len, parts[i].len, &len) || len == SIZE_MAX)
+			return (struct mg_str){ NULL, 0 };
+	text = to = pool_alloc(p, len + 1);
+	for (i = 0; text && i < n; i++)
+		if (parts[i].len)
+			to = (char *)memcpy(to, parts[i].at, parts[i].len) + parts[i].len;
+	return (struct mg_str){ text, text ? len : 0 };
+}
+
 struct mg_str pool_print(struct pool *p, const char *fmt, ...)
 {
 	char small[256], *text = NULL;	/* formatting twice costs more than a copy */

@@ -25,6 +25,7 @@ size_t pool_left(const struct pool *p);
 struct mg_str pool_dup(struct pool *p, struct mg_str s);
 
 /* Formatted text with a NUL behind it; absent when there is no memory. */
+struct mg_str pool_join(struct pool *p, const struct mg_str *parts, size_t n);	/* one behind the other; absent: no memory */
 struct mg_str pool_print(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Run fn(arg) when the pool is freed, last deferred first.  Returns MG_ENOMEM

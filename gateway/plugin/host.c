@@ -188,7 +188,7 @@ static bool is_line(struct mg_str s)
 	return s.len <= HEADER_MAX;
 }
 
-/* what: for the message, never the value. */
+/* what: for the message, never the value; NULL: the header's name. */
 static int add_header(struct call *c, const char *name, const char *prefix, struct mg_str value, const char *what)
 {
 	struct mg_str line;
@@ -198,10 +198,11 @@ static int add_header(struct call *c, const char *name, const char *prefix, stru
 	if (!is_token(name) || is_ours(name))
 		return fail(&c->err, MG_EINVAL, "header '%.60s' is not for a plugin to set", is_token(name) ? name : "?");
 	if (!is_line(value))
-		return fail(&c->err, MG_EINVAL, "%s has a control character in it, or is too long", what);
+		return fail(&c->err, MG_EINVAL, "%s%s%s has a control character in it, or is too long", what ? what : "the value of header '",
+			what ? "" : name, what ? "" : "'");
 	if (c->n_headers == CALL_HEADERS)
 		return fail(&c->err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
-	line = pool_print(c->pool, "%s: %s%.*s", name, prefix, (int)value.len, value.at);
+	line = pool_join(c->pool, (struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { prefix, strlen(prefix) }, value }, 4);
 	if (!line.at)
 		return fail(&c->err, MG_ENOMEM, "no memory for a header");
 	c->headers[c->n_headers++] = line;
@@ -210,12 +211,7 @@ static int add_header(struct call *c, const char *name, const char *prefix, stru
 
 static int on_header(struct mg_call *mg, const char *name, struct mg_str value)
 {
-	char what[96];
-
-	if (!value.at)
-		return MG_OK;
-	snprintf(what, sizeof(what), "the value of header '%.60s'", is_token(name) ? name : "?");
-	return add_header(of(mg), name, "", value, what);
+	return value.at ? add_header(of(mg), name, "", value, NULL) : MG_OK;
 }
 
 static int add_query(struct call *c, const char *name, struct mg_str secret)

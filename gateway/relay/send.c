@@ -34,7 +34,8 @@ static bool has_header(const struct call *c, const char *name)
 static void add_header(struct call *c, const char *name, const char *value)
 {
 	if (c->n_headers < CALL_HEADERS && !has_header(c, name))
-		c->headers[c->n_headers++] = pool_print(c->pool, "%s: %s", name, value);
+		c->headers[c->n_headers++] = pool_join(c->pool,
+			(struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { value, strlen(value) } }, 3);
 }
 
 /* What the provider's row adds: headers = { ["x-team"] = "blue" }. */

@@ -174,11 +174,13 @@ static uint64_t less(uint64_t *from, uint64_t part)
 static int usage(struct mg_call *c, struct mg_view u)
 {
 	static const char prompt[] = "prompt_tokens_details", completion[] = "completion_tokens_details";
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = cost_of(c, u) };
-	uint64_t total = count_of(c, u, NULL, "total_tokens");
+	struct mg_usage m = { .size = sizeof(m), .requests = 1 };
+	uint64_t total;
 
-	if (c->host->kind(u) != MG_OBJECT)
+	if (c->host->kind(u) != MG_OBJECT)	/* most frames of a stream have none */
 		return MG_OK;
+	m.cost_nusd = cost_of(c, u);
+	total = count_of(c, u, NULL, "total_tokens");
 	m.input = count_of(c, u, NULL, "prompt_tokens");
 	m.output = count_of(c, u, NULL, "completion_tokens");
 	m.reasoning = count_of(c, u, completion, "reasoning_tokens");

@@ -71,6 +71,12 @@ int main(void)
 	ok(!pool_print(p, "x").at && !pool_dup(p, (struct mg_str)MG_STR("x")).at && !pool_left(p), "no budget, no text");
 	pool_free(p);
 
+	p = pool_new(1000);
+	s = pool_join(p, (struct mg_str[]){ MG_STR("a"), { NULL, 0 }, MG_STR("bc") }, 3);
+	ok(s.len == 3 && !strcmp(s.at, "abc"), "texts are joined, what is absent is nothing");
+	ok(pool_join(p, NULL, 0).at && !pool_join(p, (struct mg_str[]){ { "", SIZE_MAX }, MG_STR("a") }, 2).at, "nothing is a text, too much is none");
+	pool_free(p);
+
 	story[0] = '\0';
 	late = pool_new(1000);
 	pool_defer(late, defer_more, "y");
