@@ -408,3 +408,37 @@ struct token_waiter *token_wait(struct token *t, const char *scope, struct loop 
 		fetch(s, client);
 	return w;
 }
+
+/* ----------------------------------------------------------- for commands */
+
+struct pause { struct loop *loop; struct err *err; };
+
+static void on_ready(void *owner, const char *why)
+{
+	struct pause *pause = owner;
+
+	if (why)
+		fail(pause->err, MG_EDENIED, "%s", why);
+	loop_stop(pause->loop);
+}
+
+int token_now(struct token *t, const char *scope, struct pool *p, struct mg_str *header, struct err *err)
+{
+	struct pause pause = { loop_new(err), err };
+	struct client *client = pause.loop ? client_new(pause.loop, 1, 1, err) : NULL;
+
+	err->rc = MG_OK;
+	if (!client)
+		err->rc = MG_ENOMEM;
+	else if (!token_wait(t, scope, pause.loop, client, on_ready, &pause))
+		fail(err, MG_ENOMEM, "no memory for an access token");
+	else
+		loop_run(pause.loop);
+	*header = err->rc ? (struct mg_str){ NULL, 0 } : token_header(t, scope, p);
+	client_free(client);
+	if (pause.loop)
+		loop_free(pause.loop);
+	if (!err->rc && !header->at)
+		return fail(err, MG_EDENIED, "no access token: it was over before it was used");
+	return err->rc;
+}

@@ -28,6 +28,8 @@ struct mg_str token_header(struct token *t, const char *scope, struct pool *p);
 struct token_waiter *token_wait(struct token *t, const char *scope, struct loop *loop, struct client *client,
 	void (*ready)(void *owner, const char *why), void *owner);
 void token_give_up(struct token_waiter *w);	/* on the loop of token_wait(); ready() is not called any more */
+/* For commands: waits on a loop of its own.  MG_EDENIED: err says why there is none. */
+int token_now(struct token *t, const char *scope, struct pool *p, struct mg_str *header, struct err *err);
 /* The upstream refused it: not to be used again. */
 void token_drop(struct token *t, const char *scope, struct mg_str header);
 

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "catalog/slug.h"
+#include "catalog/token.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "net/frame.h"
@@ -133,15 +134,41 @@ static int refused(struct asked *a, long status)
 	return cli_say(status == 401 || status == 403 ? EXIT_DENIED : EXIT_PROBLEMS, "%s answers %ld: %s", a->p->slug, status, said);
 }
 
+/* The row that the plugin reads: of no model, but with the provider's quirks and options. */
+static int row_of(struct asked *a, struct mg_view *row)
+{
+	json_t *fields = json_pack("{s:s, s:s, s:O*, s:O*}", "model", "", "provider", a->p->slug,
+		"quirks", json_object_get(a->p->row, "quirks"), "options", json_object_get(a->p->row, "options"));
+	char *text = json_dumps(fields, JSON_COMPACT);
+	struct mg_str copy = pool_dup(a->pool, (struct mg_str){ text, text ? strlen(text) : 0 });
+
+	free(text);
+	json_decref(fields);
+	return json_parse(a->pool, copy, row, NULL);
+}
+
+/* The access token that the credential stands for. */
+static int authorize(struct asked *a)
+{
+	struct err err = { 0 };
+	struct mg_str header;
+
+	if (!a->call.scope)
+		return EXIT_OK;
+	if (a->call.n_headers == CALL_HEADERS || token_now(a->p->token, a->call.scope, a->pool, &header, &err) != MG_OK)
+		return cli_say(EXIT_DENIED, "%s: %s", a->p->slug, err.msg);
+	a->call.headers[a->call.n_headers++] = header;
+	return EXIT_OK;
+}
+
 static int ask(struct asked *a)
 {
 	struct mg_view nothing = { 0 }, row = { 0 };
 	struct mg_http out = { .size = sizeof(out) };
-	struct mg_str fields = pool_print(a->pool, "{\"model\":\"\",\"provider\":\"%s\"}", a->p->slug);
 	long status = 0;
 	int rc = json_parse(a->pool, (struct mg_str)MG_STR("{}"), &nothing, NULL);
 
-	rc = rc ? rc : json_parse(a->pool, fields, &row, NULL);
+	rc = rc ? rc : row_of(a, &row);
 	rc = rc ? rc : call_init(&a->call, a->pool, a->p->plugin, MG_MODELS, false, nothing, row, a->p->secret);
 	if (rc)
 		return cli_say(EXIT_PROBLEMS, "the dialect '%s' has no list of models to ask for", a->p->dialect);
@@ -153,7 +180,9 @@ static int ask(struct asked *a)
 		return cli_say(EXIT_FAILED, "%s: %s", a->p->slug, a->call.err.msg);
 	if (a->call.sign)
 		return cli_say(EXIT_PROBLEMS, "%s wants signed requests, which are not made here", a->p->slug);
-	rc = exchange(a, &out, &status);
+	rc = authorize(a);
+	if (!rc)
+		rc = exchange(a, &out, &status);
 	if (rc)
 		return rc;
 	if (status < 200 || status > 299)

@@ -1,11 +1,11 @@
 // tokens.test.js - credentials that are exchanged for access tokens, against a token server on loopback.
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { binary, completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { binary, completion, managementKey, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const dir = mkdtempSync(join(tmpdir(), 'moongate-tokens-'));
@@ -194,6 +194,23 @@ test('tokens outlive a reload', async () => {
 
 test('no secret is in the log', async () => {
   ok(!g.log.includes('CANARY') && !g.log.includes('PRIVATE KEY') && !g.log.includes('eyJ'), g.log);
+});
+
+test('commands ask for a token, too', async () => {
+  fresh();
+  const was = serve;
+  serve = (req, res) => sendJson(res, 200, { models: [{ name: 'models/gemini-x' }] });
+  const discover = () => new Promise((done) => execFile(binary, ['provider', 'discover', 'once', '--json', '--config', g.file],
+    { env: { ...process.env, HOME: g.home, CLIENT_SECRET: secret, MOONGATE_MANAGEMENT_KEY: managementKey } }, (e, out, err) => done({ code: e ? e.code : 0, out, err })));
+  const good = await discover();
+  eq([good.code, good.err], [0, '']);
+  eq(JSON.parse(good.out).data[0].model, 'gemini-x');
+  eq(up.asked[0].headers.authorization, `Bearer tok-CANARY-${given}`);
+  answer = (req, res) => sendJson(res, 401, { error: 'unauthorized_client' });
+  const bad = await discover();
+  eq(bad.code, 5);
+  ok(bad.err.includes('no access token: the token server answered 401, unauthorized_client') && !bad.err.includes('CANARY'), bad.err);
+  serve = was;
 });
 
 test('a key file that is none is refused at the start, without a word of it', async () => {
