@@ -37,6 +37,7 @@ bool cors_preflight(struct http_request *r);	/* true: OPTIONS, answered */
 size_t cors_headers(struct http_request *r, struct http_header out[4]);	/* how many it wrote */
 
 /* ---- answers.  headers end with a NULL name; those of every answer are added, CORS where it is allowed. */
+struct mg_str api_traceparent(const struct http_request *h);	/* the client's; absent: none, or a wrong one */
 struct mg_str api_request_id(const struct http_request *h);	/* the client's; absent: none, or none that may be repeated */
 void api_send(struct http_request *r, int status, const struct http_header *headers, struct mg_str body);
 void api_stream(struct http_request *r, int status, const struct http_header *headers);

@@ -22,6 +22,7 @@ static void client_of(struct relay *r, struct mg_view request)
 		r->client.title = http_header(h, "X-Title");
 	r->client.agent = http_header(h, "User-Agent");
 	r->client.request_id = api_request_id(h);
+	r->client.traceparent = api_traceparent(h);
 	if (!r->client.request_id.at)
 		r->client.request_id = (struct mg_str){ r->id, strlen(r->id) };
 	r->client.user = json_text(r->pool, json_get(request, "user"));

@@ -24,6 +24,22 @@ struct mg_str api_request_id(const struct http_request *h)
 	return id;
 }
 
+/* W3C: version, trace, parent, flags, in small hex; neither id is all zeros. */
+struct mg_str api_traceparent(const struct http_request *h)
+{
+	static const char shape[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+	struct mg_str t = http_header(h, "traceparent");
+
+	if (t.len != sizeof(shape) - 1 || !memcmp(t.at, "ff", 2))
+		return (struct mg_str){ 0 };
+	for (size_t i = 0; i < t.len; i++)
+		if (shape[i] == 'x' ? !strchr("0123456789abcdef", t.at[i]) || !t.at[i] : t.at[i] != '-')
+			return (struct mg_str){ 0 };
+	if (strspn(t.at + 3, "0") >= 32 || strspn(t.at + 36, "0") >= 16)
+		return (struct mg_str){ 0 };
+	return t;
+}
+
 static void add(struct list *l, const char *name, struct mg_str value)
 {
 	for (size_t i = 0; i < l->n; i++)

@@ -81,6 +81,8 @@ int attempt_transmit(struct attempt *a, struct err *err)
 	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
 	add_header(&a->call, "User-Agent", "moongate/" VERSION);
 	add_row_headers(a);
+	if (a->relay->client.traceparent.at && json_kind(json_get(json_get(a->endpoint->row, "options"), "traceparent")) == MG_TRUE)
+		add_header(&a->call, "traceparent", a->relay->client.traceparent.at);	/* our caller's span is the upstream's parent */
 	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
 		return err->rc;
 	struct exchange_conf conf = {

@@ -238,6 +238,11 @@ static uint64_t own_us(const struct relay *r)
 	return r->sent_us ? us : clock_us() - r->began_us;
 }
 
+static const char *trace_id(struct relay *r)
+{
+	return r->client.traceparent.at ? words(r, (struct mg_str){ r->client.traceparent.at + 3, 32 }) : NULL;
+}
+
 static void access_line(struct relay *r, int status, const char *outcome)
 {
 	struct buf cost;
@@ -245,7 +250,7 @@ static void access_line(struct relay *r, int status, const char *outcome)
 	buf_init(&cost, 64);
 	money_text(&cost, r->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_S("generation_id", r->id), LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
+	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_S("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
 		LOG_S("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", words(r, r->d.facts.model)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),

@@ -11,7 +11,7 @@ const price = 'price = { input = 1, output = 1 }';
 const g = await startGateway(`
   workers = 1, logging = { format = "json", level = "info" },
   cors = { origins = { "https://chat.example" } },
-  providers = { good = { dialect = "openai", base_url = "${good.url}/v1", api_key = "sk-upstream", max_in_flight = 9 },
+  providers = { good = { dialect = "openai", base_url = "${good.url}/v1", api_key = "sk-upstream", max_in_flight = 9, options = { traceparent = true } },
     bad = { dialect = "openai", base_url = "${bad.url}/v1", api_key = "sk-upstream" }, sim = { dialect = "sim", base_url = "sim:" } },
   models = {
     ["acme/good"] = { endpoints = { { provider = "good", ${price} } } },
@@ -96,6 +96,19 @@ test('an encoded slash is part of a model\'s name, and nowhere else anything', a
     ['/v1/models/acme%2F..', 400], ['/v1/models/acme%2F%2e%2e', 400], ['/v1/models/acme%2F%2Fgood', 404], ['/v1/models/%2Fgood', 404], ['/v1/models/acme%2Fnone', 404],
     ['/v1/models%2Fuser', 400], ['/v1/model/acme%2Fgood', 400], ['/v1/keys/a%2Fb', 400], ['/v1/models/..%2F..%2Fkeys', 400], ['/v1/models/acme%5Cgood', 400]])
     eq((await call(g, path)).status, status, path);
+});
+
+test('traceparent: in the log, and upstream where the provider may see it; a wrong one nowhere', async () => {
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736', right = `00-${trace}-00f067aa0ba902b7-01`;
+  const ask = async (model, traceparent, id) => { await chat(g, key, { model }, { headers: { ...bearer(key), traceparent, 'x-request-id': id } }); return (await logged(id)).trace_id; };
+  eq(await ask('acme/good', right, 't-1'), trace);
+  eq(good.asked.at(-1).headers.traceparent, right);
+  eq(await ask('acme/bad', right, 't-2'), trace);
+  eq(bad.asked.at(-1).headers.traceparent, undefined, 'where it is not allowed');
+  for (const [i, wrong] of [`ff-${trace}-00f067aa0ba902b7-01`, `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`, `00-${trace}-${'0'.repeat(16)}-01`, `00-${trace.toUpperCase()}-00f067aa0ba902b7-01`, `00-${trace}`, 'x'.repeat(55)].entries()) {
+    ok(!await ask('acme/good', wrong, `t-wrong-${i}`), wrong);
+    eq(good.asked.at(-1).headers.traceparent, undefined, wrong);
+  }
 });
 
 test('a browser may read them', async () => {
