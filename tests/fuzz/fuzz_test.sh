@@ -2,7 +2,7 @@
 # Each *_fuzz.c of this folder for some seconds ($FUZZ_SECONDS, 5).  A target
 # names in a comment what it is made of:
 #
-#	 * sources: base/json.c net/frame.c		(below gateway/)
+#	 * sources: base/json.c net/frame.c		(below gateway/, patterns too)
 #	 * libs: jansson				(optional, for pkg-config)
 #	 * plugins: plugins/providers			(optional: once for each plugin of
 #							 that folder, with $MOONGATE_PLUGIN)
@@ -24,7 +24,7 @@ echo 'int LLVMFuzzerTestOneInput(const unsigned char *at, unsigned long n) { ret
 words() { sed -n "s/^ \* $1: *//p" "$2"; }
 compile() {
 	"$CC" -std=c11 -D_GNU_SOURCE -DSANITIZED -O1 -g -include gateway/base/banned.h -Isdk -Igateway \
-		-fno-sanitize-recover=all "$@"
+		-Wno-unknown-attributes -fno-sanitize-recover=all "$@"
 }
 wanted() { [ -z "$FUZZ_ONLY" ] || [ "$FUZZ_ONLY" = "$1" ]; }
 
@@ -33,7 +33,8 @@ build() {
 	target=$1 binary=$2
 	packages=$(words libs "$target")
 	set --
-	for source in $(words sources "$target"); do set -- "$@" "gateway/$source"; done
+	# shellcheck disable=SC2086 # patterns
+	for source in $(words sources "$target"); do set -- "$@" gateway/$source; done
 	# shellcheck disable=SC2046 # flags are words
 	compile -fsanitize=fuzzer,$SAN $([ -z "$packages" ] || pkg-config --cflags $packages) -o "$binary" "$target" "$@" \
 		$([ -z "$packages" ] || pkg-config --libs $packages) -pthread -ldl

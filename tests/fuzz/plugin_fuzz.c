@@ -9,9 +9,11 @@
  * An input is four octets (which operation, status and more, where to cut) and
  * then up to four parts with a line "--" between them; the last is the answer,
  * before it stand the answer's headers, the request, and the endpoint's row.
+ * An event stream of AWS's is written as it is, or "type payload" a line: then its
+ * sums are made here.
  *
  * plugins: plugins/providers
- * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig.c ../sdk/rig_cuts.c ../sdk/rig_run.c ../sdk/rig_same.c ../sdk/rig_trace.c
+ * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig*.c
  */
 #include <assert.h>
 #include <dlfcn.h>
@@ -123,6 +125,61 @@ static void check_answer(enum mg_op op, const struct rig_case *c, size_t cut)
 	free(whole);
 }
 
+static uint32_t crc(const unsigned char *at, size_t len)
+{
+	uint32_t sum = ~0u;
+
+	for (size_t i = 0; i < len; i++) {
+		sum ^= at[i];
+		for (int k = 0; k < 8; k++)
+			sum = sum >> 1 ^ (sum & 1 ? 0xedb88320u : 0);
+	}
+	return ~sum;
+}
+
+static void put32(unsigned char *at, size_t n)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (unsigned char)(n >> (24 - 8 * i));
+}
+
+/* One line as a message; its length. */
+static size_t message(unsigned char *out, struct mg_str line)
+{
+	const char *blank = memchr(line.at, ' ', line.len);
+	size_t type = blank ? (size_t)(blank - line.at) : line.len, said = blank ? line.len - type - 1 : 0;
+	size_t head, total;
+
+	type = type < 256 ? type : 255;
+	head = 14 + type;
+	total = 16 + head + said;
+	put32(out, total);
+	put32(out + 4, head);
+	put32(out + 8, crc(out, 8));
+	memcpy(out + 12, "\x0b:event-type\x07\x00", 14);
+	out[26] = (unsigned char)type;
+	memcpy(out + 27, line.at, type);
+	memcpy(out + 12 + head, line.at + line.len - said, said);
+	put32(out + total - 4, crc(out, total - 4));
+	return total;
+}
+
+static struct mg_str messages(struct mg_str lines)
+{
+	unsigned char *out = malloc(lines.len + 32 * (lines.len + 1));
+	size_t n = 0;
+
+	assert(out);
+	for (size_t at = 0, end; at < lines.len; at = end + 1) {
+		const char *feed = memchr(lines.at + at, '\n', lines.len - at);
+
+		end = feed ? (size_t)(feed - lines.at) : lines.len;
+		n += message(out + n, (struct mg_str){ lines.at + at, end - at });
+	}
+	free((char *)lines.at);
+	return (struct mg_str){ (const char *)out, n };
+}
+
 /* Everything that the rig knows to do, which takes its time. */
 static void check_all(enum mg_op op, const struct rig_case *c)
 {
@@ -139,6 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct mg_operation *const *ops = plugin->provider->ops;
 	struct mg_str rest, answer;
 	struct rig_case c = { .name = "fuzz" };
+	const struct mg_operation *o;
 	char *headers, *request, *endpoint;
 	enum mg_op op;
 	size_t n = 0;
@@ -147,14 +205,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	while (ops[n])
 		n++;
-	op = ops[data[0] % n]->op;
+	o = ops[data[0] % n];
+	op = o->op;
 	c.streamed = data[1] & STREAMED;
 	c.status = statuses[(data[1] >> 1) % 8];
 	rest = (struct mg_str){ (const char *)data + 4, size - 4 };
 	answer = last_part(&rest);
+	c.headers = headers = (char *)last_part(&rest).at;
+	if (c.streamed && o->stream == MG_EVENTSTREAM && answer.at[0] && !(headers && strcasestr(headers, "text/event-stream")))
+		answer = messages(answer);
 	c.answer = answer.at;
 	c.answer_len = answer.len;
-	c.headers = headers = (char *)last_part(&rest).at;
 	c.request = request = last_json(&rest);
 	c.endpoint = endpoint = last_json(&rest);
 	check_request(op, &c);
