@@ -1,10 +1,11 @@
 /*
- * bedrock - AWS Bedrock: Converse and ConverseStream, and InvokeModel for vectors.
+ * bedrock - AWS Bedrock: Converse and ConverseStream; InvokeModel for vectors, pictures and ranks.
  *
  *	POST /model/{id}/converse		200: {"output":{"message":{"content":[blocks]}},"stopReason","usage"}
  *	POST /model/{id}/converse-stream	200: event stream: messageStart, contentBlockStart, -Delta, -Stop,
  *						messageStop, metadata; an exception instead of any of them
- *	POST /model/{id}/invoke			Titan's and Cohere's vectors
+ *	POST /model/{id}/invoke			Titan's and Cohere's vectors, Nova's and Stability's pictures,
+ *						Cohere's and Amazon's ranks
  *	not 200					{"message"}, its type in x-amzn-errortype or "__type"
  *
  * A request is signed (SigV4) or carries an API key, as the credential is.  inputTokens leaves
@@ -14,7 +15,7 @@
  *
  * Quirks of a model:
  *
- *	family		"anthropic", "nova", "openai", "mistral"; else its id tells
+ *	family		"anthropic", "nova", "openai", "mistral", "cohere", "stability"; else its id tells
  *	thinking	Claude: "budget"; "adaptive"; "none".  Nova 2: "nova"
  *	thinking_default	true: thinks unless told not to
  *	efforts		words of the effort that it takes
@@ -32,6 +33,8 @@
 #include "bedrock_answer.h"
 #include "bedrock_embed.h"
 #include "bedrock_errors.h"
+#include "bedrock_image.h"
+#include "bedrock_rerank.h"
 
 static int chat_body(struct mg_call *c, struct mg_writer *w)
 {
@@ -80,12 +83,24 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	return h->auth(c, MG_SIGV4, "bedrock");
 }
 
+static int signed_as(struct mg_call *c, int rc)
+{
+	return rc ? rc : c->host->auth(c, MG_SIGV4, "bedrock");
+}
+
 static int embed_request(struct mg_call *c, struct mg_http *out)
 {
-	const struct mg_host *h = c->host;
-	int rc = embed_body(c, mg_path(c, "", MG_STR("/model/{model}/invoke")), out);
+	return signed_as(c, embed_body(c, mg_path(c, "", MG_STR("/model/{model}/invoke")), out));
+}
 
-	return rc ? rc : h->auth(c, MG_SIGV4, "bedrock");
+static int image_request(struct mg_call *c, struct mg_http *out)
+{
+	return signed_as(c, image_body(c, out));
+}
+
+static int rerank_request(struct mg_call *c, struct mg_http *out)
+{
+	return signed_as(c, rerank_body(c, out));
 }
 
 /* ---------------------------------------------------------------- frames */
@@ -131,7 +146,15 @@ static const struct mg_operation embeddings = {
 	.op = MG_EMBEDDINGS, .plain = MG_JSON, .stream = MG_JSON,
 	.request = embed_request, .frame = embed_frame,
 };
-static const struct mg_operation *const ops[] = { &chat, &embeddings, NULL };
+static const struct mg_operation image = {
+	.size = sizeof(image), .op = MG_IMAGE, .plain = MG_JSON, .stream = MG_JSON,
+	.request = image_request, .frame = image_frame,
+};
+static const struct mg_operation rerank = {
+	.size = sizeof(rerank), .op = MG_RERANK, .plain = MG_JSON, .stream = MG_JSON,
+	.request = rerank_request, .frame = rerank_frame,
+};
+static const struct mg_operation *const ops[] = { &chat, &embeddings, &image, &rerank, NULL };
 static const struct mg_provider bedrock = { .size = sizeof(bedrock), .ops = ops, .failure = aws_failure };
 
-MG_PLUGIN(.name = "bedrock", .version = "1.0.0", .about = "AWS Bedrock: Converse, and vectors by InvokeModel", .provider = &bedrock)
+MG_PLUGIN(.name = "bedrock", .version = "1.0.0", .about = "AWS Bedrock: Converse; vectors, pictures and ranks by InvokeModel", .provider = &bedrock)

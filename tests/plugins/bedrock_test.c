@@ -172,6 +172,30 @@ static const struct rig_case vectors[] = {
 	{ "token ids are refused", .endpoint = TITAN, .request = "{\"input\":[[1,2]]}", .events = "refused(input: this upstream takes a text or a list of texts)" },
 };
 
+#define CANVAS "{\"model\":\"amazon.nova-canvas-v1:0\"}"
+#define TASK(config) "{\"taskType\":\"TEXT_IMAGE\",\"textToImageParams\":{\"text\":\"a moon\"},\"imageGenerationConfig\":{" config "}}"
+static const struct rig_case pictures[] = {
+	{ "two pictures of a size", .endpoint = CANVAS, .request = "{\"prompt\":\"a moon\",\"n\":2,\"size\":\"1280x720\",\"quality\":\"high\",\"seed\":7}", .path = "/model/amazon.nova-canvas-v1%3A0/invoke",
+	  .body = TASK("\"numberOfImages\":2,\"width\":1280,\"height\":720,\"seed\":7,\"quality\":\"premium\""), .answer = "{\"images\":[\"AAEC\",\"/9j/AA==\"],\"error\":null}",
+	  .events = "start(, amazon.nova-canvas-v1:0) image(image/png, 3 bytes) image(image/jpeg, 4 bytes) usage(images_out=2)" },
+	{ "a ratio, on no more than the area", .endpoint = CANVAS, .request = "{\"prompt\":\"a moon\",\"aspect_ratio\":\"16:9\"}", .body = TASK("\"width\":1360,\"height\":752") },
+	{ "a tier", .endpoint = CANVAS, .request = "{\"prompt\":\"a moon\",\"resolution\":\"2K\"}", .body = TASK("\"width\":2048,\"height\":2048") },
+	{ "as the model likes", .endpoint = CANVAS, .request = "{\"prompt\":\"a moon\",\"aspect_ratio\":\"auto\"}", .body = TASK("") },
+	{ "Stability's words", .endpoint = "{\"model\":\"stability.sd3-5-large-v1:0\"}", .request = "{\"prompt\":\"a moon\",\"aspect_ratio\":\"16:9\",\"output_format\":\"jpeg\"}",
+	  .body = "{\"prompt\":\"a moon\",\"mode\":\"text-to-image\",\"aspect_ratio\":\"16:9\",\"output_format\":\"jpeg\"}", .answer = "{\"images\":[],\"finish_reasons\":[\"Filter reason: prompt\"]}",
+	  .events = "error(moderation, Filter reason: prompt, final)" },
+	{ "filtered", .endpoint = CANVAS, .answer = "{\"images\":[],\"error\":\"blocked by our content filters\"}", .events = "error(moderation, blocked by our content filters, final)" },
+	{ "references are refused", .endpoint = CANVAS, .request = "{\"prompt\":\"x\",\"input_references\":[{}]}", .events = "refused(input_references: this upstream takes a prompt alone)" },
+};
+static const struct rig_case ranks[] = {
+	{ "Cohere's ranks", .endpoint = "{\"model\":\"cohere.rerank-v3-5:0\"}", .request = "{\"query\":\"q\",\"documents\":[\"a\",{\"text\":\"b\"}],\"top_n\":1}", .path = "/model/cohere.rerank-v3-5%3A0/invoke",
+	  .body = "{\"api_version\":2,\"query\":\"q\",\"documents\":[\"a\",\"b\"],\"top_n\":1}", .answer = "{\"results\":[{\"index\":1,\"relevance_score\":0.90}]}",
+	  .events = "start(, cohere.rerank-v3-5:0) score(1, 0.90) usage(searches=1)" },
+	{ "Amazon's", .endpoint = "{\"model\":\"amazon.rerank-v1:0\"}", .request = "{\"query\":\"q\",\"documents\":[\"a\"]}", .body = "{\"query\":\"q\",\"documents\":[\"a\"]}", .answer = "{\"results\":[{\"index\":0}]}",
+	  .events = "start(, amazon.rerank-v1:0) error(upstream, results[]: without an index or a score)" },
+	{ "pictures are refused", .request = "{\"query\":\"q\",\"documents\":[{\"image\":\"x\"}]}", .events = "refused(documents[]: this upstream takes texts)" },
+};
+
 #define NOVA_ASKS "\"stream\":true,\"top_p\":0.5,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_capital\",\"description\":\"Get the capital of a country.\",\"parameters\":\"@/toolConfig/tools/0/toolSpec/inputSchema/json\"}}," \
 	"{\"type\":\"function\",\"function\":{\"name\":\"get_temperature\",\"description\":\"Get the temperature in a city.\",\"parameters\":\"@/toolConfig/tools/1/toolSpec/inputSchema/json\"}}]"
 #define NOVA_SAYS "{\"role\":\"system\",\"content\":\"You are a helpful chatbot.\"},{\"role\":\"user\",\"content\":\"@/messages/0/content/0/text\"}"
@@ -289,6 +313,8 @@ int main(void)
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
 		recorded_run(MG_CHAT, &recordings[i]);
 	bad |= RUN(MG_EMBEDDINGS, vectors);
+	bad |= RUN(MG_IMAGE, pictures);
+	bad |= RUN(MG_RERANK, ranks);
 	bad |= RUN(MG_CHAT, answers);
 	bad |= RUN(MG_CHAT, requests);
 	return bad;
