@@ -13,7 +13,7 @@ struct answer {			/* the state of one answer */
 	uint32_t calls, images, items;	/* items: of reasoning_details */
 	size_t text, from;	/* bytes of text so far; where the part that is open began */
 	uint64_t searches;
-	bool started, thinking, wide, ended;	/* wide: not all of the text is ASCII */
+	bool started, thinking, wide, ended, sounds;	/* wide: not all of the text is ASCII */
 	char id[72], word[48];	/* responseId; finishReason or blockReason */
 	bool blocked;
 };
@@ -189,6 +189,57 @@ static int call(struct mg_call *c, struct mg_view part)
 	return rc ? rc : h->emit(c, MG_EVENT(MG_EV_TOOL_END, .index = index));
 }
 
+static void put_number(char *at, uint32_t n, unsigned octets)
+{
+	for (unsigned i = 0; i < octets; i++)
+		at[i] = (char)(n >> 8 * i & 0xff);
+}
+
+/* Sound comes as bare samples, "audio/L16;codec=pcm;rate=24000"; who asked for a file gets its
+ * head before the first of them.  A stream's length is not known when it begins: the greatest. */
+static struct mg_str wav(struct mg_call *c, struct mg_str type, struct mg_str samples)
+{
+	const char *mark = memmem(type.at, type.len, "rate=", 5), *end = type.at + type.len;
+	bool stream = c->host->kind(mg_asked(c, "stream")) == MG_TRUE;
+	uint32_t rate = 0, len = stream || samples.len > UINT32_MAX - 36 ? UINT32_MAX - 36 : (uint32_t)samples.len;
+	char *out = c->host->alloc(c, samples.len + 44);
+
+	for (mark = mark ? mark + 5 : end; mark < end && *mark >= '0' && *mark <= '9' && rate < 1000000; mark++)
+		rate = rate * 10 + (uint32_t)(*mark - '0');
+	rate = rate ? rate : 24000;
+	if (!out)
+		return (struct mg_str){ NULL, 0 };
+	memcpy(out, "RIFF....WAVEfmt ", 16);
+	put_number(out + 4, len + 36, 4);
+	put_number(out + 16, 16, 4);
+	put_number(out + 20, 1, 2);		/* PCM */
+	put_number(out + 22, 1, 2);		/* one channel */
+	put_number(out + 24, rate, 4);
+	put_number(out + 28, rate * 2, 4);
+	put_number(out + 32, 2, 2);
+	put_number(out + 34, 16, 2);
+	memcpy(out + 36, "data", 4);
+	put_number(out + 40, len, 4);
+	if (samples.len)
+		memcpy(out + 44, samples.at, samples.len);
+	return (struct mg_str){ out, samples.len + 44 };
+}
+
+static int sound(struct mg_call *c, struct mg_str type, struct mg_str bytes)
+{
+	const struct mg_host *h = c->host;
+	struct answer *a = c->state;
+
+	if (begins(type, "audio/L16") && mg_is(h->text(c, h->get(mg_asked(c, "audio"), "format")), "wav")) {
+		bytes = a->sounds ? bytes : wav(c, type, bytes);
+		type = MG_STR("audio/wav");
+	}
+	a->sounds = true;
+	if (!bytes.at)
+		return h->fail(c, MG_ENOMEM, "no memory for sound");
+	return h->emit(c, MG_EVENT(MG_EV_AUDIO, .data = bytes, .name = type));
+}
+
 /* Made images and sound; a draft inside the thoughts is none. */
 static int octets(struct mg_call *c, struct mg_view part)
 {
@@ -207,7 +258,7 @@ static int octets(struct mg_call *c, struct mg_view part)
 	if (rc)
 		return rc;
 	if (begins(type, "audio/"))
-		return h->emit(c, MG_EVENT(MG_EV_AUDIO, .data = bytes, .name = type));
+		return sound(c, type, bytes);
 	return h->emit(c, MG_EVENT(MG_EV_IMAGE, .index = a->images++, .data = bytes, .name = type));
 }
 

@@ -426,8 +426,11 @@ static int put_modalities(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view list = mg_asked(c, "modalities"), image = mg_asked(c, "image_config"), voice = h->get(mg_asked(c, "audio"), "voice");
+	struct mg_str format = h->text(c, h->get(mg_asked(c, "audio"), "format"));
 	bool audio = false;
 
+	if (format.at && !mg_is(format, "pcm16") && !mg_is(format, "wav"))
+		return h->fail(c, MG_EINVAL, "audio.format: this upstream makes pcm16 and wav");
 	if (h->kind(list) == MG_ARRAY) {
 		h->open(w, "responseModalities", '[');
 		for (struct mg_view v = h->at(list, 0); h->kind(v); v = h->next(v)) {
