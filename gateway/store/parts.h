@@ -16,6 +16,10 @@
 #include "base/buf.h"
 #include "store/store.h"
 
+/* A group is what comes within GATHER_MS, or GROUP_ROWS.  A commit writes ten pages and syncs whatever is in it, so a
+ * longer gathering costs less: of the store thread's time a request took 38 us with 2 ms and 30 with 10 at 300 requests
+ * a second, 73 and 39 at 2,000; 25 ms saved no more.  No request waits for it, and kill -9 loses nothing, the journal has
+ * it all: only a power cut takes with it what was gathered, which is what "power" is for. */
 enum { GROUP_ROWS = 256, GATHER_MS = 10, JOURNALS = 256,
 	SEGMENT = 1 << 20,		/* where the segments change turns */
 	SEGMENT_FULL = 32 << 20,	/* intents are refused past this ... */

@@ -17,7 +17,10 @@ struct journal;
 
 /* Opens (lock file, quick check), replays the journals of data_dir, starts the thread.
  * data_dir is made with mode 0700; the plugin gets "<data_dir>/moongate.db".
- * power: an entry is on the disk, not only in the file, when the journal says so.
+ * power: an entry is on the disk, not only in the file, when the journal says so: its worker waits for the sync,
+ * twice a request, and so do all its other requests.  That is asked for in the configuration (ledger.durable), for
+ * disks that sync in a moment: the one exception to a worker that never waits (R88), since neither the attempt nor the
+ * last chunk may go out before, and the requests beside it wait for syncs of the same disk anyway.
  * replayed: entries carried over; may be NULL. */
 struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, bool power, size_t *replayed, struct err *err);
 void store_close(struct store *s);	/* commits what is queued, then ends the thread */
