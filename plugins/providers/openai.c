@@ -25,6 +25,8 @@
  *	rename, set, stream_set	{"seed": "random_seed"}; members to add where the client gave none; when streaming
  *	drop, only	members of the body that must not be sent; the only ones that may
  *	drop_in_messages	the same for members of messages
+ *	input_type	how embeddings are told what a text is for: {"name": "task", "search_query": "retrieval.query"}
+ *	rerank_path, images_path, speech_path, transcriptions_path, moderations_path; top_n	openai_media.h
  *	pass_through	true: its frames are canonical but for names, and may be copied to a chat client
  *	keep		members that are the gateway's elsewhere, but this upstream's too: "cache_control", "provider"
  *
@@ -37,6 +39,7 @@
 
 #include "openai_request.h"
 #include "openai_answer.h"
+#include "openai_media.h"
 
 /* ------------------------------------------------------------ the request */
 
@@ -72,17 +75,32 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	return post(c, w, mg_path(c, "path", MG_STR("/chat/completions")), out);
 }
 
+/* What a text is for: kept as it is, said in the quirk's words, or not said. */
+static void put_input_type(struct mg_call *c, struct mg_writer *w)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view quirk = mg_quirk(c, "input_type");
+	struct mg_str type = h->text(c, mg_asked(c, "input_type")), name = h->text(c, h->get(quirk, "name")), word;
+
+	if (kept(c, MG_STR("input_type")))
+		h->put(w, "input_type", type);
+	if (!type.at || !name.at)
+		return;
+	type = mg_is(type, "query") ? MG_STR("search_query") : mg_is(type, "document") ? MG_STR("search_document") : type;
+	word = h->text(c, h->get(quirk, terminated(c, type)));
+	h->put(w, terminated(c, name), word);
+}
+
 static int embeddings_request(struct mg_call *c, struct mg_http *out)
 {
+	static const char *const typed[] = { "input_type", NULL };
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
 
 	h->open(w, NULL, '{');
 	h->put(w, "model", h->text(c, h->get(h->endpoint(c), "model")));
-	for (struct mg_view m = h->at(h->request(c), 0); h->kind(m); m = h->next(m))
-		if (passes(c, h->name(m)) && taken(c, terminated(c, h->name(m))) &&
-		    (!mg_is(h->name(m), "input_type") || kept(c, MG_STR("input_type"))))
-			h->put_raw(w, terminated(c, h->name(m)), h->raw(m));
+	put_others(c, w, typed);
+	put_input_type(c, w);
 	h->close(w);
 	return post(c, w, mg_path(c, "embeddings_path", MG_STR("/embeddings")), out);
 }
@@ -183,6 +201,8 @@ static int usage(struct mg_call *c, struct mg_view u)
 	total = count_of(c, u, NULL, "total_tokens");
 	m.input = count_of(c, u, NULL, "prompt_tokens");
 	m.output = count_of(c, u, NULL, "completion_tokens");
+	if (!m.input && !m.output)
+		m.input = total;		/* vectors and ranks: some say nothing else */
 	m.reasoning = count_of(c, u, completion, "reasoning_tokens");
 	if (!m.reasoning)
 		m.reasoning = count_of(c, u, NULL, "reasoning_tokens");
@@ -350,7 +370,7 @@ static const struct mg_operation models = {
 	.size = sizeof(models), .op = MG_MODELS, .plain = MG_JSON, .stream = MG_JSON,
 	.request = models_request, .frame = models_frame,
 };
-static const struct mg_operation *const ops[] = { &chat, &embeddings, &models, NULL };
+static const struct mg_operation *const ops[] = { &chat, &embeddings, &rerank, &images, &speech, &transcription, &moderation, &models, NULL };
 static const struct mg_provider openai = { .size = sizeof(openai), .ops = ops, .failure = failure };
 
 MG_PLUGIN(.name = "openai", .version = "1.0.0", .about = "OpenAI chat completions, and all who speak alike", .provider = &openai)

@@ -1,4 +1,5 @@
 /* The openai dialect: what each quirk does to a request, what the many speakers answer. */
+#include "openai_media.h"
 #include "recorded.h"
 
 #define ASK(members) "{\"model\":\"a/b\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]" members "}"
@@ -246,12 +247,27 @@ static void known_providers(void)
 int main(void)
 {
 	static const struct recorded embedding = { "openai-embeddings/embeddings-dimensions", NULL, "vector(0, |usage(input=", true };
+	static const struct recorded voyage = { "voyage-embeddings/voyage-embedding", NULL, "vector(1, |usage(input=12)" };
+	static const struct recorded rank = { "voyage-rerank/voyageai-rerank-legacy", "{\"top_n\":\"top_k\",\"set\":{\"truncation\":true}}", "score(3, 0.7421875)|usage(input=57)",
+		.asks = "{\"query\":\"@/query\",\"documents\":\"@/documents\",\"top_n\":3}" };
+	static const struct recorded picture = { "openai-images/openai-image", NULL, "images_out=2" };
+	static const struct recorded transcript = { "openai-transcription/audio-transcription-basic", NULL, "text(The sun rises|usage(seconds=7)" };
 	int bad = 0;
 
 	known_providers();
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
 		recorded_run(MG_CHAT, &recordings[i]);
 	recorded_run(MG_EMBEDDINGS, &embedding);
+	recorded_run(MG_EMBEDDINGS, &voyage);
+	recorded_run(MG_RERANK, &rank);
+	recorded_run(MG_IMAGE, &picture);
+	recorded_run(MG_TRANSCRIPTION, &transcript);
+	bad |= RUN(MG_EMBEDDINGS, typed);
+	bad |= RUN(MG_RERANK, reranks);
+	bad |= RUN(MG_IMAGE, pictures);
+	bad |= RUN(MG_SPEECH, voices);
+	bad |= RUN(MG_TRANSCRIPTION, transcripts);
+	bad |= RUN(MG_MODERATION, verdicts);
 	bad |= RUN(MG_EMBEDDINGS, embeddings);
 	bad |= RUN(MG_MODELS, models);
 	bad |= RUN(MG_CHAT, answers);
