@@ -43,7 +43,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
 	struct mg_str *body = h->alloc(c, sizeof(*body)), version = h->text(c, mg_quirk(c, "version_in_body"));
-	bool streamed = h->kind(asked(c, "stream")) == MG_TRUE && mg_quirk(c, "stream_path").doc;
+	bool streamed = h->kind(mg_asked(c, "stream")) == MG_TRUE && mg_quirk(c, "stream_path").doc;
 	struct plan p = { 0 };
 	int rc;
 
@@ -80,7 +80,7 @@ static int authorize(struct mg_call *c)
 
 	if (!rc)
 		rc = h->header(c, "anthropic-beta", h->text(c, mg_quirk(c, "beta")));
-	if (!rc && h->kind(mg_quirk(c, "stream_in_body")) == MG_FALSE && h->kind(asked(c, "stream")) == MG_TRUE)
+	if (!rc && h->kind(mg_quirk(c, "stream_in_body")) == MG_FALSE && h->kind(mg_asked(c, "stream")) == MG_TRUE)
 		rc = h->header(c, "Accept", MG_STR("application/vnd.amazon.eventstream"));
 	return rc ? rc : mg_authorize(c, "x-api-key");
 }
@@ -207,7 +207,7 @@ static int thought(struct mg_call *c, struct mg_str data, const char *type, cons
 	struct mg_writer *w = h->writer(c);
 	struct mg_str extra = { NULL, 0 };
 
-	if (member && empty_text(c, v))
+	if (member && mg_no_text(c, v))
 		return MG_OK;
 	if (!member && !data.len)
 		return MG_OK;

@@ -7,31 +7,6 @@
 
 #include "moongate_chat.h"
 
-static bool quirk_is(struct mg_call *c, const char *name, const char *word)
-{
-	return mg_is(c->host->text(c, mg_quirk(c, name)), word);
-}
-
-static struct mg_view asked(struct mg_call *c, const char *member)
-{
-	return c->host->get(c->host->request(c), member);
-}
-
-static bool role_is(struct mg_call *c, struct mg_view m, const char *role)
-{
-	return mg_is(c->host->text(c, c->host->get(m, "role")), role);
-}
-
-static bool is_system(struct mg_call *c, struct mg_view m)
-{
-	return role_is(c, m, "system") || role_is(c, m, "developer");
-}
-
-static bool empty_text(struct mg_call *c, struct mg_view v)
-{
-	return c->host->kind(v) != MG_STRING || !c->host->text(c, v).len;
-}
-
 /* ---------------------------------------------------------------- blocks */
 
 static void put_text(struct mg_call *c, struct mg_writer *w, struct mg_str text, struct mg_view cache)
@@ -43,17 +18,10 @@ static void put_text(struct mg_call *c, struct mg_writer *w, struct mg_str text,
 	c->host->close(w);
 }
 
-/* "data:image/png;base64,iVBOR..": its type and what is behind the comma. */
 static bool data_url(struct mg_str url, struct mg_str *type, struct mg_str *data)
 {
-	const char *comma = url.len > 5 && !memcmp(url.at, "data:", 5) ? memchr(url.at, ',', url.len) : NULL;
-	const char *end;
-
-	if (!comma)
+	if (!mg_data_url(url, type, data))
 		return false;
-	end = memchr(url.at, ';', (size_t)(comma - url.at));
-	*type = (struct mg_str){ url.at + 5, (size_t)((end ? end : comma) - url.at) - 5 };
-	*data = (struct mg_str){ comma + 1, url.len - (size_t)(comma + 1 - url.at) };
 	if (mg_is(*type, "image/jpg"))
 		*type = MG_STR("image/jpeg");
 	return true;
@@ -85,7 +53,7 @@ static bool is_address(struct mg_call *c, struct mg_view url)
 {
 	struct mg_str type, data;
 
-	return c->host->kind(mg_quirk(c, "urls")) == MG_FALSE && !empty_text(c, url) && !data_url(c->host->text(c, url), &type, &data);
+	return c->host->kind(mg_quirk(c, "urls")) == MG_FALSE && !mg_no_text(c, url) && !data_url(c->host->text(c, url), &type, &data);
 }
 
 static int put_image(struct mg_call *c, struct mg_writer *w, struct mg_view part)
@@ -93,7 +61,7 @@ static int put_image(struct mg_call *c, struct mg_writer *w, struct mg_view part
 	const struct mg_host *h = c->host;
 	struct mg_view url = h->get(h->get(part, "image_url"), "url");
 
-	if (empty_text(c, url))
+	if (mg_no_text(c, url))
 		return h->fail(c, MG_EINVAL, "messages[].content[].image_url.url: missing; give a data: or https URL");
 	if (is_address(c, url))
 		return h->fail(c, MG_EINVAL, "messages[].content[].image_url.url: this upstream takes no URL; give a data: URL");
@@ -111,7 +79,7 @@ static int put_document(struct mg_call *c, struct mg_writer *w, struct mg_view p
 	struct mg_view file = h->get(part, "file"), data = h->get(file, "file_data");
 	struct mg_str type, rest;
 
-	if (empty_text(c, data) && empty_text(c, h->get(file, "file_id")))
+	if (mg_no_text(c, data) && mg_no_text(c, h->get(file, "file_id")))
 		return h->fail(c, MG_EINVAL, "messages[].content[].file.file_data: missing; give a data: or https URL");
 	if (is_address(c, data))
 		return h->fail(c, MG_EINVAL, "messages[].content[].file.file_data: this upstream takes no URL; give a data: URL");
@@ -123,7 +91,7 @@ static int put_document(struct mg_call *c, struct mg_writer *w, struct mg_view p
 		return MG_OK;
 	}
 	h->put(w, "type", MG_STR("document"));
-	if (!empty_text(c, data)) {
+	if (!mg_no_text(c, data)) {
 		put_source(c, w, data);
 	} else {
 		h->open(w, "source", '{');
@@ -203,7 +171,7 @@ static bool is_thought(struct mg_call *c, struct mg_view item)
 
 	if (format.at && !mg_is(format, "anthropic-claude-v1"))
 		return false;
-	return !empty_text(c, h->get(item, "signature")) || !empty_text(c, h->get(item, "data"));
+	return !mg_no_text(c, h->get(item, "signature")) || !mg_no_text(c, h->get(item, "data"));
 }
 
 static bool same(struct mg_call *c, struct mg_view a, struct mg_view b, const char *member)
@@ -211,38 +179,6 @@ static bool same(struct mg_call *c, struct mg_view a, struct mg_view b, const ch
 	struct mg_str x = c->host->raw(c->host->get(a, member)), y = c->host->raw(c->host->get(b, member));
 
 	return x.len == y.len && (!x.len || !memcmp(x.at, y.at, x.len));
-}
-
-/* Measures with out NULL, else copies the text without its quotes. */
-static size_t thought_piece(struct mg_call *c, char *out, size_t at, struct mg_view item)
-{
-	struct mg_view text = c->host->get(item, "text");
-	struct mg_str s = c->host->raw(text);
-
-	if (c->host->kind(text) != MG_STRING)
-		return at;
-	if (out)
-		memcpy(out + at, s.at + 1, s.len - 2);
-	return at + s.len - 2;
-}
-
-/* The text of a block, as JSON.  Who read a stream sends its pieces back, and only the
- * last of them is signed. */
-static struct mg_str thought_text(struct mg_call *c, struct mg_view from, struct mg_view end)
-{
-	char *out = NULL;
-	size_t len = 0;
-
-	for (int pass = 0; pass < 2; pass++) {
-		len = 1;
-		for (struct mg_view v = from; v.node != end.node; v = c->host->next(v))
-			len = thought_piece(c, out, len, v);
-		len = thought_piece(c, out, len, end);
-		if (!out && !(out = c->host->alloc(c, len + 1)))
-			return (struct mg_str){ NULL, 0 };
-	}
-	out[0] = out[len] = '"';
-	return (struct mg_str){ out, len + 1 };
 }
 
 static void put_thoughts(struct mg_call *c, struct mg_writer *w, struct mg_view m)
@@ -262,7 +198,7 @@ static void put_thoughts(struct mg_call *c, struct mg_writer *w, struct mg_view 
 		if (redacted) {
 			h->put_raw(w, "data", h->raw(h->get(v, "data")));
 		} else {
-			h->put_raw(w, "thinking", thought_text(c, from, v));
+			h->put_raw(w, "thinking", mg_thought(c, from, v, "text"));
 			h->put_raw(w, "signature", h->raw(h->get(v, "signature")));
 		}
 		h->close(w);

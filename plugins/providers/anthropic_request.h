@@ -25,15 +25,15 @@ static bool says_something(struct mg_call *c, struct mg_view m)
 	const struct mg_host *h = c->host;
 	struct mg_view content = h->get(m, "content");
 
-	if (role_is(c, m, "tool") || h->kind(h->at(h->get(m, "tool_calls"), 0)))
+	if (mg_role_is(c, m, "tool") || h->kind(h->at(h->get(m, "tool_calls"), 0)))
 		return true;
 	for (struct mg_view v = h->at(h->get(m, "reasoning_details"), 0); h->kind(v); v = h->next(v))
 		if (is_thought(c, v))
 			return true;
 	if (h->kind(content) != MG_ARRAY)
-		return !empty_text(c, content);
+		return !mg_no_text(c, content);
 	for (struct mg_view v = h->at(content, 0); h->kind(v); v = h->next(v))
-		if (!mg_is(h->text(c, h->get(v, "type")), "text") || !empty_text(c, h->get(v, "text")))
+		if (!mg_is(h->text(c, h->get(v, "type")), "text") || !mg_no_text(c, h->get(v, "text")))
 			return true;
 	return false;
 }
@@ -51,12 +51,12 @@ static int put_turn(struct mg_call *c, struct mg_writer *w, struct mg_view m, si
 	for (size_t i = 0; i < n && !rc; i++, v = h->next(v)) {
 		if (assistant)
 			rc = put_assistant(c, w, v, last && i == n - 1);
-		else if (role_is(c, v, "tool"))
+		else if (mg_role_is(c, v, "tool"))
 			rc = put_tool_result(c, w, v);
 	}
 	v = m;
 	for (size_t i = 0; i < n && !rc && !assistant; i++, v = h->next(v))
-		if (!role_is(c, v, "tool"))
+		if (!mg_role_is(c, v, "tool"))
 			rc = put_content(c, w, h->get(v, "content"), false);
 	h->close(w);
 	h->close(w);
@@ -66,19 +66,19 @@ static int put_turn(struct mg_call *c, struct mg_writer *w, struct mg_view m, si
 static int put_messages(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view m = h->at(asked(c, "messages"), 0);
+	struct mg_view m = h->at(mg_asked(c, "messages"), 0);
 	bool first = true;
 	int rc = MG_OK;
 
-	while (h->kind(m) && is_system(c, m))
+	while (h->kind(m) && mg_is_system(c, m))
 		m = h->next(m);		/* those are in "system" */
 	h->open(w, "messages", '[');
 	while (h->kind(m) && !rc) {
-		bool assistant = role_is(c, m, "assistant"), any = false;
+		bool assistant = mg_role_is(c, m, "assistant"), any = false;
 		struct mg_view end = m;
 		size_t n = 0;
 
-		for (; h->kind(end) && role_is(c, end, "assistant") == assistant; end = h->next(end), n++)
+		for (; h->kind(end) && mg_role_is(c, end, "assistant") == assistant; end = h->next(end), n++)
 			any = any || says_something(c, end);
 		if (any && first && assistant) {	/* the user has the first word */
 			h->open(w, NULL, '{');
@@ -100,16 +100,16 @@ static int put_system(struct mg_call *c, struct mg_writer *w)
 {
 	static const char json_only[] = "Answer with one JSON object and nothing else: no prose, no code fence.";
 	const struct mg_host *h = c->host;
-	struct mg_view m = h->at(asked(c, "messages"), 0);
-	bool json = mg_is(h->text(c, h->get(asked(c, "response_format"), "type")), "json_object"), any = json;
+	struct mg_view m = h->at(mg_asked(c, "messages"), 0);
+	bool json = mg_is(h->text(c, h->get(mg_asked(c, "response_format"), "type")), "json_object"), any = json;
 	int rc = MG_OK;
 
-	for (struct mg_view v = m; h->kind(v) && is_system(c, v); v = h->next(v))
+	for (struct mg_view v = m; h->kind(v) && mg_is_system(c, v); v = h->next(v))
 		any = any || says_something(c, v);
 	if (!any)
 		return MG_OK;
 	h->open(w, "system", '[');
-	for (; h->kind(m) && is_system(c, m) && !rc; m = h->next(m))
+	for (; h->kind(m) && mg_is_system(c, m) && !rc; m = h->next(m))
 		rc = put_content(c, w, h->get(m, "content"), false);
 	if (json)
 		put_text(c, w, MG_STR(json_only), (struct mg_view){ NULL, 0 });
@@ -135,7 +135,7 @@ static int put_tool(struct mg_call *c, struct mg_writer *w, struct mg_view tool)
 	h->put_raw(w, "name", h->raw(h->get(fn, "name")));
 	h->put(w, "description", h->text(c, h->get(fn, "description")));
 	h->put_raw(w, "input_schema", h->kind(h->get(schema, "type")) ? h->raw(schema) : MG_STR("{\"type\":\"object\",\"properties\":{}}"));
-	if (h->kind(h->get(fn, "strict")) == MG_TRUE && !quirk_is(c, "structured", "tool"))
+	if (h->kind(h->get(fn, "strict")) == MG_TRUE && !mg_quirk_is(c, "structured", "tool"))
 		h->put_raw(w, "strict", MG_STR("true"));
 	h->put_raw(w, "cache_control", h->raw(h->get(tool, "cache_control").doc ? h->get(tool, "cache_control") : h->get(fn, "cache_control")));
 	h->close(w);
@@ -149,7 +149,7 @@ static bool put_remembered(struct mg_call *c, struct mg_writer *w)
 	struct mg_str names[32];
 	size_t n = 0, i;
 
-	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m); m = h->next(m))
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m))
 		for (struct mg_view v = h->at(h->get(m, "tool_calls"), 0); h->kind(v) && n < 32; v = h->next(v)) {
 			struct mg_str name = h->text(c, h->get(h->get(v, "function"), "name"));
 
@@ -175,7 +175,7 @@ static bool put_remembered(struct mg_call *c, struct mg_writer *w)
 static struct mg_view schema_of(struct mg_call *c)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view f = asked(c, "response_format");
+	struct mg_view f = mg_asked(c, "response_format");
 
 	if (!mg_is(h->text(c, h->get(f, "type")), "json_schema"))
 		return (struct mg_view){ NULL, 0 };
@@ -184,7 +184,7 @@ static struct mg_view schema_of(struct mg_call *c)
 
 static bool forced(struct mg_call *c)
 {
-	struct mg_view choice = asked(c, "tool_choice");
+	struct mg_view choice = mg_asked(c, "tool_choice");
 
 	return c->host->kind(choice) == MG_OBJECT || mg_is(c->host->text(c, choice), "required");
 }
@@ -192,9 +192,9 @@ static bool forced(struct mg_call *c)
 static void put_tool_choice(struct mg_call *c, struct mg_writer *w, const struct plan *p, bool others)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view choice = asked(c, "tool_choice"), name = h->get(h->get(choice, "function"), "name");
+	struct mg_view choice = mg_asked(c, "tool_choice"), name = h->get(h->get(choice, "function"), "name");
 	struct mg_str word = h->text(c, choice);
-	bool single = h->kind(asked(c, "parallel_tool_calls")) == MG_FALSE && !mg_is(word, "none");
+	bool single = h->kind(mg_asked(c, "parallel_tool_calls")) == MG_FALSE && !mg_is(word, "none");
 
 	if (!choice.doc && !single && !p->json_tool)
 		return;
@@ -216,7 +216,7 @@ static void put_tool_choice(struct mg_call *c, struct mg_writer *w, const struct
 static int put_tools(struct mg_call *c, struct mg_writer *w, const struct plan *p)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view tool = h->at(asked(c, "tools"), 0);
+	struct mg_view tool = h->at(mg_asked(c, "tools"), 0);
 	bool others = h->kind(tool);
 	int rc = MG_OK;
 
@@ -249,10 +249,10 @@ static bool loop_without_thoughts(struct mg_call *c)
 	struct mg_view last = { NULL, 0 };
 	bool tool = false;
 
-	for (struct mg_view m = h->at(asked(c, "messages"), 0); h->kind(m); m = h->next(m)) {
-		if (role_is(c, m, "assistant"))
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m)) {
+		if (mg_role_is(c, m, "assistant"))
 			last = m;
-		tool = role_is(c, m, "tool");
+		tool = mg_role_is(c, m, "tool");
 	}
 	if (!tool)
 		return false;
@@ -284,11 +284,11 @@ static void plan_request(struct mg_call *c, struct plan *p)
 		h->count(h->get(h->endpoint(c), "max_output"), &p->max_tokens);
 	if (!p->max_tokens)
 		p->max_tokens = MAX_TOKENS;
-	p->json_tool = schema_of(c).doc && quirk_is(c, "structured", "tool");
+	p->json_tool = schema_of(c).doc && mg_quirk_is(c, "structured", "tool");
 	p->off = p->wish.off && h->kind(mg_quirk(c, "thinking_default")) == MG_TRUE;
-	if (!p->wish.asked || quirk_is(c, "thinking", "none") || loop_without_thoughts(c))
+	if (!p->wish.asked || mg_quirk_is(c, "thinking", "none") || loop_without_thoughts(c))
 		return;
-	p->adaptive = quirk_is(c, "thinking", "adaptive") && !(p->json_tool);
+	p->adaptive = mg_quirk_is(c, "thinking", "adaptive") && !(p->json_tool);
 	if (!p->adaptive && !p->json_tool && !forced(c))
 		p->budget = budget_of(p);
 	p->thinks = p->adaptive || p->budget;
@@ -299,7 +299,7 @@ static void put_thinking(struct mg_call *c, struct mg_writer *w, const struct pl
 	const struct mg_host *h = c->host;
 
 	if (!p->thinks && !p->off) {
-		h->put_raw(w, "thinking", h->raw(asked(c, "thinking")));	/* the client's own */
+		h->put_raw(w, "thinking", h->raw(mg_asked(c, "thinking")));	/* the client's own */
 		return;
 	}
 	h->open(w, "thinking", '{');
@@ -315,7 +315,7 @@ static void put_thinking(struct mg_call *c, struct mg_writer *w, const struct pl
 static void put_output(struct mg_call *c, struct mg_writer *w, const struct plan *p)
 {
 	const struct mg_host *h = c->host;
-	struct mg_str word = h->text(c, asked(c, "verbosity")), effort = { NULL, 0 };
+	struct mg_str word = h->text(c, mg_asked(c, "verbosity")), effort = { NULL, 0 };
 	struct mg_view list = mg_quirk(c, "efforts"), schema = schema_of(c);
 
 	if (list.doc && p->thinks)
@@ -342,23 +342,23 @@ static void put_output(struct mg_call *c, struct mg_writer *w, const struct plan
 static void put_sampling(struct mg_call *c, struct mg_writer *w, const struct plan *p)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view t = asked(c, "temperature"), top_p = asked(c, "top_p");
+	struct mg_view t = mg_asked(c, "temperature"), top_p = mg_asked(c, "top_p");
 	struct mg_str text = h->text(c, t);
 
-	if (p->thinks || quirk_is(c, "sampling", "none"))
+	if (p->thinks || mg_quirk_is(c, "sampling", "none"))
 		return;		/* with thinking only the defaults are taken */
 	if (h->kind(t) == MG_NUMBER)	/* 0..1 here, 0..2 at the client */
 		h->put_raw(w, "temperature", text.len && text.at[0] >= '1' ? MG_STR("1") : h->raw(t));
-	if (h->kind(top_p) == MG_NUMBER && !(h->kind(t) == MG_NUMBER && quirk_is(c, "sampling", "one")))
+	if (h->kind(top_p) == MG_NUMBER && !(h->kind(t) == MG_NUMBER && mg_quirk_is(c, "sampling", "one")))
 		h->put_raw(w, "top_p", h->raw(top_p));
-	if (h->kind(asked(c, "top_k")) == MG_NUMBER && !mg_is(h->text(c, asked(c, "top_k")), "0"))
-		h->put_raw(w, "top_k", h->raw(asked(c, "top_k")));
+	if (h->kind(mg_asked(c, "top_k")) == MG_NUMBER && !mg_is(h->text(c, mg_asked(c, "top_k")), "0"))
+		h->put_raw(w, "top_k", h->raw(mg_asked(c, "top_k")));
 }
 
 static void put_stop(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view stop = asked(c, "stop");
+	struct mg_view stop = mg_asked(c, "stop");
 
 	if (h->kind(stop) == MG_ARRAY)
 		h->put_raw(w, "stop_sequences", h->raw(stop));
@@ -374,20 +374,20 @@ static void put_others(struct mg_call *c, struct mg_writer *w)
 	static const char *const as_given[] = { "cache_control", "container", "context_management", "inference_geo",
 		"mcp_servers", "speed" };
 	const struct mg_host *h = c->host;
-	struct mg_str tier = h->text(c, asked(c, "service_tier")), user = h->text(c, asked(c, "user"));
+	struct mg_str tier = h->text(c, mg_asked(c, "service_tier")), user = h->text(c, mg_asked(c, "user"));
 
 	for (size_t i = 0; i < sizeof(as_given) / sizeof(as_given[0]); i++)
-		h->put_raw(w, as_given[i], h->raw(asked(c, as_given[i])));
+		h->put_raw(w, as_given[i], h->raw(mg_asked(c, as_given[i])));
 	if (h->kind(mg_quirk(c, "stream_in_body")) != MG_FALSE)
-		h->put_raw(w, "stream", h->raw(asked(c, "stream")));
+		h->put_raw(w, "stream", h->raw(mg_asked(c, "stream")));
 	if (h->kind(mg_quirk(c, "beta")) == MG_ARRAY)
 		h->put_raw(w, "anthropic_beta", h->raw(mg_quirk(c, "beta")));
 	if (mg_is(tier, "auto") || mg_is(tier, "standard_only") || mg_is(tier, "default"))
 		h->put(w, "service_tier", mg_is(tier, "default") ? MG_STR("standard_only") : tier);
-	else if (mg_is(tier, "fast") && !asked(c, "speed").doc)
+	else if (mg_is(tier, "fast") && !mg_asked(c, "speed").doc)
 		h->put(w, "speed", tier);
 	if (!user.at)
-		user = h->text(c, h->get(asked(c, "metadata"), "user_id"));
+		user = h->text(c, h->get(mg_asked(c, "metadata"), "user_id"));
 	if (user.at) {
 		h->open(w, "metadata", '{');
 		h->put(w, "user_id", user);

@@ -56,11 +56,15 @@ static int aws_failure(struct mg_call *c, const struct mg_frame *body, struct mg
 {
 	const struct mg_host *h = c->host;
 	int status = h->status(c);
+	const char *mark;
 
 	out->code = aws_type(c, body);
 	out->message = h->text(c, h->get(body->json, "message"));
 	if (!out->message.at)
 		out->message = h->text(c, h->get(body->json, "Message"));
+	mark = out->message.len ? memchr(out->message.at, '\n', out->message.len) : NULL;
+	if (mark)		/* behind it a wrong signature's request is repeated, session token and all */
+		out->message.len = (size_t)(mark - out->message.at);
 	out->kind = status >= 500 ? MG_E_SERVER : MG_E_UPSTREAM;
 	out->retryable = status >= 500 || status < 400;
 	for (size_t i = 0; i < sizeof(aws_statuses) / sizeof(aws_statuses[0]); i++)

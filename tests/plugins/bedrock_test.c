@@ -153,6 +153,8 @@ static const struct rig_case answers[] = {
 	{ "a model that wants a profile: another endpoint may do", .status = 400, .headers = "x-amzn-errortype: ValidationException", .answer = "{\"message\":\"Invocation with on-demand throughput isn't supported\"}",
 	  .events = "error(not_found, Invocation with on-demand throughput isn't supported, code ValidationException)" },
 	{ "the model's time", .status = 408, .headers = "x-amzn-errortype: ModelTimeoutException", .answer = "{\"message\":\"m\"}", .events = "error(timeout, m, code ModelTimeoutException)" },
+	{ "a wrong signature, without what was signed", .status = 403, .headers = "x-amzn-errortype: InvalidSignatureException", .answer = "{\"message\":\"does not match.\\n\\nThe Canonical String was x-amz-security-token:SECRET\"}",
+	  .events = "error(auth, does not match., code InvalidSignatureException)" },
 	{ "a proxy's answer", .status = 503, .answer = "<html>", .events = "error(overloaded)" },
 };
 
