@@ -199,15 +199,14 @@ static void frugal(void)
 
 static int settings(struct store *s, char why[256])
 {
-	/* cursors and the like, one after the other: not from the heap */
-	sqlite3_db_config(s->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 1024, 64);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, 5000);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	if (s->read_only)
 		return exec(s, "PRAGMA trusted_schema=OFF; PRAGMA query_only=ON", why);
-	return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+	/* what is deleted here, a hold's row, is nothing to be wiped; distributions wipe each new page as well */
+	return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
 		"PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=67108864", why);
 }
 
