@@ -291,15 +291,20 @@ static struct live_sight *endpoint_make(lua_State *L, const struct endpoint *e, 
 
 static void forget(struct policy_state *s, struct cached *c)
 {
+	if (!c->endpoint)
+		return;
 	luaL_unref(s->L, LUA_REGISTRYINDEX, c->eye);
 	luaL_unref(s->L, LUA_REGISTRYINDEX, c->live_raw);
 	buf_release(&c->printed);
+	*c = (struct cached){ .endpoint = NULL };
 }
 
 void endpoints_reset(struct policy_state *s, const struct catalog *c)
 {
 	for (size_t i = 0; i < s->n_cache; i++)
 		forget(s, &s->cache[i]);
+	for (size_t i = 0; i < LOOSE_MAX; i++)
+		forget(s, &s->loose[i]);
 	s->n_cache = 0;
 	memo_forget(s);
 	free(s->slot);
@@ -310,11 +315,27 @@ void endpoints_reset(struct policy_state *s, const struct catalog *c)
 	lua_gc(s->L, LUA_GCCOLLECT);	/* once a catalogue, not bit by bit */
 }
 
+static bool in_catalog(const struct policy_state *s, const struct endpoint *e)
+{
+	return e->index < s->n_slot && s->catalog && &s->catalog->endpoints[e->index] == e;
+}
+
+/* One that is made for a request, or of a catalogue before this one, is remembered for that request. */
+static struct cached *loose_find(struct policy_state *s, const struct endpoint *e)
+{
+	for (size_t i = 0; s->owner && i < LOOSE_MAX; i++)
+		if (s->loose[i].endpoint == e && s->loose[i].owner == s->owner)
+			return &s->loose[i];
+	return NULL;
+}
+
 struct cached *endpoint_cached(struct policy_state *s, const struct endpoint *e)
 {
 	uint16_t at = e->index < s->n_slot ? s->slot[e->index] : 0;
 
-	return at && s->cache[at - 1].endpoint == e ? &s->cache[at - 1] : NULL;
+	if (at && s->cache[at - 1].endpoint == e)
+		return &s->cache[at - 1];
+	return in_catalog(s, e) ? NULL : loose_find(s, e);
 }
 
 /* A free place, or that of the endpoint which was not seen for longest. */
@@ -327,8 +348,8 @@ static struct cached *cached_place(struct policy_state *s)
 	for (size_t i = 1; i < s->n_cache; i++)
 		if (s->cache[i].used < oldest->used)
 			oldest = &s->cache[i];
-	forget(s, oldest);
 	s->slot[oldest->endpoint->index] = 0;
+	forget(s, oldest);
 	return oldest;
 }
 
@@ -339,6 +360,7 @@ void endpoint_push(struct policy_state *s, const struct endpoint *e, const struc
 	struct cached *c = endpoint_cached(s, e);
 	struct live_sight *l;
 	int live_raw, eye;
+	bool known;
 
 	if (c) {
 		c->used = ++s->ticks;
@@ -347,14 +369,19 @@ void endpoint_push(struct policy_state *s, const struct endpoint *e, const struc
 		lua_rawgeti(L, LUA_REGISTRYINDEX, c->eye);
 		return;
 	}
-	if (!live || e->index >= s->n_slot || !s->catalog || &s->catalog->endpoints[e->index] != e) {
-		endpoint_make(L, e, live ? live : &nothing, NULL);	/* of an older catalogue */
+	known = in_catalog(s, e);
+	if (known ? !live : !s->owner) {
+		endpoint_make(L, e, live ? live : &nothing, NULL);
 		return;
 	}
-	l = endpoint_make(L, e, live, &live_raw);
+	l = endpoint_make(L, e, live ? live : &nothing, &live_raw);
 	lua_pushvalue(L, -1);
 	eye = luaL_ref(L, LUA_REGISTRYINDEX);
-	c = cached_place(s);	/* after all that may raise */
-	*c = (struct cached){ .endpoint = e, .eye = eye, .live_raw = live_raw, .live = l, .used = ++s->ticks };
-	s->slot[e->index] = (uint16_t)(c - s->cache + 1);
+	c = known ? cached_place(s) : &s->loose[s->n_loose++ % LOOSE_MAX];	/* after all that may raise */
+	if (!known)
+		forget(s, c);
+	*c = (struct cached){ .endpoint = e, .eye = eye, .live_raw = live_raw, .live = l, .used = ++s->ticks,
+		.owner = known ? 0 : s->owner };
+	if (known)
+		s->slot[e->index] = (uint16_t)(c - s->cache + 1);
 }

@@ -345,6 +345,7 @@ const char *decision_record(struct policy_state *s, const struct decision *d)
 	struct buf *b = &s->record;
 
 	buf_reset(b);
+	s->owner = d->stamp >> 8;
 	asked(b, &d->facts, bundle_hash(s->bundle));
 	candidates(s, b, d);
 	plan(b, &d->plan);

@@ -39,6 +39,8 @@ static void state_empty(struct policy_state *s)
 		lua_close(s->L);
 	for (size_t i = 0; i < s->n_cache; i++)
 		buf_release(&s->cache[i].printed);
+	for (size_t i = 0; i < LOOSE_MAX; i++)
+		buf_release(&s->loose[i].printed);
 	buf_release(&s->record);
 	memo_forget(s);
 	free(s->reasons);
@@ -132,6 +134,7 @@ void hook_begin(struct policy_state *s, struct decision *d)
 	if (s->stamp != d->stamp || s->d != d)
 		chain_choose(s, d);
 	s->d = d;
+	s->owner = d->stamp >> 8;
 }
 
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h)

@@ -15,7 +15,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -55,6 +55,7 @@ struct kept { short len; char text[KEPT_BYTES]; };	/* what the table shows, as b
 struct mirror { const struct field *fields; const void *thing; int raw, eye; uint64_t wanted; struct kept kept[MIRROR_MAX]; };
 
 struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t used; struct live_sight *live;
+	uint64_t owner;		/* the decision that a loose one is of; 0: the catalogue's */
 	double score[SCORES_MAX]; unsigned scored;	/* a bit per score: it is known */
 	uint64_t asked[HOOK_COUNT], concerned[HOOK_COUNT];	/* a bit per entry: what its `when` said */
 	struct buf printed; /* its part of a record */ };
@@ -83,6 +84,8 @@ struct policy_state {
 	struct mirror req, prefs, key, feat, usage;
 	uint64_t used[32];		/* the counts that usage shows */
 	struct cached *cache; size_t n_cache;
+	struct cached loose[LOOSE_MAX]; size_t n_loose;	/* endpoints that are not in the catalogue */
+	uint64_t owner;			/* the decision at hand, whose loose ones count */
 	uint16_t *slot; size_t n_slot;	/* endpoint index -> cache + 1 */
 	uint64_t version, ticks, routes;
 	const struct catalog *catalog;

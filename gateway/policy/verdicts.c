@@ -161,10 +161,14 @@ static struct cached *known(struct policy_state *s, const struct candidate *c)
 struct verdict verdict_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c)
 {
 	struct memo *m = e->memo[HOOK_FILTER];
-	unsigned kept = m ? memo_look(s, d, m, c->endpoint->index) : UNKNOWN;
+	unsigned kept = UNKNOWN;
 	struct cached *k = m || e->n_limits || e->when[HOOK_FILTER] != LUA_NOREF ? known(s, c) : NULL;
 	struct verdict v = { NULL, NULL };
 
+	if (k && k->owner)
+		m = NULL;	/* by its number it is another one */
+	if (m && k)
+		kept = memo_look(s, d, m, c->endpoint->index);
 	if (e->n_limits && (v = limit_of(s, d, e, c)).why)
 		return v;
 	if (e->fn[HOOK_FILTER] == LUA_NOREF || (kept == KEEPS && k))

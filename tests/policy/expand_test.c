@@ -1,5 +1,7 @@
 /* policy_route() over a real catalogue: names, aliases, several models, a catalogue that is replaced. */
+#include "base/config.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "tap.h"
 #include "world.h"
 
@@ -26,6 +28,7 @@ static struct catalog *built(const char *text, const struct catalog *previous)
 #define SHOP(price) "return { providers = { p = { dialect = 'openai', base_url = 'https://p.example' }, q = { dialect = 'openai', base_url = 'https://q.example' } }," \
 	"models = { ['a/large'] = { canonical = 'a/large-1', endpoints = { { provider = 'p', price = { input = " price ", output = 1 } }, { provider = 'q', price = { input = 2, output = 1 } } } }," \
 	"['a/small'] = { endpoints = { { provider = 'q', price = { input = 0.1, output = 0.1 } } } }," \
+	"['any/*'] = { endpoints = { { provider = 'p', model = '*', price = { input = " price ", output = 1 } }, { provider = 'q', model = '*', price = { input = 2, output = 1 } } } }," \
 	"['a/own'] = { endpoints = { { provider = 'p', price = { input = 1, output = 1 }, private_to = { 'ws_1' } } } }," \
 	"big = { alias_of = 'a/large' } } }"
 
@@ -96,6 +99,31 @@ static void owners(struct world *w, const struct catalog *c)
 	}
 }
 
+/* A wildcard's endpoints are made for each request: what is remembered of one is of that request. */
+static void wild(struct world *w, const struct catalog *c)
+{
+	char names[6][16];
+	struct denial no;
+	bool good = true;
+	json_t *record;
+
+	for (unsigned i = 0; i < 40; i++) {
+		char *name = names[i % 6];
+		struct mg_str one;
+		struct decision *d;
+
+		snprintf(name, sizeof(names[0]), "any/m%u", i * 7 % 40);
+		one = word_of(name);
+		d = ask(w, &one, 1);
+		good &= policy_route(w->state, d, c, &no) && d->n_order == 2 && !strncmp(d->order[0]->endpoint->id, name, strlen(name)) &&
+			!strcmp(d->order[0]->endpoint->provider->slug, "p") && mg_is(d->facts.models.at[0], name) && !d->errors;
+		record = json_loads(decision_record(w->state, d), 0, NULL);
+		good &= !strcmp(json_string_value(json_object_get(json_array_get(json_object_get(record, "candidates"), 0), "model")), name);
+		json_decref(record);
+	}
+	ok(good, "a wildcard's models, one after the other: each its own endpoints");
+}
+
 /* A reload: the same addresses of nothing, other prices; what is remembered is of the catalogue. */
 static void replaced(struct world *w, struct catalog *first)
 {
@@ -133,6 +161,7 @@ int main(void)
 	}
 	names(&w, c);
 	owners(&w, c);
+	wild(&w, c);
 	replaced(&w, c);
 	world_release(&w);
 	catalog_free(c);
