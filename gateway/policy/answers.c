@@ -208,52 +208,76 @@ int prefs_tighten(lua_State *L, int i, struct decision *d)
 static int read_hedge(lua_State *L, int i, struct plan *p)
 {
 	uint64_t extra = 1;
-	int rc = 0;
 
-	if (field(L, i, "hedge") != LUA_TNIL) {
-		int at = lua_gettop(L);
-
-		rc = !table_at(L, at) || read_number(L, at, "after_ms", 600000, &p->hedge_after_ms) || read_number(L, at, "max_extra", 2, &extra) ? -1 : 0;
-		p->hedge_extra = (unsigned)extra;
-	}
-	lua_pop(L, 1);
-	return rc;
+	if (!table_at(L, i) || read_number(L, i, "after_ms", 600000, &p->hedge_after_ms) || read_number(L, i, "max_extra", 2, &extra))
+		return -1;
+	p->hedge_extra = (unsigned)extra;
+	return 0;
 }
 
+/* Without a key: the request's session. */
 static int read_sticky(lua_State *L, int i, struct decision *d)
 {
-	int rc = 0;
+	uint64_t ttl = d->plan.sticky_ttl_s;
+	struct mg_str key = d->facts.session;
 
-	if (field(L, i, "sticky") != LUA_TNIL) {
-		int at = lua_gettop(L);
+	if (!table_at(L, i) || read_text(L, i, "key", d->pool, &key) || read_number(L, i, "ttl_s", 30 * 86400, &ttl))
+		return -1;
+	d->plan.sticky_key = key;
+	d->plan.sticky_ttl_s = ttl;
+	return 0;
+}
 
-		rc = !table_at(L, at) || read_text(L, at, "key", d->pool, &d->plan.sticky_key) ||
-			read_number(L, at, "ttl_s", 30 * 86400, &d->plan.sticky_ttl_s) ? -1 : 0;
-	}
-	lua_pop(L, 1);
-	return rc;
+/* The value of a plan's member, at the top. */
+static int plan_member(lua_State *L, const char *name, struct decision *d)
+{
+	static const struct { const char *name; size_t at; uint64_t max; } times[] = {
+		{ "deadline_ms", offsetof(struct plan, deadline_ms), 3600000 }, { "connect_timeout_ms", offsetof(struct plan, connect_ms), 600000 },
+		{ "ttft_timeout_ms", offsetof(struct plan, first_output_ms), 3600000 }, { "idle_timeout_ms", offsetof(struct plan, idle_ms), 3600000 } };
+	struct plan *p = &d->plan;
+	lua_Integer n = lua_tointeger(L, -1);
+	uint64_t value;
+
+	if (!strcmp(name, "sticky"))
+		return read_sticky(L, lua_gettop(L), d);
+	if (!strcmp(name, "hedge"))
+		return read_hedge(L, lua_gettop(L), p);
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (!strcmp(name, times[i].name)) {
+			value = (uint64_t)n < times[i].max ? (uint64_t)n : times[i].max;
+			memcpy((char *)p + times[i].at, &value, sizeof(value));
+			return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
+		}
+	if (!strcmp(name, "max_attempts"))
+		p->attempts = n < 16 ? (unsigned)n : 16;
+	else if (!strcmp(name, "max_attempts_per_model"))
+		p->attempts_per_model = n < 16 ? (unsigned)n : 16;
+	else if (!strcmp(name, "max_charge_nusd"))
+		p->max_charge_nusd = n;
+	else
+		return 0;
+	return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
 }
 
 /* Later policies overwrite field by field; the hard limits stand. */
 int plan_read(lua_State *L, int i, struct decision *d)
 {
-	struct plan before = d->plan, *p = &d->plan;
-	uint64_t attempts = p->attempts, each = p->attempts_per_model, charge = (uint64_t)p->max_charge_nusd;
+	struct plan before = d->plan;
+	int top = lua_gettop(L), rc = 0;
 
-	if (!table_at(L, i) || read_number(L, i, "deadline_ms", 3600000, &p->deadline_ms) ||
-	    read_number(L, i, "connect_timeout_ms", 600000, &p->connect_ms) ||
-	    read_number(L, i, "ttft_timeout_ms", 3600000, &p->first_output_ms) ||
-	    read_number(L, i, "idle_timeout_ms", 3600000, &p->idle_ms) ||
-	    read_number(L, i, "max_attempts", 16, &attempts) || read_number(L, i, "max_attempts_per_model", 16, &each) ||
-	    read_number(L, i, "max_charge_nusd", INT64_MAX, &charge) ||
-	    read_hedge(L, i, p) || read_sticky(L, i, d)) {
-		*p = before;
+	if (!table_at(L, i))
 		return -1;
+	bare_push(L, i);
+	lua_pushnil(L);
+	while (!rc && lua_next(L, top + 1)) {
+		if (lua_type(L, -2) == LUA_TSTRING)
+			rc = plan_member(L, lua_tostring(L, -2), d);
+		lua_pop(L, 1);
 	}
-	p->attempts = (unsigned)attempts;
-	p->attempts_per_model = (unsigned)each;
-	p->max_charge_nusd = (int64_t)charge;
-	return 0;
+	lua_settop(L, top);
+	if (rc)
+		d->plan = before;
+	return rc;
 }
 
 int keep_read(lua_State *L, int i, struct keep *out)

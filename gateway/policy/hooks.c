@@ -418,15 +418,10 @@ static void outcome_push(struct policy_state *s, const struct outcome *o)
 /* Who answered is remembered for the next turn, where a plan asked for it. */
 static void remember(struct policy_state *s, const struct decision *d, const struct outcome *o)
 {
-	const struct mg_str id = d->facts.key.id, key = d->plan.sticky_key;
-	char full[700];
-	int n;
+	const struct mg_str key = d->plan.sticky_key;
 
-	if (!key.at || !key.len || !o->endpoint || o->status < 200 || o->status > 299)
-		return;
-	n = snprintf(full, sizeof(full), "%.*s\n%.*s", (int)id.len, id.at ? id.at : "", (int)key.len, key.at);
-	if (n > 0 && (size_t)n < sizeof(full))
-		sticky_put(s->shared, full, (size_t)n, o->endpoint->id, d->plan.sticky_ttl_s);
+	if (key.at && key.len && o->endpoint && o->status >= 200 && o->status <= 299)
+		sticky_put(s->shared, d->facts.key.id, key.at, key.len, o->endpoint->id, d->plan.sticky_ttl_s);
 }
 
 void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o)

@@ -54,15 +54,33 @@ struct shared *shared_process(void)
 	return process;
 }
 
-/* kind, name and key in one; cut keys are told apart by their hash. */
+/* kind, name and key in one; what is too long is cut, and told apart by its hash. */
 struct name { char text[KEY_BYTES]; uint64_t hash; };
 
-static void name_make(struct name *out, const char *kind, const char *name, const char *key, size_t len)
+static size_t add_text(struct name *out, size_t at, const char *text, size_t len)
 {
-	int n = snprintf(out->text, sizeof(out->text), "%s\n%s\n%.*s", kind, name, (int)(len < 1024 ? len : 1024), key);
+	size_t room = sizeof(out->text) - 1 - at;
 
-	out->hash = hash64(key, len, hash64(out->text, n > 0 && (size_t)n < sizeof(out->text) ? (size_t)n : sizeof(out->text) - 1, 7));
+	if (len > room)
+		len = room;
+	memcpy(out->text + at, text, len);
+	return at + len;
 }
+
+static void name_make(struct name *out, const char *kind, struct mg_str name, const char *key, size_t len)
+{
+	size_t at = add_text(out, 0, kind, strlen(kind));
+
+	at = add_text(out, at, "\n", 1);
+	if (name.len)
+		at = add_text(out, at, name.at, name.len);
+	at = add_text(out, at, "\n", 1);
+	out->hash = hash64(key, len, hash64(name.at ? name.at : "", name.len, hash64(kind, strlen(kind), 7)));
+	at = add_text(out, at, key, len);
+	out->text[at] = '\0';
+}
+
+static struct mg_str words_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
 
 /* Where the row is or could be: eight places from its own on; the oldest one gives way. */
 static struct row **row_place(struct shard *s, const struct name *n, bool make)
@@ -109,7 +127,7 @@ static struct shard *shard_lock(struct shared *sh, const struct name *n)
 	return s;
 }
 
-void sticky_put(struct shared *sh, const char *key, size_t len, const char *value, uint64_t ttl_s)
+void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s)
 {
 	struct name n;
 	struct shard *s;
@@ -117,7 +135,7 @@ void sticky_put(struct shared *sh, const char *key, size_t len, const char *valu
 
 	if (strlen(value) >= VALUE_BYTES)
 		return;
-	name_make(&n, "sticky", "", key, len);
+	name_make(&n, "sticky", owner, key, len);
 	s = shard_lock(sh, &n);
 	r = row_at(s, &n, true);
 	if (r) {
@@ -127,13 +145,13 @@ void sticky_put(struct shared *sh, const char *key, size_t len, const char *valu
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool sticky_find(struct shared *sh, const char *key, size_t len, char out[static VALUE_BYTES])
+static bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES])
 {
 	struct name n;
 	struct shard *s;
 	struct row *r;
 
-	name_make(&n, "sticky", "", key, len);
+	name_make(&n, "sticky", owner, key, len);
 	s = shard_lock(sh, &n);
 	r = row_at(s, &n, false);
 	if (r && r->until_ms > (int64_t)clock_ms())
@@ -178,7 +196,7 @@ static int limit_take(lua_State *L)
 	per_s = luaL_checkinteger(L, -2);
 	take = luaL_optinteger(L, -1, 1);
 	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
-	name_make(&n, "limit", what, key, len);
+	name_make(&n, "limit", words_of(what), key, len);
 	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, true);
 	if (r) {
@@ -209,7 +227,7 @@ static int counter_get(lua_State *L)
 	int64_t value;
 
 	state_of(L)->impure = true;
-	name_make(&n, "counter", what, key, len);
+	name_make(&n, "counter", words_of(what), key, len);
 	s = shard_lock(state_of(L)->shared, &n);
 	r = row_at(s, &n, false);
 	value = r ? r->n : 0;
@@ -228,7 +246,7 @@ static int counter_add(lua_State *L)
 	struct row *r;
 
 	need_write(L, "counter.add");
-	name_make(&n, "counter", what, key, len);
+	name_make(&n, "counter", words_of(what), key, len);
 	s = shard_lock(state_of(L)->shared, &n);
 	r = row_at(s, &n, true);
 	if (r && __builtin_add_overflow(r->n, add, &r->n))
@@ -253,9 +271,9 @@ static void scratch(lua_State *L, const char *group, const char *key)
 static int sticky_get(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
-	const char *key = luaL_checkstring(L, 1);
-	char value[VALUE_BYTES], full[KEY_BYTES + 512];
-	int n;
+	size_t len;
+	const char *key = luaL_checklstring(L, 1, &len);
+	char value[VALUE_BYTES];
 
 	state_of(L)->impure = true;
 	if (s->testing) {
@@ -264,8 +282,7 @@ static int sticky_get(lua_State *L)
 	}
 	if (!s->d)
 		return 0;
-	n = snprintf(full, sizeof(full), "%.*s\n%s", (int)s->d->facts.key.id.len, s->d->facts.key.id.at ? s->d->facts.key.id.at : "", key);
-	if (n < 0 || (size_t)n >= sizeof(full) || !sticky_find(s->shared, full, (size_t)n, value))
+	if (!sticky_find(s->shared, s->d->facts.key.id, key, len, value))
 		lua_pushnil(L);
 	else
 		lua_pushstring(L, value);

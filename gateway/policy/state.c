@@ -131,10 +131,10 @@ void hook_begin(struct policy_state *s, struct decision *d)
 	if (s->starved)
 		recover(s);
 	s->now_ms = d->facts.now_ms;
-	if (s->stamp != d->stamp || s->d != d)
-		chain_choose(s, d);
+	if (s->chosen != d->stamp >> 8)
+		chain_choose(s, d);	/* by the key, which no hook changes */
 	s->d = d;
-	s->owner = d->stamp >> 8;
+	s->owner = s->chosen = d->stamp >> 8;
 }
 
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h)

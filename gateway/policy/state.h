@@ -85,6 +85,7 @@ struct policy_state {
 	uint64_t used[32];		/* the counts that usage shows */
 	struct cached *cache; size_t n_cache;
 	struct cached loose[LOOSE_MAX]; size_t n_loose;	/* endpoints that are not in the catalogue */
+	uint64_t chosen;		/* the decision whose policies are active */
 	uint64_t owner;			/* the decision at hand, whose loose ones count */
 	uint16_t *slot; size_t n_slot;	/* endpoint index -> cache + 1 */
 	uint64_t version, ticks, routes;
@@ -227,7 +228,7 @@ extern const long hook_fuel[HOOK_COUNT];
 struct shared *shared_new(void);
 void shared_free(struct shared *sh);
 struct shared *shared_process(void);
-void sticky_put(struct shared *sh, const char *key, size_t len, const char *value, uint64_t ttl_s);
+void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */
 int prefs_tighten(lua_State *L, int i, struct decision *d);

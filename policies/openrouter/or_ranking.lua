@@ -9,6 +9,8 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some endpoint of the model has them
+-- remember the endpoint that answered, so that the session's next turn can read its prompt cache
+local STICKY = { sticky = { ttl_s = 600 } }
 local by, first, join, pick, split = rank.by, rank.first, rank.join, rank.pick, rank.split
 local all, lead, sort = rank.all, rank.lead, rank.sort -- the latter two change the list itself
 local any, match = set.any, slug.match
@@ -79,10 +81,16 @@ local function ordered(list, req, p, my)
 end
 
 -- keep a conversation on the endpoint that holds its prompt cache, if reading it is cheaper
-local function kept(list, req, my)
+local function keep(list, req, my)
   local id = sticky.get(req.session)
-  if not id then return list end
-  return first(list, function(e) return e.id == id and stable(e, my.window) and e.usd.cache_read < e.usd.prompt end)
+  if not id then return end
+  for i = 1, #list do
+    local e = list[i]
+    if e.id == id then
+      if stable(e, my.window) and e.usd.cache_read < e.usd.prompt then lead(list, i) end
+      return
+    end
+  end
 end
 
 local function one_group(list, req, p, my)
@@ -98,7 +106,7 @@ local function one_group(list, req, p, my)
     out = sorted(list, key)
   else
     out = balance(list, req, my)
-    if req.session ~= "" then out = kept(out, req, my) end
+    if req.session ~= "" then keep(out, req, my) end
   end
   if tier == "priority" and req.variant ~= "nitro" then
     local fast, rest = split(out, function(e) return e.tier == "priority" end)
@@ -142,10 +150,7 @@ return policy {
     return out
   end,
 
-  memo = { plan = { "session" } }, -- without one it has nothing to say
   plan = function(req)
-    -- remember the endpoint that answered, so the next turn can read its prompt cache
-    if req.session == "" then return nil end
-    return { sticky = { key = req.session, ttl_s = 600 } }
+    if req.session ~= "" then return STICKY end
   end,
 }

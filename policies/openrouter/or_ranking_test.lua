@@ -88,6 +88,6 @@ test("throughput threshold, order with sorted rest, sticky plan", function(t)
   local calm = abc(t); calm[2].live.outage_ago_ms = math.maxinteger
   t.eq(t.ids(P.rank(t.req { u = 0.99, prefs = { order = { "c" }, sort_by = "price" } }, calm)), "c a b")
   t.eq(t.ids(P.rank(t.req { u = 0.99, prefs = { order = { "c" } } }, calm)), "c b a")
-  t.eq(P.plan(t.req { session = "s" }).sticky, { key = "s", ttl_s = 600 })
+  t.eq(P.plan(t.req { session = "s" }).sticky, { ttl_s = 600 })
   t.eq(P.plan(t.req {}), nil)
 end)
