@@ -53,9 +53,12 @@ enum mg_kind json_kind(struct mg_view v)
 
 static inline bool named(const struct json_doc *d, const struct node *n, const char *name, size_t len)
 {
-	const char *own = node_name(d, n);
+	const char *own;
 
-	return n->name_len == len && (!len || (*own == *name && !memcmp(own, name, len)));
+	if (n->name_len != len)
+		return false;
+	own = node_name(d, n);
+	return !len || (*own == *name && !memcmp(own, name, len));
 }
 
 __attribute__((noinline))
@@ -73,8 +76,10 @@ static struct mg_view get_from_table(const struct json_doc *d, const struct node
 __attribute__((noinline))
 static struct mg_view get_from_list(const struct json_doc *d, uint32_t first, const char *name, size_t len)
 {
-	for (uint32_t i = first; i; i = d->nodes[i].next)
-		if (named(d, &d->nodes[i], name, len))
+	const struct node *nodes = d->nodes;
+
+	for (uint32_t i = first; i; i = nodes[i].next)
+		if (named(d, &nodes[i], name, len))
 			return (struct mg_view){ d, i };
 	return absent;
 }

@@ -42,7 +42,8 @@ cost() {
 # The column that decides: instructions where they are counted, else CPU time.
 deciding() { if [ "$counts" ]; then echo 2; else echo 1; fi; }
 
-# ---- user instructions, where there are no counters: exact, but without the kernel's part
+# ---- user instructions, where there are no counters: exact, but without the kernel's part;
+# a repeated string instruction (large memset) counts once for each repetition
 
 callgrind() {	# FILE COMMAND..., in the background: the id is the command's
 	out=$1; shift
@@ -78,9 +79,9 @@ heading() {
 }
 skip() { printf '%-3s %-50s %11s %11s %7s   %-13s %-13s %s\n' "$1" "$2" SKIP - - "$3" "$4" "$5"; }
 machine() {
-	printf '%s cores, %s, Linux %s, %s, open files %s\n' "$(nproc)" \
+	printf '%s cores, %s, Linux %s, %s, open files %s, load average %s\n' "$(nproc)" \
 		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(uname -r)" \
-		"$(systemd-detect-virt 2>/dev/null || { grep -q '^flags.* hypervisor' /proc/cpuinfo && echo 'virtual machine'; } || echo 'no virtual machine')" "$(ulimit -n)"
+		"$(systemd-detect-virt 2>/dev/null || { grep -q '^flags.* hypervisor' /proc/cpuinfo && echo 'virtual machine'; } || echo 'no virtual machine')" "$(ulimit -n)" "$(cut -d' ' -f1 /proc/loadavg)"
 	if [ "$counts" ]; then
 		echo 'instructions (user and kernel) and cycles: perf stat on the process, all threads'
 	else
