@@ -37,7 +37,7 @@ enum mg_rc { MG_OK = 0, MG_EINVAL = -1, MG_ENOMEM = -2, MG_EPROTO = -3, MG_EDENI
 enum mg_kind { MG_ABSENT, MG_NULL, MG_FALSE, MG_TRUE, MG_NUMBER, MG_STRING, MG_ARRAY, MG_OBJECT };
 enum mg_op { MG_CHAT, MG_EMBEDDINGS, MG_RERANK, MG_IMAGE, MG_SPEECH, MG_TRANSCRIPTION, MG_MODERATION, MG_VIDEO, MG_MODELS };
 enum mg_framing { MG_RAW, MG_JSON, MG_SSE, MG_NDJSON, MG_EVENTSTREAM };	/* how the core cuts an answer into frames */
-enum mg_auth { MG_BEARER, MG_HEADER, MG_QUERY, MG_SIGV4, MG_GOOGLE, MG_ENTRA };	/* arg: -, its name, its name, service, scope, scope */
+enum mg_auth { MG_BEARER, MG_HEADER, MG_QUERY, MG_SIGV4, MG_GOOGLE, MG_ENTRA };	/* arg: its word (NULL: "Bearer"), its name, its name, service, scope, scope */
 enum mg_finish { MG_NONE, MG_STOP, MG_LENGTH, MG_TOOL_CALLS, MG_CONTENT_FILTER, MG_FAILED };
 enum mg_error {	MG_E_UPSTREAM, MG_E_CONNECT, MG_E_TIMEOUT, MG_E_RATE_LIMITED, MG_E_OVERLOADED, MG_E_SERVER, MG_E_AUTH, MG_E_QUOTA,
 	MG_E_BAD_REQUEST, MG_E_CONTEXT_LENGTH, MG_E_MODERATION, MG_E_NOT_FOUND, MG_E_CANCELLED };	/* err.kind of policy-api.md */

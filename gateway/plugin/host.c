@@ -260,6 +260,8 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 		c->scope = arg ? pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at : "";
 		return c->scope ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
 	}
+	if (how == MG_BEARER && arg)
+		return add_header(c, "Authorization", pool_print(c->pool, "%s ", arg).at, secret, "the credential");
 	if (how != MG_HEADER && how != MG_QUERY)	/* API keys of AWS, and tokens from elsewhere, are bearer tokens */
 		return add_header(c, "Authorization", "Bearer ", secret, "the credential");
 	if (how == MG_HEADER)

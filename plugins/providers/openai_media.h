@@ -9,6 +9,7 @@
 #ifndef OPENAI_MEDIA_H
 #define OPENAI_MEDIA_H
 
+#include "moongate_form.h"
 #include "openai_request.h"
 
 static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out);
@@ -179,67 +180,29 @@ static int speech_finish(struct mg_call *c)
 
 /* --------------------------------------------------------- transcription */
 
-enum { PART_MAX = 24 };
-static const char boundary[] = "moongate-b1f7c2d94e8a46d0";
-
-struct form { struct mg_str piece[3 * PART_MAX]; size_t n; };
-
-static void add_text(struct mg_call *c, struct form *f, const char *name, struct mg_str value)
-{
-	size_t size = strlen(name) + sizeof(boundary) + 64;
-	char *head = f->n + 3 <= 3 * PART_MAX && value.at ? c->host->alloc(c, size) : NULL;
-
-	if (!head)
-		return;
-	f->piece[f->n++] = (struct mg_str){ head, (size_t)snprintf(head, size, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n", boundary, name) };
-	f->piece[f->n++] = value;
-	f->piece[f->n++] = MG_STR("\r\n");
-}
-
-static void add_file(struct mg_call *c, struct form *f, struct mg_str bytes, struct mg_str format)
-{
-	size_t size = sizeof(boundary) + 160;
-	char *head = c->host->alloc(c, size);
-	int ext = format.len && format.len < 8 ? (int)format.len : 3;
-
-	if (!head)
-		return;
-	f->piece[f->n++] = (struct mg_str){ head, (size_t)snprintf(head, size, "--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"audio.%.*s\"\r\n"
-		"Content-Type: application/octet-stream\r\n\r\n", boundary, ext, ext == 3 && !format.at ? "wav" : format.at) };
-	f->piece[f->n++] = bytes;
-	f->piece[f->n++] = MG_STR("\r\n");
-}
-
 /* A form: the sound itself, not its base64, and the members as fields. */
 static int transcription_request(struct mg_call *c, struct mg_http *out)
 {
 	static const char *const fields[] = { "language", "prompt", "response_format", "temperature", "chunking_strategy", NULL };
 	const struct mg_host *h = c->host;
-	struct form *f = h->alloc(c, sizeof(*f));
+	struct mg_form *f = mg_form(c);
 	struct mg_view audio = mg_asked(c, "input_audio");
 	struct mg_str bytes = h->blob(c, h->get(audio, "data"));
-	char *end = h->alloc(c, sizeof(boundary) + 8);
+	int rc;
 
-	if (!f || !end)
-		return h->fail(c, MG_ENOMEM, "no memory for the request");
 	if (!bytes.len)
 		return h->fail(c, MG_EINVAL, "input_audio.data: must be base64 of a sound");
-	if (memmem(bytes.at, bytes.len, boundary, sizeof(boundary) - 1))
-		return h->fail(c, MG_EINVAL, "input_audio.data: has the form's boundary in it");
-	add_text(c, f, "model", model_of(c));
+	mg_form_text(c, f, "model", model_of(c));
 	for (size_t i = 0; fields[i]; i++)
 		if (taken(c, fields[i]))
-			add_text(c, f, fields[i], h->text(c, mg_asked(c, fields[i])));
-	for (struct mg_view v = h->at(mg_asked(c, "timestamp_granularities"), 0); h->kind(v) && f->n < 2 * PART_MAX; v = h->next(v))
-		add_text(c, f, "timestamp_granularities[]", h->text(c, v));
+			mg_form_text(c, f, fields[i], h->text(c, mg_asked(c, fields[i])));
+	for (struct mg_view v = h->at(mg_asked(c, "timestamp_granularities"), 0); h->kind(v); v = h->next(v))
+		mg_form_text(c, f, "timestamp_granularities[]", h->text(c, v));
 	if (h->kind(mg_asked(c, "stream")) == MG_TRUE)
-		add_text(c, f, "stream", MG_STR("true"));
-	add_file(c, f, bytes, h->text(c, h->get(audio, "format")));
-	f->piece[f->n++] = (struct mg_str){ end, (size_t)snprintf(end, sizeof(boundary) + 8, "--%s--\r\n", boundary) };
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, "transcriptions_path", MG_STR("/audio/transcriptions")), f->piece, f->n };
-	if (h->header(c, "Content-Type", MG_STR("multipart/form-data; boundary=moongate-b1f7c2d94e8a46d0")) != MG_OK)
-		return MG_ENOMEM;
-	return mg_authorize(c, NULL);
+		mg_form_text(c, f, "stream", MG_STR("true"));
+	mg_form_file(c, f, "file", mg_form_sound(c, h->text(c, h->get(audio, "format"))), bytes);
+	rc = mg_form_end(c, f, mg_path(c, "transcriptions_path", MG_STR("/audio/transcriptions")), out);
+	return rc ? rc : mg_authorize(c, NULL);
 }
 
 static int transcription_usage(struct mg_call *c, struct mg_view j)
