@@ -16,7 +16,10 @@ const upstream = async () => {
     res.on('close', leave);
     await u.behave(req, res);
   }));
-  u.clear = () => { u.asked.length = 0; u.most = u.inside; };
+  u.clear = async () => {
+    await until('nobody to be inside', () => u.inside === 0);
+    u.asked.length = u.most = 0;
+  };
   return u;
 };
 const [a, b] = [await upstream(), await upstream()];
@@ -68,7 +71,7 @@ test('max_in_flight: no more at once, the others wait their turn and are answere
 });
 
 test('an upstream that is full is passed over while another has a place', async () => {
-  a.clear();
+  await a.clear();
   a.behave = hold;
   b.behave = answer;
   const first = chat(g, key, { model: 'acme/one' });
@@ -82,7 +85,7 @@ test('an upstream that is full is passed over while another has a place', async 
 });
 
 test('the line is bounded: who finds it full is told to come again, the others are served', async () => {
-  a.clear();
+  await a.clear();
   a.behave = hold;
   const all = many(25, { model: 'acme/one' });
   const refused = [], served = [];
@@ -100,7 +103,7 @@ test('the line is bounded: who finds it full is told to come again, the others a
 
 for (const stream of [true, false])
   test(`a client that leaves the line, ${stream ? 'streamed' : 'unstreamed'}: nothing is sent for it, nothing is charged`, async () => {
-    a.clear();
+    await a.clear();
     a.behave = hold;
     const first = chat(g, key, { model: 'acme/one' });
     await until('it to be inside', () => held.length === 1);
@@ -121,7 +124,7 @@ for (const stream of [true, false])
   });
 
 test('who waits too long is told so; the upstream was not asked, its health is as before', async () => {
-  a.clear();
+  await a.clear();
   a.behave = (req, res) => setTimeout(() => sendJson(res, 200, completion('held')), 150);
   eq((await chat(g, key, { model: 'acme/brief' })).status, 200);
   const all = await Promise.all(many(12, { model: 'acme/brief' }));
@@ -133,7 +136,7 @@ test('who waits too long is told so; the upstream was not asked, its health is a
 });
 
 test('an upstream that is down is not hammered: retries are a tenth; once it is well, all succeed', async () => {
-  a.clear();
+  await a.clear();
   a.behave = (req, res) => sendJson(res, 503, { error: { message: 'down' } });
   const down = [];
   for (let i = 0; i < 10; i++) down.push(...await Promise.all(many(20, { model: 'acme/ill' })));
@@ -152,13 +155,13 @@ test('a breaker opens; half open it lets one of many through, and that one close
   eq((await Promise.all(many(10, order))).map((r) => r.status), Array(10).fill(200));
   eq((await health('acme/sick', 'sick')).status, -2);
   eq(await metricOf('moongate_circuit_state', 'provider="sick",model="acme/sick"'), 2);
-  a.clear();
+  await a.clear();
   eq((await Promise.all(many(10, order))).filter((r) => r.status === 200).length, 10);
   eq(a.asked.length, 0, 'tries while it is open');
   await until('its cool-down', async () => (await health('acme/sick', 'sick')).status === -1);
   eq(await metricOf('moongate_circuit_state', 'provider="sick",model="acme/sick"'), 1);
   a.behave = hold;
-  b.clear();
+  await b.clear();
   const herd = many(10, order);
   await until('the probe', () => held.length);
   await until('the others', () => b.asked.length === 9 && b.inside === 0);
