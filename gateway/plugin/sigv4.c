@@ -132,6 +132,17 @@ static void put_headers(struct buf *b, struct buf *names, struct pair *all, size
 
 struct place { struct mg_str host, path, query; };
 
+/* The port that goes without saying is not in the host's header. */
+static struct mg_str without_port(struct mg_str host, struct mg_str url)
+{
+	const char *port = url.len > 5 && !memcmp(url.at, "https", 5) ? ":443" : ":80";
+	size_t len = strlen(port);
+
+	if (host.len > len && !memcmp(host.at + host.len - len, port, len))
+		host.len -= len;
+	return host;
+}
+
 static struct place place_of(struct mg_str url)
 {
 	const char *host = memmem(url.at, url.len, "://", 3), *end = url.at + url.len, *path, *mark;
@@ -140,7 +151,7 @@ static struct place place_of(struct mg_str url)
 	path = memchr(host, '/', (size_t)(end - host));
 	path = path ? path : end;
 	mark = memchr(path, '?', (size_t)(end - path));
-	return (struct place){ { host, (size_t)(path - host) }, { path, (size_t)((mark ? mark : end) - path) },
+	return (struct place){ without_port((struct mg_str){ host, (size_t)(path - host) }, url), { path, (size_t)((mark ? mark : end) - path) },
 		{ mark ? mark + 1 : end, mark ? (size_t)(end - mark) - 1 : 0 } };
 }
 

@@ -150,17 +150,20 @@ static int conclude(struct mg_call *c, struct mg_view r)
 static int whole(struct mg_call *c, struct mg_view r)
 {
 	const struct mg_host *h = c->host;
+	const struct answer *a = c->state;
 	struct mg_str status = h->text(c, h->get(r, "status"));
 	uint64_t at = 0;
 	int rc;
 
 	if (h->kind(h->get(r, "error")) > MG_NULL || mg_is(status, "failed") || mg_is(status, "cancelled"))
 		return failed(c, h->get(r, "error"));
-	if (h->kind(h->get(r, "output")) != MG_ARRAY || mg_is(status, "in_progress") || mg_is(status, "queued"))
+	if ((h->kind(h->get(r, "output")) != MG_ARRAY && !a->n_items) || mg_is(status, "in_progress") || mg_is(status, "queued"))
 		return h->fail(c, MG_EPROTO, "an answer without output[], or not finished");
 	rc = start(c, r);
 	for (struct mg_view v = h->at(h->get(r, "output"), 0); h->kind(v) && !rc; v = h->next(v))
 		rc = item_done(c, at++, v);
+	if (!rc)
+		rc = calls_end(c);
 	if (!rc)
 		rc = usage(c, h->get(r, "usage"));
 	return rc ? rc : conclude(c, r);

@@ -272,6 +272,20 @@ static int item_done(struct mg_call *c, uint64_t at, struct mg_view v)
 	return MG_OK;
 }
 
+/* Calls whose end nothing said. */
+static int calls_end(struct mg_call *c)
+{
+	struct answer *a = c->state;
+	int rc = MG_OK;
+
+	for (struct item *i = a->items; i && !rc && !a->metering; i = i->next)
+		if (i->kind == I_CALL && !i->over) {
+			i->over = true;
+			rc = call(c, i, (struct mg_view){ NULL, 0 });
+		}
+	return rc;
+}
+
 /* ----------------------------------------------------------------- usage */
 
 static uint64_t part_of(struct mg_call *c, uint64_t *from, struct mg_view details, const char *member)

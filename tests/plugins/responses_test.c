@@ -96,6 +96,8 @@ static const struct rig_case answers[] = {
 	{ "a server that sends the arguments at their end, and another the rest at the last", .streamed = true, .answer = BEGIN ADDED("0", FC("1", "")) EV("function_call_arguments.done", AT("0", ",\"arguments\":\"{\\\"n\\\":1.0}\""))
 		ADDED("1", FC("2", "")) DELTA("1", "function_call_arguments", "{") END(FC("1", "{\\\"n\\\":1.0}") "," FC("2", "{}")),
 	  .events = "start(i, m) tool_begin(0, c1, f) tool_args(0, {\"n\":1.0}) tool_begin(1, c2, f) tool_args(1, {) tool_end(0) tool_args(1, }) tool_end(1) " COUNTED "finish(tool_calls, completed)" },
+	{ "a server whose last event has no items", .streamed = true, .answer = BEGIN ADDED("0", FC("1", "")) DELTA("0", "function_call_arguments", "{}") ADDED("1", FC("2", "")) END(""),
+	  .events = "start(i, m) tool_begin(0, c1, f) tool_args(0, {}) tool_begin(1, c2, f) tool_end(0) tool_args(1, {}) tool_end(1) " COUNTED "finish(tool_calls, completed)" },
 	{ "deltas of an item that was never announced", .streamed = true, .answer = BEGIN DELTA("0", "output_text", "H") DELTA("1", "function_call_arguments", "lost") END(MSG "," FC("1", "{}")),
 	  .events = "start(i, m) text(Hé) " CITED "tool_begin(0, c1, f) tool_args(0, {}) tool_end(0) " COUNTED "finish(tool_calls, completed)" },
 	{ "an open model's raw thoughts; a refusal", .streamed = true, .answer = BEGIN ADDED("0", "{\"type\":\"reasoning\",\"id\":\"rs_1\"}") DELTA("0", "reasoning_text", "hm") DONE("0", "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[],\"content\":[{\"type\":\"reasoning_text\",\"text\":\"hm\"}]}")
