@@ -98,6 +98,7 @@ static const struct member provider[] = {
 	{ .name = "max_in_flight", .kind = M_INT, .fallback = "0", .max = 1000000, .doc = "requests at once; 0: no limit" },
 	{ .name = "timeouts", .kind = M_OBJECT, .sub = timeouts, .doc = "instead of those of limits" },
 	{ .name = "models", .kind = M_BOOL, .doc = "add the models that are known of this provider; default: when the configuration names none of them" },
+	{ .name = "ca", .kind = M_PATH, .doc = "certificates to trust instead of the system's, PEM: an upstream of yours" },
 	{ .name = "privacy_url", .kind = M_STRING, .doc = "shown in /providers" },
 	{ .name = "terms_url", .kind = M_STRING, .doc = "shown in /providers" },
 	{ .name = "status_url", .kind = M_STRING, .doc = "shown in /providers" },

@@ -34,6 +34,7 @@ struct provider {
 	char *secret;			/* NULL: none; wiped when the catalogue ends */
 	struct token *token;		/* NULL: the secret itself is sent; kept over reloads, by slug */
 	bool plain_http;		/* base_url is http:// */
+	char *ca;			/* file of certificates; NULL: the system's */
 	char *host;			/* of base_url; the only one that full URLs may name */
 	unsigned max_in_flight;		/* 0: no limit */
 	struct gate *gate;		/* kept over reloads, by slug */

@@ -1,5 +1,6 @@
 /* Providers: a name, a place on the network, a dialect, a credential, facts about data. */
 #include <ctype.h>
+#include <unistd.h>
 #include "catalog/build.h"
 #include "catalog/gate.h"
 #include "catalog/grant.h"
@@ -242,6 +243,15 @@ static struct gate *way_in(struct build *b, const char *slug)
 	return was ? gate_ref(was->gate) : gate_new();
 }
 
+/* libcurl reads the file later, on a worker: a wrong path must not wait for that. */
+static int trusted(struct build *b, struct provider *p, const char *path)
+{
+	if (!path)
+		return MG_OK;
+	p->ca = build_text(b, path);
+	return access(path, R_OK) ? blame(b, p->slug, "ca", "check the path and its permissions", "'%.200s' cannot be read", path) : MG_OK;
+}
+
 static int provider(struct build *b, struct provider *p, const char *slug, json_t *row)
 {
 	static const char *const seen[] = { "quirks", "options", "headers" };
@@ -253,6 +263,8 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 	rc = dialect(b, p, text_of(row, "dialect"));
 	if (!rc)
 		rc = base_url(b, p, row);
+	if (!rc)
+		rc = trusted(b, p, text_of(row, "ca"));
 	if (!rc)
 		rc = headers(b, p, json_object_get(row, "headers"));
 	if (!rc)

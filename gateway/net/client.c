@@ -50,11 +50,8 @@ static void exchange_free(struct exchange *x)
 	struct multi *m = x->multi;
 
 	loop_timer_clear(m->client->loop, &x->timer);
-	if (x->added) {
-		m->busy++;
-		curl_multi_remove_handle(m->curl, x->easy);
-		m->busy--;
-	}
+	if (x->added)
+		exchange_give_up(x);
 	if (x->easy)
 		easy_back(m, x->easy);
 	if (x->place)
@@ -217,6 +214,7 @@ static void settle(struct multi *m)
 			sweep_over(m);
 			continue;
 		}
+		x->done = true;
 		if (x->cancelled) {
 			unlist(x);
 			exchange_free(x);

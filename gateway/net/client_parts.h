@@ -61,6 +61,7 @@ struct exchange {
 	unsigned phase;
 	bool listed, added, start, cancelled, resume, paused, ended;
 	bool foreign, refused, too_large, headed, in_call;
+	bool done;		/* libcurl said so */
 	bool kept, stale;	/* on a connection that was used before; which had ended */
 	char error[CURL_ERROR_SIZE];
 };
@@ -88,6 +89,9 @@ enum { SWEEP_KEEP_S = 118 };	/* below the idle limit of common upstreams (R25) *
 void sweep_note(struct multi *m);
 void sweep_over(struct multi *m);
 void sweep_due(struct timer *t);
+
+/* giveup.c */
+void exchange_give_up(struct exchange *x);	/* takes it off its multi */
 
 /* client.c */
 void exchange_over(struct exchange *x, int how, const char *why);

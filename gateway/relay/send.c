@@ -90,7 +90,7 @@ int attempt_transmit(struct attempt *a, struct err *err)
 		.body = a->http.body, .pieces = a->http.pieces,
 		.connect_ms = or_else(plan->connect_ms, p->connect_ms), .idle_ms = or_else(plan->idle_ms, p->idle_ms),
 		.total_ms = attempt_time_left_ms(a), .max_bytes = a->relay->stream ? SIZE_MAX : ANSWER_MAX,
-		.stream = a->relay->stream, .plain_http = p->plain_http,
+		.stream = a->relay->stream, .plain_http = p->plain_http, .ca_file = p->ca,
 	};
 	a->x = exchange_start(a->relay->w->client, &conf, &attempt_exchange_events, a, err);
 	return a->x ? MG_OK : MG_EINVAL;
