@@ -1,0 +1,3 @@
+#!/bin/sh
+# Clients that take their time.
+exec node "$(dirname "$0")/slow.test.js"
