@@ -8,6 +8,7 @@
 static const struct { const char *text; size_t least; } prefixes[] = {
 	{ "sk-", 8 }, { "sk_", 8 }, { "rk-", 8 }, { "pk-", 8 }, { "gsk_", 8 }, { "xai-", 8 }, { "pplx-", 8 },
 	{ "hf_", 8 }, { "ghp_", 16 }, { "AIza", 16 }, { "AKIA", 12 }, { "ASIA", 12 }, { "ya29.", 8 },
+	{ "ABSK", 16 }, { "bedrock-api-key-", 8 },
 };
 
 /* What a member or parameter with a secret in it ends in. */

@@ -27,7 +27,7 @@ static const char *drain(void)
 static const struct { const char *text, *out; } redacted[] = {
 	{ "key sk-or-v1-0123456789abcdef failed", "key *** failed" }, { "Authorization: Bearer abcdef123456", "Authorization: ***" },
 	{ "sent bearer abc.def-123456, then", "sent bearer ***, then" }, { "https://x/v1?key=AIzaSy0123&alt=sse", "https://x/v1?key=***&alt=sse" },
-	{ "AIzaSyA1234567890abcdefgh", "***" }, { "AKIAIOSFODNN7EXAMPLE used", "*** used" }, { "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "***" },
+	{ "AIzaSyA1234567890abcdefgh", "***" }, { "AKIAIOSFODNN7EXAMPLE used", "*** used" }, { "ABSKQmVkcm9ja0FQSUtleS0x and", "*** and" }, { "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "***" },
 	{ "{\"api_key\": \"abc\"}", "{\"api_key\": \"***\"}" }, { "x-api-key: topsecret", "x-api-key: ***" }, { "password=hunter2 user=me", "password=*** user=me" },
 	{ "api_key: environment variable GROQ_API_KEY is not set", "api_key: environment variable GROQ_API_KEY is not set" },
 	{ "task-skipped, risk-free, sk-ip", "task-skipped, risk-free, sk-ip" }, { "model gpt-4o", "model gpt-4o" }, { "token=a", "token=*" }, { "", "" },
