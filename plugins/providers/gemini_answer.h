@@ -14,6 +14,8 @@ struct answer {			/* the state of one answer */
 	size_t text, from;	/* bytes of text so far; where the part that is open began */
 	uint64_t searches;
 	bool started, thinking, wide, ended, sounds;	/* wide: not all of the text is ASCII */
+	uint64_t told[64];	/* sources, so that none is told twice: chunks repeat them */
+	unsigned n_told;
 	char id[72], word[48];	/* responseId; finishReason or blockReason */
 	bool blocked;
 };
@@ -294,15 +296,30 @@ static int part(struct mg_call *c, struct mg_view p)
 
 /* --------------------------------------------------------------- sources */
 
+static bool told_before(struct answer *a, struct mg_str url, struct mg_str text, uint64_t end)
+{
+	uint64_t hash = 14695981039346656037u ^ end;
+
+	for (size_t i = 0; i < url.len + text.len; i++)
+		hash = (hash ^ (unsigned char)(i < url.len ? url.at[i] : text.at[i - url.len])) * 1099511628211u;
+	for (unsigned i = 0; i < a->n_told; i++)
+		if (a->told[i] == hash)
+			return true;
+	if (a->n_told < sizeof(a->told) / sizeof(a->told[0]))
+		a->told[a->n_told++] = hash;
+	return false;
+}
+
 /* The service counts bytes, clients count characters: places are told where both are one. */
 static int citation(struct mg_call *c, struct mg_str url, struct mg_str title, struct mg_view place)
 {
 	const struct mg_host *h = c->host;
-	const struct answer *a = c->state;
+	struct answer *a = c->state;
 	struct mg_writer *w;
 	uint64_t start = 0, end = 0;
+	bool placed = h->count(h->get(place, "endIndex"), &end);
 
-	if (!url.len)
+	if (!url.len || told_before(a, url, h->text(c, h->get(place, "text")), end))
 		return MG_OK;
 	w = h->writer(c);
 	h->open(w, NULL, '{');
@@ -311,7 +328,7 @@ static int citation(struct mg_call *c, struct mg_str url, struct mg_str title, s
 	h->put(w, "url", url);
 	h->put(w, "title", title.at ? title : MG_STR(""));
 	h->put(w, "content", h->text(c, h->get(place, "text")));
-	if (!a->wide && h->count(h->get(place, "endIndex"), &end)) {
+	if (placed && !a->wide) {
 		h->count(h->get(place, "startIndex"), &start);
 		h->put_int(w, "start_index", (int64_t)start);
 		h->put_int(w, "end_index", (int64_t)end);

@@ -370,15 +370,16 @@ static void put_thinking(struct mg_call *c, struct mg_writer *w)
 	const struct mg_host *h = c->host;
 	struct mg_reasoning t = mg_reasoning(c);
 	struct family f = family_of(c);
+	bool shown = h->kind(mg_asked(c, "include_reasoning")) == MG_TRUE;	/* as it thinks by itself, but to be seen */
 
-	if ((!t.asked && !t.off) || (!f.level && !f.budget))
+	if ((!t.asked && !t.off && !shown) || (!f.level && !f.budget))
 		return;
 	h->open(w, "thinkingConfig", '{');
-	if (t.asked)
+	if (!t.off)
 		h->put_raw(w, "includeThoughts", t.hidden ? MG_STR("false") : MG_STR("true"));
-	if (f.level && !t.tokens)
+	if (f.level && !t.tokens && (t.asked || t.off))
 		h->put(w, "thinkingLevel", level_of(c, &t, &f));
-	else
+	else if (t.asked || t.off)
 		h->put_int(w, "thinkingBudget", (int64_t)budget_of(c, &t, &f));
 	h->close(w);
 }
