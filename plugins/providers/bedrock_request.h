@@ -317,6 +317,8 @@ static void put_claude(struct mg_call *c, struct mg_writer *w, const struct plan
 		if (p->adaptive)
 			h->put(w, "display", p->wish.hidden ? MG_STR("omitted") : MG_STR("summarized"));
 		h->close(w);
+	} else {
+		h->put_raw(w, "thinking", h->raw(mg_asked(c, "thinking")));	/* the client's own */
 	}
 	if (p->thinks && mg_quirk(c, "efforts").doc) {
 		h->open(w, "output_config", '{');
@@ -349,30 +351,43 @@ static void put_nova(struct mg_call *c, struct mg_writer *w, const struct plan *
 	h->close(w);
 }
 
-/* Members of ours, and those that the client or the row names in the service's own words. */
+static struct mg_view additional(struct mg_call *c, const struct plan *p)
+{
+	const struct mg_host *h = c->host;
+	struct mg_writer *w = h->writer(c);
+
+	h->open(w, NULL, '{');
+	if (p->family == F_ANTHROPIC)
+		put_claude(c, w, p);
+	else if (p->family == F_NOVA)
+		put_nova(c, w, p);
+	else if (p->family == F_OPENAI && !mg_quirk_is(c, "thinking", "none"))
+		put_effort(c, w, p, "reasoning_effort");
+	h->close(w);
+	return h->parse(c, h->written(w));
+}
+
+/* Members of ours, then those that the client or the row names in the service's own words. */
 static void put_additional(struct mg_call *c, struct mg_writer *w, const struct plan *p)
 {
 	static const char member[] = "additionalModelRequestFields";
 	const struct mg_host *h = c->host;
-	struct mg_view said[2] = { mg_asked(c, member), h->get(h->get(h->endpoint(c), "options"), member) };
-	struct mg_writer *inner = h->writer(c);
-	struct mg_str text;
+	struct mg_view from[3] = { additional(c, p), mg_asked(c, member), h->get(h->get(h->endpoint(c), "options"), member) };
+	bool open = false;
 
-	h->open(inner, NULL, '{');
-	for (size_t i = 0; i < 2; i++)
-		for (struct mg_view v = h->at(said[i], 0); h->kind(said[i]) == MG_OBJECT && h->kind(v); v = h->next(v))
-			if (!i || !h->get(said[0], mg_terminated(c, h->name(v))).doc)
-				h->put_raw(inner, mg_terminated(c, h->name(v)), h->raw(v));
-	if (p->family == F_ANTHROPIC)
-		put_claude(c, inner, p);
-	else if (p->family == F_NOVA)
-		put_nova(c, inner, p);
-	else if (p->family == F_OPENAI && !mg_quirk_is(c, "thinking", "none"))
-		put_effort(c, inner, p, "reasoning_effort");
-	h->close(inner);
-	text = h->written(inner);
-	if (!mg_is(text, "{}"))
-		h->put_raw(w, member, text);
+	for (size_t i = 0; i < 3; i++)
+		for (struct mg_view v = h->at(from[i], 0); h->kind(from[i]) == MG_OBJECT && h->kind(v); v = h->next(v)) {
+			const char *name = mg_terminated(c, h->name(v));
+
+			if ((i > 0 && h->get(from[0], name).doc) || (i > 1 && h->get(from[1], name).doc))
+				continue;
+			if (!open)
+				h->open(w, member, '{');
+			open = true;
+			h->put_raw(w, name, h->raw(v));
+		}
+	if (open)
+		h->close(w);
 }
 
 /* ------------------------------------------------------------- the rest */

@@ -432,7 +432,8 @@ static void put_include(struct mg_call *c, struct mg_writer *w)
 	const struct mg_host *h = c->host;
 	bool logprobs = h->kind(mg_asked(c, "logprobs")) == MG_TRUE;
 
-	h->put_raw(w, "store", MG_STR("false"));
+	if (!h->get(mg_quirk(c, "set"), "store").doc)
+		h->put_raw(w, "store", MG_STR("false"));
 	if (logprobs)
 		h->put_raw(w, "top_logprobs", h->raw(mg_asked(c, "top_logprobs")));
 	if (!logprobs && !thinks(c))
@@ -451,7 +452,7 @@ static void put_set(struct mg_call *c, struct mg_writer *w, const char *quirk)
 	const struct mg_host *h = c->host;
 
 	for (struct mg_view m = h->at(mg_quirk(c, quirk), 0); h->kind(m); m = h->next(m))
-		if (!h->kind(mg_asked(c, mg_terminated(c, h->name(m)))))
+		if (!h->kind(mg_asked(c, mg_terminated(c, h->name(m)))) && !(mg_is(h->name(m), "max_output_tokens") && mg_max_tokens(c)))
 			h->put_raw(w, mg_terminated(c, h->name(m)), h->raw(m));
 }
 

@@ -89,6 +89,7 @@ static const struct rig_case requests[] = {
 	{ "sampling is cut to size; a user, labels, a tier", .request = ASK(HI, ",\"temperature\":1.7,\"top_p\":0.90,\"top_k\":5,\"stop\":\"x\",\"user\":\"u\",\"metadata\":{\"team\":\"blue\",\"bad\":\"a\\nb\"},\"service_tier\":\"flex\""),
 	  .endpoint = ROW("\"sampling\":\"one\""), .body = SENT(SAID, ",\"inferenceConfig\":{\"temperature\":1,\"stopSequences\":[\"x\"]}" EXTRA("\"top_k\":5")
 		",\"serviceTier\":{\"type\":\"flex\"},\"requestMetadata\":{\"team\":\"blue\",\"user\":\"u\"}") },
+	{ "what is said twice is sent once", .request = ASK(HI, ",\"top_k\":5" EXTRA("\"top_k\":6,\"x\":1")), .endpoint = ROW(""), .body = SENT(SAID, EXTRA("\"top_k\":5,\"x\":1")) },
 	{ "guardrails and fields of the row, and the client's before them", .request = ASK(HI, EXTRA("\"a\":1")),
 	  .endpoint = "{\"model\":\"meta.x\",\"options\":{\"guardrailConfig\":{\"guardrailIdentifier\":\"g\",\"guardrailVersion\":\"1\"},\"additionalModelRequestFields\":{\"a\":2,\"b\":3}}}",
 	  .body = SENT(SAID, EXTRA("\"a\":1,\"b\":3") ",\"guardrailConfig\":{\"guardrailIdentifier\":\"g\",\"guardrailVersion\":\"1\"}") },

@@ -55,6 +55,8 @@ static const struct rig_case requests[] = {
 	{ "thoughts that nobody wants to see", .request = ASK(HI, ",\"reasoning\":{\"effort\":\"low\",\"exclude\":true}"), .body = SENT(SAID, ",\"reasoning\":{\"effort\":\"low\"}") },
 	{ "off, where it can be", .request = ASK(HI, ",\"reasoning\":{\"enabled\":false}"), .endpoint = ROW("\"efforts\":[\"none\",\"low\"]"), .body = SENT(SAID, ",\"reasoning\":{\"effort\":\"none\"}") },
 	{ "off, where it cannot", .request = ASK(HI, ",\"reasoning\":{\"enabled\":false}"), .endpoint = ROW("\"efforts\":[\"low\"]"), .body = SENT(SAID, "") },
+	{ "members of the row, once", .request = ASK(HI, ",\"max_tokens\":20"), .endpoint = ROW("\"set\":{\"store\":true,\"max_output_tokens\":9,\"user\":\"u\"}"),
+	  .body = "{\"model\":\"m-1\",\"input\":[" SAID "],\"store\":true,\"include\":[\"reasoning.encrypted_content\"],\"max_output_tokens\":20,\"user\":\"u\"}" },
 	{ "Azure: the key in its own header, the version in the path; members that must not be sent", .request = ASK(HI, ",\"temperature\":1,\"stream\":true"),
 	  .endpoint = "{\"model\":\"my deployment\",\"options\":{\"api_version\":\"preview\"},\"quirks\":{\"auth\":\"api-key\",\"path\":\"/{model}/responses?api-version={api_version}\",\"drop\":[\"temperature\"],\"stream_set\":{\"stream_options\":{\"include_obfuscation\":false}}}}",
 	  .path = "/my%20deployment/responses?api-version=preview", .sends = "api-key: sk-rig",
