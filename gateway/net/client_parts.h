@@ -31,7 +31,7 @@ struct client {
 	CURLSH *share;
 	struct timer work;	/* zero: run what waits in the todo lists */
 	struct timer sweep;
-	unsigned keep_s;
+	unsigned keep_s, swept;		/* swept: how far this round is */
 	struct exchange *all;
 	unsigned n;
 	struct place *places;

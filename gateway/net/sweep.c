@@ -8,7 +8,7 @@
  */
 #include "net/client_parts.h"
 
-enum { PARTS = 4 };	/* of the time that connections are kept; one is a sweep's */
+enum { PARTS = 4, STEP_MS = 2 };	/* parts of the time that connections are kept: one is between sweeps */
 
 static curl_socket_t no_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
@@ -48,25 +48,35 @@ static uint64_t pause_ms(const struct client *c)
 	return c->keep_s * 1000u / PARTS < 1000 ? 1000 : c->keep_s * 1000u / PARTS;
 }
 
-/* A multi is swept until nothing that its last exchange left can be there. */
+static bool any_used(const struct client *c)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (c->multis[i].used_ms)
+			return true;
+	return false;
+}
+
+/* A multi is swept until nothing that its last exchange left can be there; one
+ * after the other, for closing a thousand connections would hold up a turn (R88). */
 void sweep_due(struct timer *t)
 {
 	struct client *c = loop_owner(t, struct client, sweep);
 	uint64_t now = loop_now_ms(c->loop), gone = c->keep_s * UINT64_C(1000) + pause_ms(c);
-	bool more = false;
 
-	for (unsigned i = 0; i < c->n; i++) {
-		struct multi *m = &c->multis[i];
+	while (c->swept < c->n && !c->multis[c->swept].used_ms)
+		c->swept++;
+	if (c->swept < c->n) {
+		struct multi *m = &c->multis[c->swept++];
 
-		if (!m->used_ms)
-			continue;
 		if (now - m->used_ms > gone)
 			m->used_ms = 0;
 		if (!m->sweeper)
 			sweep(m);
-		more |= m->used_ms != 0;
+		loop_timer_set(c->loop, t, STEP_MS);
+		return;
 	}
-	if (more)
+	c->swept = 0;
+	if (any_used(c))
 		loop_timer_set(c->loop, t, pause_ms(c));
 }
 
