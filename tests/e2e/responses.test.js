@@ -34,18 +34,22 @@ function usual(req, res) {
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   res.end(events(n).join(''));
 }
-const up = await startUpstream((req, res) => req.url.includes('/chat/completions') ? sendJson(res, 200, completion('hi')) : serve(req, res));
+const up = await startUpstream((req, res) => req.url.includes('/chat/completions') ? sendJson(res, 200, completion('hi')) :
+  req.url.includes('/oauth2/') ? sendJson(res, 200, { access_token: 'tok-1', expires_in: 3599, token_type: 'Bearer' }) : serve(req, res));
 const price = 'price = { input = 1, output = 1, cache_read = 1 }';
 const g = await startGateway(`
   providers = {
     openai = { dialect = "responses", base_url = "${up.url}/v1", api_key = env "KEY", models = false },
     azure = { dialect = "responses", base_url = "${up.url}/openai/v1", api_key = env "KEY", models = false, quirks = { auth = "api-key" } },
+    entra = { dialect = "responses", base_url = "${up.url}/openai/v1", models = false, quirks = { auth = "entra" },
+      entra = { tenant_id = "t-1", client_id = "c-1", client_secret = env "KEY", authority = "${up.url}" } },
     classic = { dialect = "openai", base_url = "${up.url}/openai", api_key = env "KEY", options = { api_version = "2024-10-21" },
       quirks = { auth = "api-key", path = "/deployments/{model}/chat/completions?api-version={api_version}" } },
   },
   models = {
     ["o/m"] = { endpoints = { { provider = "openai", model = "m-up", ${price} } } },
     ["a/m"] = { endpoints = { { provider = "azure", model = "my deployment", ${price} } } },
+    ["a/entra"] = { endpoints = { { provider = "entra", model = "m-up", ${price} } } },
     ["a/classic"] = { endpoints = { { provider = "classic", model = "my deployment", ${price} } } },
   },`, { env: { KEY: 'sk-CANARY' } });
 const key = await g.newKey();
@@ -93,6 +97,14 @@ test('Azure: the deployment\'s name, the key in its own header, and thoughts tha
   fresh();
   await ask(g, key, { model: 'o/m', messages: t.messages, tools });
   eq(up.asked[0].json.input.filter((i) => i.type === 'reasoning'), [], 'elsewhere they could not be read');
+});
+
+test('Azure with an Entra token in place of a key', async () => {
+  fresh();
+  const a = await ask(g, key, { model: 'a/entra', messages: [{ role: 'user', content: 'x' }] });
+  eq([a.status, up.asked.length], [200, 2]);
+  eq([up.asked[0].url, new URLSearchParams(up.asked[0].text).get('scope')], ['/t-1/oauth2/v2.0/token', 'https://cognitiveservices.azure.com/.default']);
+  eq([up.asked[1].headers.authorization, up.asked[1].headers['api-key']], ['Bearer tok-1', undefined]);
 });
 
 test('Azure\'s older addresses', async () => {
