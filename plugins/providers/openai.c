@@ -5,7 +5,7 @@
  *
  *	path, embeddings_path, models_path	"/chat/completions", "/embeddings", "/models"; {model} in it is the
  *			model's name, {x} the row's option x
- *	auth		"bearer"; "none"; "sigv4"; "entra", with scope; or the header that takes the key bare
+ *	auth		"bearer"; "none"; "sigv4"; "entra", "google", with scope; or the header that takes the key bare
  *	max_tokens	name of the limit: "max_tokens"; "max_completion_tokens"; "as_given": both untouched
  *	reasoning_out	how reasoning is asked for, one or a list: "reasoning_effort"; "thinking" {type};
  *			"reasoning" (OpenRouter's object); "reasoning_enabled" reasoning{enabled};
