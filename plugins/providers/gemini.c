@@ -20,6 +20,7 @@
  *	call_ids	"drop": functionCall.id is not known there
  *	urls		"files": addresses are only taken of its own files and of YouTube
  *	tier		"header": the service tier goes into Vertex's header
+ *	user_label	name of the label that takes the client's user
  *	embeddings_path	as embeddings says
  *	embeddings	"batch"; "predict" (Vertex); "single": embedContent
  *	embeddings_batch	inputs of one exchange, 100

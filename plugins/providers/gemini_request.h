@@ -494,6 +494,23 @@ static int put_generation(struct mg_call *c, struct mg_writer *w)
 	return rc;
 }
 
+/* Vertex counts by labels, whose values are small letters, digits, - and _; other users are not told. */
+static void put_user_label(struct mg_call *c, struct mg_writer *w)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str user = h->text(c, mg_asked(c, "user")), name = h->text(c, mg_quirk(c, "user_label"));
+	bool given = mg_asked(c, "labels").doc || h->get(h->get(h->endpoint(c), "options"), "labels").doc;
+
+	for (size_t i = 0; i < user.len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", user.at[i]) || !user.at[i])
+			return;
+	if (!name.len || given || !user.len || user.len > 63)
+		return;
+	h->open(w, "labels", '{');
+	h->put(w, mg_terminated(c, name), user);
+	h->close(w);
+}
+
 /* Members of the service that a client or the row gives as they are; tiers. */
 static int put_others(struct mg_call *c, struct mg_writer *w)
 {
@@ -507,6 +524,7 @@ static int put_others(struct mg_call *c, struct mg_writer *w)
 
 		h->put_raw(w, as_given[i], h->raw(own.doc ? own : row));
 	}
+	put_user_label(c, w);
 	if (mg_quirk_is(c, "tier", "header"))
 		return known ? h->header(c, "X-Vertex-AI-LLM-Shared-Request-Type", tier) : MG_OK;
 	if (known || mg_is(tier, "default"))

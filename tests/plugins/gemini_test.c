@@ -115,6 +115,8 @@ static const struct rig_case requests[] = {
 	{ "a format that it does not make", .request = ASK(HI, ",\"modalities\":[\"audio\"],\"audio\":{\"voice\":\"Kore\",\"format\":\"mp3\"}"), .events = "refused(audio.format: this upstream makes pcm16 and wav)" },
 	{ "safety is the row's, tiers are words", .request = ASK(HI, ",\"service_tier\":\"flex\""), .endpoint = "{\"model\":\"gemini-2.5-flash\",\"options\":{\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\",\"threshold\":\"BLOCK_NONE\"}]}}",
 	  .body = SENT(SAID, CONFIG("") ",\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\",\"threshold\":\"BLOCK_NONE\"}],\"serviceTier\":\"flex\"") },
+	{ "a user as a label, if it can be one", .request = ASK(HI, ",\"user\":\"u_1\""), .endpoint = ROW("gemini-2.5-flash", "\"user_label\":\"user\""), .body = SENT(SAID, CONFIG("") ",\"labels\":{\"user\":\"u_1\"}") },
+	{ "and if not, not", .request = ASK(HI, ",\"user\":\"U 1\""), .endpoint = ROW("gemini-2.5-flash", "\"user_label\":\"user\""), .body = SENT(SAID, CONFIG("")) },
 	{ "Vertex hears of tiers in a header", .request = ASK(HI, ",\"service_tier\":\"priority\""), .endpoint = ROW("gemini-2.5-flash", "\"tier\":\"header\",\"auth\":\"bearer\""), .body = SENT(SAID, CONFIG("")),
 	  .sends = "X-Vertex-AI-LLM-Shared-Request-Type: priority\nAuthorization: Bearer sk-rig" },
 };
