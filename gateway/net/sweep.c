@@ -57,11 +57,13 @@ static bool any_used(const struct client *c)
 }
 
 /* A multi is swept until nothing that its last exchange left can be there; one
- * after the other, for closing a thousand connections would hold up a turn (R88). */
+ * after the other, for closing a thousand connections would hold up a turn (R88).
+ * libcurl counts whole seconds, of which there must be more than keep_s, and looks
+ * once in a second: the last sweep may be the one that it leaves out. */
 void sweep_due(struct timer *t)
 {
 	struct client *c = loop_owner(t, struct client, sweep);
-	uint64_t now = loop_now_ms(c->loop), gone = c->keep_s * UINT64_C(1000) + pause_ms(c);
+	uint64_t now = loop_now_ms(c->loop), gone = (c->keep_s + UINT64_C(2)) * 1000;
 
 	while (c->swept < c->n && !c->multis[c->swept].used_ms)
 		c->swept++;
