@@ -48,11 +48,11 @@ static void put_known(struct mg_writer *w, const struct local *l)
 	char key[80];
 
 	json_object_foreach(known, slug, p) {
-		const char *env = json_string_value(json_object_get(p, "env"));
+		const char *env = json_string_value(json_object_get(p, "env")), *how = json_string_value(json_object_get(json_object_get(p, "quirks"), "auth"));
 
 		if (catalog_provider(l->catalog, (struct mg_str){ slug, strlen(slug) }))
 			continue;
-		snprintf(key, sizeof(key), "set %s", env ? env : "api_key");
+		snprintf(key, sizeof(key), "set %s", env ? env : how && !strcmp(how, "google") ? "google" : "api_key");
 		json_open(w, NULL, '{');
 		json_put_text(w, "slug", slug);
 		json_put_text(w, "name", json_string_value(json_object_get(p, "name")));
