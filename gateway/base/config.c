@@ -259,36 +259,11 @@ bool config_catalog(const json_t *tree, const char *file, char *out, size_t size
 	return false;
 }
 
-static json_t *known_rows(const json_t *tree)
+json_t *config_known(const json_t *tree)
 {
 	char path[1200];
 
 	return config_catalog(tree, "providers.json", path, sizeof(path)) ? json_load_file(path, 0, NULL) : NULL;
-}
-
-json_t *config_known(const json_t *tree)
-{
-	static const char *const places[] = { "../share/moongate/known.json", "../plugins/providers/known.json",
-		"../../plugins/providers/known.json", "../../../plugins/providers/known.json", "../../../../plugins/providers/known.json" };
-	const json_t *plugins = json_object_get(tree, "plugins");
-	const char *said = json_string_value(json_object_get(plugins, "known")), *at = json_string_value(json_object_get(plugins, "dir"));
-	char dir[512], path[1100];
-	json_t *known = NULL, *all;
-
-	if (said)
-		return json_load_file(said, 0, NULL);
-	if (at && (exists(path, sizeof(path), at, "known.json") || exists(path, sizeof(path), at, "providers/known.json")))
-		known = json_load_file(path, 0, NULL);
-	own_dir(dir);
-	for (size_t i = 0; !known && i < sizeof(places) / sizeof(places[0]); i++)
-		if (exists(path, sizeof(path), dir, places[i]))
-			known = json_load_file(path, 0, NULL);
-	all = known_rows(tree);
-	if (all && known)
-		json_object_update_recursive(all, known);
-	if (all)
-		json_decref(known);
-	return all ? all : known;
 }
 
 /* ---- without any file: the simulated provider, and whoever's key is in the environment */

@@ -208,7 +208,6 @@ static const struct member cors[] = {
 	END };
 static const struct member plugins[] = {
 	{ .name = "dir", .kind = M_PATH, .doc = "where *.so lie; default: beside the binary" },
-	{ .name = "known", .kind = M_PATH, .doc = "known.json; default: beside the plugins" },
 	END };
 static const struct member ui[] = {
 	{ .name = "enabled", .kind = M_BOOL, .fallback = "true", .doc = "serve the console at /ui/" },

@@ -45,7 +45,6 @@ static json_t *under(json_t *known, json_t *said)
 	const char *home = text_of(known, "base_url"), *here = text_of(said, "base_url");
 	json_t *row = json_deep_copy(known), *data = json_object_get(row, "data");
 
-	json_object_del(row, "models");
 	json_object_del(row, "env");
 	if (here && home && strcmp(here, home) != 0)
 		json_object_del(row, "data");
@@ -160,7 +159,7 @@ static json_t *models_of(struct build *b, const char *slug)
 
 	snprintf(file, sizeof(file), "models/%.120s.jsonl", slug);
 	if (!config_catalog(b->conf->tree, file, path, sizeof(path)))
-		return json_incref(json_object_get(json_object_get(b->known, slug), "models"));
+		return NULL;
 	if (shelf_read(path, &rows, b->err) != MG_OK)
 		return NULL;
 	strftime(today, sizeof(today), "%Y-%m-%d", gmtime_r(&now, &utc));

@@ -108,7 +108,7 @@ int cli_fail(int status, const struct err *err);
 int cli_say(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Where things are: next to the binary (a build tree), or under its prefix. */
-struct places { char plugins[512], policies[512], catalog[512], share[512], template[512]; };
+struct places { char plugins[512], policies[512], catalog[512], template[512]; };
 void places_find(struct places *p, const struct config *conf);	/* conf may be NULL */
 
 #endif

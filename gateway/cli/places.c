@@ -34,11 +34,9 @@ void places_find(struct places *p, const struct config *conf)
 		snprintf(p->plugins, sizeof(p->plugins), "%s/plugins", here);
 		snprintf(p->policies, sizeof(p->policies), "%s/../policies", here);
 		snprintf(p->catalog, sizeof(p->catalog), "%s/../catalog", here);
-		snprintf(p->share, sizeof(p->share), "%s/../plugins/providers", here);
 		snprintf(p->template, sizeof(p->template), "%s/../sdk/template", here);
 	} else {
 		snprintf(p->plugins, sizeof(p->plugins), "%s/../lib/moongate/plugins", here);
-		snprintf(p->share, sizeof(p->share), "%s/../share/moongate", here);
 		snprintf(p->catalog, sizeof(p->catalog), "%s/../share/moongate/catalog", here);
 		snprintf(p->policies, sizeof(p->policies), "%s/../share/moongate/policies", here);
 		snprintf(p->template, sizeof(p->template), "%s/../share/moongate/template", here);

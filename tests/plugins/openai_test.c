@@ -185,63 +185,6 @@ static const struct recorded recordings[] = {
 	{ "ollama-openai-chat/ollama-local-native-output-uses-json-schema", NULL, "reasoning(|usage(input=136 output=15)", true },
 };
 
-/* A quirk that known.json names and no dialect explains does nothing. */
-static void quirks_are_explained(const char *dialect, json_t *quirks)
-{
-	static char text[8192];
-	char path[128], word[64];
-	const char *name;
-	json_t *value;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "plugins/providers/%s.c", dialect);
-	f = fopen(path, "r");
-	text[f ? fread(text, 1, sizeof(text) - 1, f) : 0] = '\0';
-	if (f)
-		fclose(f);
-	json_object_foreach(quirks, name, value) {
-		const char *at;
-		size_t len = strlen(name);
-
-		for (at = strstr(text, name); at && (strchr("_abcdefghijklmnopqrstuvwxyz", at[len]) ||
-		     (at > text && strchr("_abcdefghijklmnopqrstuvwxyz", at[-1]))); at = strstr(at + 1, name))
-			;
-		snprintf(word, sizeof(word), "%s explains quirk %s", dialect, name);
-		if (!at || at > strstr(text, "#include"))
-			rig_claim(false, word, "known.json names it");
-	}
-}
-
-static bool decimal(json_t *v)
-{
-	const char *s = json_string_value(v);
-
-	return s && *s && strspn(s, "0123456789.") == strlen(s);
-}
-
-static void known_providers(void)
-{
-	json_t *known = json_load_file("plugins/providers/known.json", JSON_REJECT_DUPLICATES, NULL), *row, *model, *price;
-	const char *slug, *rate;
-	bool prices = true;
-	size_t i;
-
-	rig_claim(json_object_size(known) > 12, "known.json is JSON", "run at the top of the repository");
-	json_object_foreach(known, slug, row) {
-		const char *dialect = json_string_value(json_object_get(row, "dialect"));
-
-		rig_claim(dialect && json_string_value(json_object_get(row, "base_url")) && json_is_array(json_object_get(row, "models")), slug, "its row");
-		quirks_are_explained(dialect ? dialect : "", json_object_get(row, "quirks"));
-		json_array_foreach(json_object_get(row, "models"), i, model) {
-			quirks_are_explained(dialect ? dialect : "", json_object_get(model, "quirks"));
-			json_object_foreach(json_object_get(model, "price"), rate, price)
-				prices = prices && decimal(price);
-		}
-	}
-	rig_claim(prices, "known prices are decimal texts", NULL);
-	json_decref(known);
-}
-
 #define RUN(op, cases) rig_run(mg_plugin_entry(), op, cases, sizeof(cases) / sizeof((cases)[0]))
 
 int main(void)
@@ -254,7 +197,6 @@ int main(void)
 	static const struct recorded transcript = { "openai-transcription/audio-transcription-basic", NULL, "text(The sun rises|usage(seconds=7)" };
 	int bad = 0;
 
-	known_providers();
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
 		recorded_run(MG_CHAT, &recordings[i]);
 	recorded_run(MG_EMBEDDINGS, &embedding);

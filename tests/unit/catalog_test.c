@@ -274,12 +274,9 @@ int main(void)
 	struct err err;
 	struct catalog *c;
 	int fd = mkstemps(path, 4);
-	char root[400], known_json[500];
 
-	if (fd < 0 || !getcwd(root, sizeof(root)))
+	if (fd < 0)
 		return 1;
-	snprintf(known_json, sizeof(known_json), "%s/plugins/providers/known.json", root);
-	setenv("MOONGATE_PLUGINS__KNOWN", known_json, 1);
 	close(fd);
 	refusals();
 	addresses();
