@@ -47,8 +47,14 @@ static struct relay *relay_of(struct api_call *c, struct mg_view request)
 
 	if (!r)
 		return NULL;
-	*r = (struct relay){ .w = c->w, .http = c->http, .pool = c->http->pool, .key = c->key, .surface = &chat_surface,
-		.request = request, .created_ms = clock_wall_ms(), .began_us = c->http->began_us };
+	r->w = c->w;		/* one by one: it is zeroed already, and large */
+	r->http = c->http;
+	r->pool = c->http->pool;
+	r->key = c->key;
+	r->surface = &chat_surface;
+	r->request = request;
+	r->created_ms = clock_wall_ms();
+	r->began_us = c->http->began_us;
 	id_generation(r->id);
 	decision_init(&r->d, r->pool);
 	r->metadata = enabled(http_header(c->http, "X-OpenRouter-Metadata"))

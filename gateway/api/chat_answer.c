@@ -21,7 +21,7 @@ static void on_pass(struct relay *r, struct mg_view frame)
 	if (r->stream)
 		chat_stream_pass(r, frame);
 	else
-		c->whole = pool_dup(r->pool, json_raw(frame));
+		c->whole = frame;
 }
 
 static void on_reset(struct relay *r)
@@ -41,7 +41,7 @@ static void on_reset(struct relay *r)
 	c->details = c->open = NULL;
 	c->details_end = &c->details;
 	c->text = false;
-	c->whole = (struct mg_str){ 0 };
+	c->whole = (struct mg_view){ 0 };
 	c->pass = (struct pass){ 0 };
 }
 

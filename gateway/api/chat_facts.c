@@ -337,6 +337,17 @@ static uint64_t hash_ends(struct mg_str s, uint64_t seed)
 	return hash64(s.at + s.len - END, END, hash64(s.at, END, seed ^ s.len));
 }
 
+/* "h-" and 16 hex digits. */
+static struct mg_str hash_text(struct pool *pool, uint64_t hash)
+{
+	static const char digit[] = "0123456789abcdef";
+	char text[18] = "h-";
+
+	for (size_t i = sizeof(text); i > 2; hash >>= 4)
+		text[--i] = digit[hash & 15];
+	return pool_dup(pool, (struct mg_str){ text, sizeof(text) });
+}
+
 /* Without a name of its own a conversation is known by its first messages (E8). */
 static struct mg_str session_of(struct pool *pool, struct mg_view request)
 {
@@ -354,7 +365,7 @@ static struct mg_str session_of(struct pool *pool, struct mg_view request)
 		spoken = !json_is(json_get(m, "role"), "system") && !json_is(json_get(m, "role"), "developer");
 		hash = hash_ends(raw, hash);
 	}
-	return pool_print(pool, "h-%016llx", (unsigned long long)hash);
+	return hash_text(pool, hash);
 }
 
 int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err)

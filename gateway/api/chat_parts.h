@@ -25,7 +25,7 @@ struct chat {
 	struct detail *details, **details_end, *open;
 	struct pass pass;
 	struct mg_str audio_extra;	/* id and end of what is in audio */
-	struct mg_str whole;		/* an answer that passes through, in one piece */
+	struct mg_view whole;		/* an answer that passes through, in one piece; the attempt's, which outlives finish() */
 	bool exclude_reasoning, text;
 };
 

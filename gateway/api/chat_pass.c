@@ -7,6 +7,8 @@
  */
 #include "api/chat.h"
 
+enum { USAGE_MAX = 2048 };	/* a usage object whose numbers all have 20 digits is shorter */
+
 /* A delta or message member that brings something. */
 static uint64_t weight(struct mg_view v)
 {
@@ -57,17 +59,15 @@ static struct mg_str word(const char *text)
 static struct mg_str choices(struct relay *r, struct mg_view frame, struct mg_str finish, struct mg_str native)
 {
 	const struct json_edit edits[] = { { "finish_reason", finish }, { "native_finish_reason", native } };
-	struct mg_str text = { 0 };
-	struct buf b;
+	struct mg_view choice = json_at(json_get(frame, "choices"), 0);
+	size_t most = json_raw(choice).len + finish.len + native.len + 64;	/* and both names */
+	char *room = pool_alloc(r->pool, most);
+	struct buf b = buf_on(room, room ? most : 0);
 
-	buf_init(&b, SIZE_MAX);
 	buf_text(&b, "[");
-	json_splice(json_at(json_get(frame, "choices"), 0), edits, 2, &b);
+	json_splice(choice, edits, 2, &b);
 	buf_text(&b, "]");
-	if (!b.failed)
-		text = pool_dup(r->pool, buf_view(&b));
-	buf_release(&b);
-	return text;
+	return b.failed ? (struct mg_str){ 0 } : buf_view(&b);
 }
 
 static struct mg_str whole(struct relay *r, int64_t n)
@@ -128,10 +128,10 @@ static struct mg_str metadata(struct relay *r)
 
 void chat_pass_whole(struct relay *r, struct pass *p, struct mg_view answer, const struct closing *c, struct buf *out)
 {
+	char room[USAGE_MAX];
+	struct buf usage = buf_on(room, sizeof(room));
 	struct mg_writer w;
-	struct buf usage;
 
-	buf_init(&usage, 64 * 1024);
 	json_writer_init(&w, &usage);
 	usage_member(&w, NULL, c->usage, c->bill);
 	identity(r, p);
@@ -140,6 +140,6 @@ void chat_pass_whole(struct relay *r, struct pass *p, struct mg_view answer, con
 		{ "provider", p->provider }, { "usage", json_written(&w) }, { "openrouter_metadata", metadata(r) },
 		{ "choices", choices(r, answer, quoted(r, word(finish_name(c->finish))), quoted(r, c->native)) },
 	};
+	buf_room(out, json_raw(answer).len + sizeof(room));
 	json_splice(answer, edits, sizeof(edits) / sizeof(edits[0]), out);
-	buf_release(&usage);
 }

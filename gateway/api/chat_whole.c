@@ -230,7 +230,6 @@ static void write_answer(struct relay *r, struct chat *c, const struct closing *
 void chat_whole_answer(struct relay *r, const struct closing *cl)
 {
 	struct chat *c = r->state;
-	struct mg_view whole = { 0 };
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("application/json") },
 		{ "X-Generation-Id", { r->id, strlen(r->id) } },
@@ -239,8 +238,8 @@ void chat_whole_answer(struct relay *r, const struct closing *cl)
 	};
 
 	buf_reset(&c->out);
-	if (c->whole.at && json_parse(r->pool, c->whole, &whole, NULL) == MG_OK)
-		chat_pass_whole(r, &c->pass, whole, cl, &c->out);
+	if (c->whole.doc)
+		chat_pass_whole(r, &c->pass, c->whole, cl, &c->out);
 	else
 		write_answer(r, c, cl);
 	if (c->out.failed)

@@ -7,7 +7,7 @@
 #include "base/crypto.h"
 #include "api/api.h"
 
-enum { HEADERS_MAX = 16, ADDED_MAX = 12, REQUEST_ID_MAX = 128 };
+enum { HEADERS_MAX = 16, ADDED_MAX = 12, REQUEST_ID_MAX = 128, TIMING_MAX = 128 };
 
 struct list { struct http_header at[HEADERS_MAX + ADDED_MAX]; size_t n; };
 
@@ -54,7 +54,18 @@ static struct mg_str fresh_id(struct pool *pool)
 	char id[40];
 
 	id_generation(id);
-	return pool_print(pool, "req-%s", id + 4);
+	return pool_join(pool, (struct mg_str[]){ MG_STR("req-"), { id + 4, strlen(id + 4) } }, 2);
+}
+
+/* "parse;dur=0.250": milliseconds. */
+static void put_timing(struct buf *out, const char *what, uint64_t us)
+{
+	char part[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10) };
+
+	buf_text(out, what);
+	buf_text(out, ";dur=");
+	buf_number(out, us / 1000);
+	buf_put(out, part, sizeof(part));
 }
 
 static void add_timing(struct list *l, struct http_request *h, const struct api_call *c, const struct relay *r)
@@ -62,10 +73,23 @@ static void add_timing(struct list *l, struct http_request *h, const struct api_
 	uint64_t parse_us = c->body_us && r->started_us > c->body_us ? r->started_us - c->body_us : 0;
 	uint64_t upstream_us = r->sent_us ? clock_us() - r->sent_us : 0;
 
-	add(l, "Server-Timing", pool_print(h->pool, "parse;dur=%llu.%03llu, policy;dur=%llu.%03llu, upstream;dur=%llu.%03llu",
-		(unsigned long long)parse_us / 1000, (unsigned long long)parse_us % 1000,
-		(unsigned long long)r->d.lua_us / 1000, (unsigned long long)r->d.lua_us % 1000,
-		(unsigned long long)upstream_us / 1000, (unsigned long long)upstream_us % 1000));
+	char *room = pool_alloc(h->pool, TIMING_MAX);
+	struct buf text = buf_on(room, room ? TIMING_MAX : 0);
+
+	put_timing(&text, "parse", parse_us);
+	put_timing(&text, ", policy", r->d.lua_us);
+	put_timing(&text, ", upstream", upstream_us);
+	add(l, "Server-Timing", buf_view(&text));
+}
+
+static struct mg_str attempts_of(struct http_request *h, const struct relay *r)
+{
+	enum { MOST = 24 };
+	char *room = pool_alloc(h->pool, MOST);
+	struct buf text = buf_on(room, room ? MOST : 0);
+
+	buf_number(&text, r->n_tried + (r->now && attempt_sent(r->now)));
+	return buf_view(&text);
 }
 
 static void add_relay(struct list *l, struct http_request *h, const struct api_call *c, const struct relay *r)
@@ -75,7 +99,7 @@ static void add_relay(struct list *l, struct http_request *h, const struct api_c
 	add(l, "X-Generation-Id", (struct mg_str){ r->id, strlen(r->id) });
 	if (e)
 		add(l, "X-Moongate-Provider", (struct mg_str){ e->provider->slug, strlen(e->provider->slug) });
-	add(l, "X-Moongate-Attempts", pool_print(h->pool, "%u", r->n_tried + (r->now && attempt_sent(r->now))));
+	add(l, "X-Moongate-Attempts", attempts_of(h, r));
 	add_timing(l, h, c, r);
 }
 

@@ -231,13 +231,16 @@ static void on_ended(struct http_request *h)
 	struct api_call *c = h->owner;
 	const char *route = c ? c->route : "other";
 	char method[8], code[8];
+	struct buf of_method = buf_on(method, sizeof(method)), of_code = buf_on(code, sizeof(code));
 
 	if (c && c->relay) {
 		overhead(c, c->relay);
 		relay_release(c->relay);
 	}
-	snprintf(method, sizeof(method), "%.*s", (int)h->method.len, h->method.at);
-	snprintf(code, sizeof(code), "%d", h->status);
+	buf_put(&of_method, h->method.at, h->method.len < sizeof(method) ? h->method.len : sizeof(method) - 1);
+	buf_put(&of_method, "", 1);
+	buf_number(&of_code, h->status > 0 ? (uint64_t)h->status : 0);
+	buf_put(&of_code, "", 1);
 	metric_add(M_HTTP_IN_FLIGHT, -1, METRIC_PLAIN);
 	metric_add(M_HTTP_REQUESTS, 1, METRIC_LABELS(route, method, code));
 	metric_observe_us(M_HTTP_DURATION, clock_us() - h->began_us, METRIC_LABELS(route));

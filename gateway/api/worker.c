@@ -154,6 +154,7 @@ static void *run(void *arg)
 	struct worker *w = arg;
 
 	loop_run(w->loop);
+	pool_thread_end();
 	return NULL;
 }
 

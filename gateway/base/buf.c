@@ -91,6 +91,17 @@ void buf_print(struct buf *b, const char *fmt, ...)
 	free(large);
 }
 
+void buf_number(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	buf_put(b, digits + at, sizeof(digits) - at);
+}
+
 void buf_cut(struct buf *b, size_t n)
 {
 	if (n >= b->len) {

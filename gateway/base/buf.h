@@ -23,6 +23,7 @@ void buf_reset(struct buf *b);			/* empty, not failed, memory kept */
  * there is taken by adding its length to len. */
 char *buf_more(struct buf *b, size_t len);
 void buf_print(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_number(struct buf *b, uint64_t n);	/* decimal */
 void buf_cut(struct buf *b, size_t n);		/* drops n bytes from the front */
 static inline char *buf_room(struct buf *b, size_t len)
 {

@@ -1,4 +1,5 @@
 #include "base/crypto.h"
+#include "base/buf.h"
 
 #include <pthread.h>
 #include <openssl/crypto.h>
@@ -184,6 +185,7 @@ void id_generation(char out[static 40])
 	static _Atomic uint64_t last;	/* second << 32 | number within it */
 	uint64_t old = atomic_load(&last), new, n;
 	char count[7], chance[15];
+	struct buf b = buf_on(out, 40);
 
 	do {	/* a wall clock that steps back goes on in the second it was in */
 		uint64_t now = (uint64_t)time(NULL) << 32;
@@ -195,5 +197,9 @@ void id_generation(char out[static 40])
 		count[i] = letter[n % 62];
 	count[6] = '\0';
 	random_name(chance, 14);
-	snprintf(out, 40, "gen-%llu-%s%s", (unsigned long long)(new >> 32), count, chance);
+	buf_text(&b, "gen-");
+	buf_number(&b, new >> 32);
+	buf_put(&b, "-", 1);
+	buf_put(&b, count, 6);
+	buf_put(&b, chance, 15);	/* with its NUL */
 }

@@ -5,13 +5,54 @@
 #ifdef SANITIZED	/* one malloc an object, so that ASan sees every overrun */
 enum { CHUNK = 0, ALIGN = 1 };
 #else
-enum { CHUNK = 4 * 1024, ALIGN = _Alignof(max_align_t) };
+enum { CHUNK = 8 * 1024, ALIGN = _Alignof(max_align_t) };
 #endif
-enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8 };
+enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, SPARES = 32 };
 
 struct chunk { struct chunk *next; size_t used, size; bool zeroed; max_align_t mem[]; };
 struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
 struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk, taken; };
+
+/* Chunks of the first size that this thread gave back: too large for malloc's quick
+ * lists, and every request takes a few. */
+static _Thread_local struct { struct chunk *first; unsigned n; } spare;
+
+static struct chunk *chunk_new(size_t size, bool zeroed)
+{
+	struct chunk *c = spare.first;
+
+	if (size == CHUNK && c && !zeroed) {
+		spare.first = c->next;
+		spare.n--;
+	} else {
+		c = zeroed ? calloc(1, sizeof(*c) + size) : malloc(sizeof(*c) + size);
+	}
+	if (c)
+		*c = (struct chunk){ .size = size, .zeroed = zeroed };
+	return c;
+}
+
+static void chunk_free(struct chunk *c)
+{
+	if (c->size != CHUNK || spare.n == SPARES) {
+		free(c);
+		return;
+	}
+	c->next = spare.first;
+	spare.first = c;
+	spare.n++;
+}
+
+void pool_thread_end(void)
+{
+	while (spare.first) {
+		struct chunk *c = spare.first;
+
+		spare.first = c->next;
+		free(c);
+	}
+	spare.n = 0;
+}
 
 struct pool *pool_new(size_t budget)
 {
@@ -34,10 +75,9 @@ static struct chunk *grow(struct pool *p, size_t need)
 
 	if (size > SIZE_MAX - sizeof(*c))
 		return NULL;
-	c = need >= p->chunk ? calloc(1, sizeof(*c) + size) : malloc(sizeof(*c) + size);
+	c = chunk_new(size, need >= p->chunk);
 	if (!c)
 		return NULL;
-	*c = (struct chunk){ .size = size, .zeroed = need >= p->chunk };
 	if (front && need >= p->chunk) {
 		c->next = front->next;
 		front->next = c;
@@ -150,7 +190,7 @@ void pool_free(struct pool *p)
 	}
 	for (c = p->chunks; c; c = next) {
 		next = c->next;
-		free(c);
+		chunk_free(c);
 	}
 	free(p);
 }

@@ -24,8 +24,8 @@ size_t pool_left(const struct pool *p);
 /* A copy with a NUL behind it; absent in or no memory: absent out. */
 struct mg_str pool_dup(struct pool *p, struct mg_str s);
 
-/* Formatted text with a NUL behind it; absent when there is no memory. */
-struct mg_str pool_join(struct pool *p, const struct mg_str *parts, size_t n);	/* one behind the other; absent: no memory */
+/* One behind the other, or formatted, with a NUL behind it; absent when there is no memory. */
+struct mg_str pool_join(struct pool *p, const struct mg_str *parts, size_t n);
 struct mg_str pool_print(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Run fn(arg) when the pool is freed, last deferred first.  Returns MG_ENOMEM
@@ -33,5 +33,7 @@ struct mg_str pool_print(struct pool *p, const char *fmt, ...) __attribute__((fo
 int pool_defer(struct pool *p, void (*fn)(void *arg), void *arg);
 
 void pool_free(struct pool *p);		/* NULL is fine */
+
+void pool_thread_end(void);		/* what the calling thread keeps for its next pools */
 
 #endif

@@ -95,7 +95,8 @@ void exchange_over(struct exchange *x, int how, const char *why)
 	struct exchange_result r = { .how = how, .phase = x->phase, .stale = x->stale, .connect_us = x->connect_us, .tls_us = x->tls_us,
 		.total_us = clock_us() - x->began_us };
 
-	snprintf(r.why, sizeof(r.why), "%s", why);
+	if (how != EXCHANGE_DONE)
+		snprintf(r.why, sizeof(r.why), "%s", why);
 	unlist(x);
 	x->ended = true;
 	x->on.end(x->owner, x, &r);

@@ -153,7 +153,7 @@ struct pool *pool_for_json(size_t len)
 }
 
 /* A frame's tree lives as long as its callback, so that a long stream does not
- * eat the attempt's memory. */
+ * eat the attempt's memory; that of a whole answer as long as the attempt. */
 static int answer(struct call *c, unsigned inside, int (*fn)(struct mg_call *, const struct mg_frame *),
 	enum mg_framing framing, struct mg_str event, struct mg_str data, void (*pass)(void *arg, struct mg_view frame), void *arg)
 {
@@ -161,12 +161,15 @@ static int answer(struct call *c, unsigned inside, int (*fn)(struct mg_call *, c
 	struct mg_frame f = { sizeof(f), framing, event, data, parse(brief, framing, data) };
 	int rc;
 
+	if (framing == MG_JSON && brief && pool_defer(c->pool, (void (*)(void *))pool_free, brief) != MG_OK)
+		return fail(&c->err, MG_ENOMEM, "no memory for the answer");
 	enter(c, inside);
 	rc = outcome(c, fn(&c->mg, &f));
 	c->inside = 0;
 	if (!rc && pass && f.json.doc)
 		pass(arg, f.json);
-	pool_free(brief);
+	if (framing != MG_JSON)
+		pool_free(brief);
 	return rc;
 }
 

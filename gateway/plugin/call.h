@@ -50,7 +50,8 @@ int call_request(struct call *c, struct mg_http *out);
 /* One whole frame of a 2xx answer; MG_EPROTO and friends: c->err says why. */
 int call_frame(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data);
 /* Pass-through: the plugin reads usage, finish and errors; then the parsed frame goes to
- * pass (NULL: to nobody), unless the plugin refused it. */
+ * pass (NULL: to nobody), unless the plugin refused it.  A view of a whole answer (MG_JSON)
+ * lives as long as the pool, if its text does. */
 int call_meter(struct call *c, enum mg_framing framing, struct mg_str event, struct mg_str data,
 	void (*pass)(void *arg, struct mg_view frame), void *arg);
 int call_finish(struct call *c);

@@ -253,7 +253,7 @@ int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms
 {
 	struct rates rates;
 
-	*out = (struct bill){ 0 };
+	bill_clear(out);
 	endpoint_rates(e, usage_prompt_tokens(u), at_ms, &rates);
 	for (int side = SIDE_COST; side <= SIDE_CHARGE; side++)
 		for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {

@@ -361,7 +361,7 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 	int top = lua_gettop(s->L), rc = 0;
 	bool asked = false;
 
-	*bill = (struct bill){ 0 };
+	bill_clear(bill);
 	if (!endpoint->priced)
 		return -1;
 	hook_begin(s, d);

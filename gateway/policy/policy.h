@@ -59,7 +59,9 @@ struct attempt_error { const struct endpoint *endpoint; enum mg_error kind; int 
 struct action { enum { ACT_NEXT, ACT_RETRY, ACT_MODEL, ACT_STOP } what; enum { SKIP_NOTHING, SKIP_MODEL, SKIP_PROVIDER } skip;
 	uint64_t after_ms; struct mg_str model; };
 struct bill_line { const char *code; uint64_t qty; int64_t rate_pusd; money_sum pusd; enum { SIDE_COST, SIDE_CHARGE } side; };
-struct bill { struct bill_line lines[48]; size_t n; int64_t cost_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating; };
+struct bill { size_t n; int64_t cost_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating; struct bill_line lines[48]; };
+/* Lines are only read below n: zeroing them, too, costs more than the whole bill. */
+static inline void bill_clear(struct bill *b) { memset(b, 0, offsetof(struct bill, lines)); }
 struct outcome { int status; const char *kind; const struct endpoint *endpoint; unsigned attempts;
 	uint64_t ttft_ms, latency_ms; const struct mg_usage *usage; const struct bill *bill; bool hedged, sticky_hit; };
 

@@ -168,6 +168,8 @@ static void attempt_head(struct attempt *a, int status)
 		return;
 	framer_init(&a->framer, framing_of(a), a->relay->stream ? FRAME_MAX : ANSWER_MAX, on_frame, a);
 	a->framed = true;
+	if (a->relay->stream == (a->framer.framing == MG_JSON))
+		a->pass = false;	/* not of the shape that was asked for */
 }
 
 /* false: paused. *over: the attempt is gone. */

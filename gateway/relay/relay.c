@@ -24,7 +24,7 @@ void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_u
 static int estimate_nusd(struct relay *r, const struct endpoint *e, int64_t *nusd)
 {
 	struct mg_usage u;
-	struct bill bill = { 0 };
+	struct bill bill;
 
 	relay_estimate(r, e, &u);
 	if (policy_price(r->policy->state, &r->d, e, &u, true, &bill) != MG_OK)
@@ -45,6 +45,17 @@ static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
 }
 
 /* ------------------------------------------------ attempts */
+
+const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID])
+{
+	struct buf b = buf_on(out, ATTEMPT_ID);
+
+	buf_text(&b, r->id);
+	buf_put(&b, "-", 1);
+	buf_number(&b, n);
+	buf_put(&b, "", 1);
+	return out;
+}
 
 static int intent(struct relay *r, const struct endpoint *e, const char *attempt_id, struct err *err)
 {
@@ -68,7 +79,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 {
 	struct err err = { 0 };
 	struct scope *which = NULL;
-	char attempt_id[64];
+	char id[ATTEMPT_ID];
 	int64_t nusd;
 
 	if (estimate_nusd(r, c->endpoint, &nusd) != MG_OK) {
@@ -85,8 +96,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 		refuse_money(r, which);
 		return true;
 	}
-	snprintf(attempt_id, sizeof(attempt_id), "%s-%u", r->id, r->n_tried + 1);
-	if (intent(r, c->endpoint, attempt_id, &err) != MG_OK) {
+	if (intent(r, c->endpoint, relay_attempt_id(r, r->n_tried + 1, id), &err) != MG_OK) {
 		refuse_store(r, &err);
 		return true;
 	}

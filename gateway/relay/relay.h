@@ -20,7 +20,7 @@
 #include "policy/metadata.h"
 #include "relay/gateway.h"
 
-enum { ATTEMPTS_MAX = 16 };
+enum { ATTEMPTS_MAX = 16, ATTEMPT_ID = 64 };
 
 struct relay;
 
@@ -144,6 +144,8 @@ void refuse_money(struct relay *r, const struct scope *scope);		/* the scope tha
 void refuse_store(struct relay *r, const struct err *err);
 void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could begin */
 
+/* "gen-...-2": of the n-th attempt, from 1. */
+const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
 /* What an attempt cost that did not win, from its usage: before that is forgotten. */

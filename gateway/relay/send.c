@@ -14,8 +14,8 @@ static struct mg_str url_of(struct attempt *a)
 	const char *mark = memchr(path.at, '?', path.len) ? "&" : "?";
 
 	if (path.len && path.at[0] == '/')
-		return pool_print(a->pool, "%s%.*s%s%.*s", p->base_url, (int)path.len, path.at,
-			query.at ? mark : "", (int)query.len, query.at ? query.at : "");
+		return pool_join(a->pool, (struct mg_str[]){ { p->base_url, strlen(p->base_url) }, path, { mark, 1 }, query },
+			query.at ? 4 : 2);
 	if (p->host && memmem(path.at, path.len, p->host, strlen(p->host)) == path.at + (p->plain_http ? 7 : 8))
 		return pool_dup(a->pool, path);
 	return (struct mg_str){ 0 };
