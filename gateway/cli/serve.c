@@ -259,13 +259,34 @@ static int first_key(struct serving *s, struct err *err)
 	return MG_OK;
 }
 
-/* A request to paste. */
-static void print_first_key(const struct serving *s)
+/* sim/echo where there is one, else the first that answers in text: what is printed must work. */
+static const char *model_to_try(const struct catalog *c)
 {
-	if (s->first_key[0])
+	const char *first = NULL;
+
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct model *m = &c->models[i];
+		json_t *out = json_array_get(json_object_get(json_object_get(m->row, "modalities"), "output"), 0);
+
+		if (!strcmp(m->slug, "sim/echo"))
+			return m->slug;
+		if (!first && !m->wild && m->n_endpoints && m->endpoints[0]->priced && (!out || !strcmp(json_string_value(out), "text")))
+			first = m->slug;
+	}
+	return first;
+}
+
+/* A request to paste. */
+static void print_first_key(const struct serving *s, const struct catalog *c)
+{
+	const char *model = model_to_try(c);
+
+	if (s->first_key[0] && model)
 		printf("\ntry it:\n\ncurl -N http://%s/api/v1/chat/completions -H 'Authorization: Bearer %s' "
-			"-H 'Content-Type: application/json' -d '{\"model\":\"sim/echo\",\"stream\":true,"
-			"\"messages\":[{\"role\":\"user\",\"content\":\"Say hello to the moon\"}]}'\n\n", s->listeners.name[0], s->first_key);
+			"-H 'Content-Type: application/json' -d '{\"model\":\"%s\",\"stream\":true,"
+			"\"messages\":[{\"role\":\"user\",\"content\":\"Say hello to the moon\"}]}'\n\n", s->listeners.name[0], s->first_key, model);
+	else if (s->first_key[0])
+		printf("\nthe first key: %s\n'moongate provider list --known' shows who could answer it\n\n", s->first_key);
 	fflush(stdout);
 }
 
@@ -313,7 +334,7 @@ static int start(struct serving *s, struct err *err)
 	facts_for_metrics(s);
 	rc = start_workers(s, &snap->conf, err);	/* from here on there are clients */
 	if (!rc)
-		print_first_key(s);
+		print_first_key(s, snap->catalog);
 	return rc;
 }
 

@@ -55,6 +55,11 @@ first_run() {
 ok "serve --first-key, as make run starts it, prints a request" first_run
 ok "pasted, it streams an answer with its cost" pasted
 ok "SIGTERM ends it" stop
+other() {
+	printf 'return { dev = true, listen = { "127.0.0.1:0" }, data_dir = "%s/other", providers = { s = { dialect = "sim", base_url = "sim:" } },\n models = { ["our/own"] = { endpoints = { { provider = "s", model = "echo", price = { input = 1, output = 2 } } } } } }\n' "$dir" >other.lua
+	serve --config other.lua --first-key && started "$dir/serve.out" '"model":"our/own"' && pasted && stop
+}
+ok "with a configuration of one's own it names a model of that" other
 
 manage() {	# as written, but to the port that was given
 	sh -c "$(printf '%s' "$1" | sed "s|localhost:8080|${url#http://}|; s|^curl|curl -fsS|")" >"$dir/key.json" && grep -q '"key":"sk-or-v1-' "$dir/key.json"
