@@ -80,6 +80,7 @@ struct catalog {
 	struct pool *pool;		/* parsed rows */
 	void *index;			/* slug, canonical or alias -> model */
 	uint64_t version;		/* 1, 2, ... of this process */
+	int64_t changes_ms;		/* Unix: a price that is known already begins to hold; 0: none does */
 };
 
 /* Builds the whole of it or says file, member and hint.  previous: live health is taken over; may be NULL. */

@@ -148,6 +148,27 @@ static void complete(json_t *row, const char *today)
 		json_object_set_new(row, "price", price);
 }
 
+/* When the next price that waits for its day begins to hold. */
+static void note_change(struct catalog *c, const json_t *row, const char *today)
+{
+	json_t *list = json_object_get(row, "price"), *price;
+	size_t i;
+
+	json_array_foreach(list, i, price) {
+		const char *since = text_of(price, "since");
+		struct tm day = { .tm_mday = 1 };
+		int64_t at;
+
+		if (!since || strcmp(since, today) <= 0 || sscanf(since, "%4d-%2d-%2d", &day.tm_year, &day.tm_mon, &day.tm_mday) != 3)
+			continue;
+		day.tm_year -= 1900;
+		day.tm_mon--;
+		at = (int64_t)timegm(&day) * 1000;
+		if (!c->changes_ms || at < c->changes_ms)
+			c->changes_ms = at;
+	}
+}
+
 /* The models that are known of a provider: a new reference; NULL: none. */
 static json_t *models_of(struct build *b, const char *slug)
 {
@@ -163,8 +184,10 @@ static json_t *models_of(struct build *b, const char *slug)
 	if (shelf_read(path, &rows, b->err) != MG_OK)
 		return NULL;
 	strftime(today, sizeof(today), "%Y-%m-%d", gmtime_r(&now, &utc));
-	json_array_foreach(rows, i, row)
+	json_array_foreach(rows, i, row) {
+		note_change(b->c, row, today);
 		complete(row, today);
+	}
 	return rows;
 }
 

@@ -32,6 +32,7 @@ struct serving {
 	struct listeners listeners;
 	const char *config_path, *listen;
 	uint64_t drain_ms, delay_ms;
+	int64_t changed_ms;		/* Unix: the last change of prices that was reloaded for */
 	bool wants_key;
 	char first_key[80];
 };
@@ -403,6 +404,17 @@ static void reopen_log(void)
 		log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_S("why", err.msg));
 }
 
+/* The day has come from which another price holds; once, also where the reload is refused. */
+static bool prices_change(struct serving *s)
+{
+	int64_t at = snapshots_current(s->gw.snapshots)->catalog->changes_ms;
+
+	if (!at || at == s->changed_ms || clock_wall_ms() < at)
+		return false;
+	s->changed_ms = at;
+	return true;
+}
+
 static void wait_for_signals(struct serving *s, sigset_t *signals)
 {
 	long wait_ms = LOOK_MAX_MS;
@@ -416,7 +428,7 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 			return;
 		if (sig == SIGUSR1)
 			reopen_log();
-		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false)) {
+		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false) || prices_change(s)) {
 			reload(s);
 			wait_ms = LOOK_MIN_MS;
 		} else if (wait_ms < LOOK_MAX_MS) {

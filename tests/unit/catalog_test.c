@@ -1,4 +1,5 @@
 /* The catalogue: what is built, what is refused, and how clients read it. */
+#include <sys/stat.h>
 #include <unistd.h>
 #include "catalog/live.h"
 #include "catalog/wire.h"
@@ -258,6 +259,7 @@ static void known(void)
 	m = c ? find(c, "openai/gpt-4.1") : NULL;
 	ok(m && m->n_endpoints == 1 && m->endpoints[0]->rates.pusd[RATE_PROMPT] == 2000000 && m->endpoints[0]->rates.pusd[RATE_COMPLETION] == 9000000
 		&& !strcmp(m->name, "Ours") && m->context_length > 1000000, "what the configuration says of a known endpoint lies over it");
+	ok(c && c->changes_ms == 0, "no price waits for its day");
 	ok(c && !find(c, "openai/gpt-4o-mini") && find(c, "openai/gpt-4o"), "a hidden model is not offered, its neighbours are");
 	catalog_free(c);
 	config_release(&conf);
@@ -266,6 +268,42 @@ static void known(void)
 	ok(c && c->n_models == 1 && m && m->endpoints[0]->priced, "an endpoint that is named alone has its known price");
 	catalog_free(c);
 	config_release(&conf);
+}
+
+/* An operator's own file, below data_dir, with a price that waits for its day. */
+static void dated(void)
+{
+	char dir[] = "/tmp/catalog_dated.XXXXXX", text[400], file[120];
+	struct config conf;
+	struct err err;
+	struct catalog *c;
+	struct model *m;
+	FILE *f;
+
+	if (!mkdtemp(dir))
+		return;
+	snprintf(text, sizeof(text), "%s/catalog", dir);
+	mkdir(text, 0700);
+	snprintf(text, sizeof(text), "%s/catalog/models", dir);
+	mkdir(text, 0700);
+	snprintf(file, sizeof(file), "%s/catalog/models/groq.jsonl", dir);
+	f = fopen(file, "w");
+	fputs("{\"id\":\"a/b\",\"model\":\"b\",\"price\":[{\"since\":\"2020-01-01\",\"source\":\"s\",\"input\":\"1\",\"output\":\"1\"},"
+		"{\"since\":\"2099-01-02\",\"source\":\"s\",\"input\":\"2\",\"output\":\"2\"},{\"since\":\"2099-03-01\",\"source\":\"s\",\"input\":\"3\"}]}\n", f);
+	fclose(f);
+	snprintf(text, sizeof(text), "return { dev = true, data_dir = '%s', providers = { groq = { api_key = 'k' } } }", dir);
+	c = built(text, &conf, NULL, &err);
+	m = c ? find(c, "a/b") : NULL;
+	ok(c && c->n_models == 1, "the operator's file stands in for the shipped one");
+	ok(m && m->endpoints[0]->rates.pusd[RATE_PROMPT] == 1000000, "today's price holds");
+	ok(c && c->changes_ms == INT64_C(4070995200000), "the day of the next one is known: the gateway reloads then");
+	catalog_free(c);
+	config_release(&conf);
+	unlink(file);
+	for (const char *const *below = (const char *const[]){ "/catalog/models", "/catalog", "", NULL }; *below; below++) {
+		snprintf(text, sizeof(text), "%s%s", dir, *below);
+		rmdir(text);
+	}
 }
 
 int main(void)
@@ -293,6 +331,7 @@ int main(void)
 	config_release(&conf);
 	reload();
 	known();
+	dated();
 	unlink(path);
 	return tap_done();
 }
