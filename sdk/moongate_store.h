@@ -28,15 +28,15 @@ struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *k
  * second time is no error and changes nothing (R43).
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
  * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
- * reserved, so that it counts in that window (R52).  json: the generation record. */
+ * reserved, so that it counts in that window (R52).  json: the generation record; decision: of its decision, or NULL. */
 struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
-	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json; };
+	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision; };
 
 /* Bought credit (or taken back: negative); external_id is unique (R51). */
 struct mg_store_credit { size_t size; const char *external_id; int64_t nusd, at_ms; };
 
-/* A decision record: what policy explain replays. */
-struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json; };
+/* A decision record, what policy explain replays.  Put for itself where there is no generation to have it; each() gives both. */
+struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json, *key_hash; };
 
 struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
 
@@ -51,7 +51,7 @@ struct mg_store { size_t size;
 	int (*commit)(void *handle, char why[256]);		/* durable when it returns */
 	void (*rollback)(void *handle);
 	int (*put)(void *handle, enum mg_store_row kind, const void *row, char why[256]);
-	/* Each row of a kind, keys in any order, intents by generation, the others by time; fn returns false to stop.
+	/* Each row of a kind, keys in any order, intents by generation, the others as they came; fn returns false to stop.
 	 * Of the intents those that no generation has resolved.  where: generation_id, a key's hash (64 hex digits; of
 	 * intents and generations too, but all of them are looked at), external_id, or NULL for all; since_ms: 0 for
 	 * all; limit: 0 for all. */

@@ -36,9 +36,8 @@ static bool on_decision(void *arg, const void *row)
 	struct lookup *l = arg;
 
 	buf_print(&l->out, "{\"data\":");
-	buf_text(&l->out, d->json);
+	l->found = decision_recall(d, &l->out, &l->err) == MG_OK;
 	buf_text(&l->out, "}");
-	l->found = true;
 	return false;
 }
 

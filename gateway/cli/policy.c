@@ -174,11 +174,13 @@ int policy_new_run(int argc, char **argv)
 
 static bool on_decision(void *arg, const void *row)
 {
-	const struct mg_store_decision *d = row;
+	struct err err = { 0 };
 
 	buf_print(arg, "{\"data\":");
-	buf_text(arg, d->json);
-	buf_text(arg, "}");
+	if (decision_recall(row, arg, &err) == MG_OK)
+		buf_text(arg, "}");
+	else
+		buf_reset(arg);
 	return false;
 }
 

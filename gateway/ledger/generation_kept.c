@@ -2,7 +2,8 @@
  * generation_kept.c - the record as the store keeps it.
  *
  * One is written for each request, while the client waits, and few are ever read.  So it has
- * what is not in the store's row anyway, and nothing that is null; numbers stand without names,
+ * what is not in the store's row anyway, and nothing that is null; a request_id that is the
+ * generation's own id is not said, and false where there is none.  Numbers stand without names,
  * in the order of numbers_of(), which only grows at its end:
  *
  *	{"finish_reason":"stop",...,"flags":["streamed"],"numbers":[28,42,...],
@@ -123,6 +124,15 @@ static void put_attempts(struct buf *out, const struct generation *g)
 	buf_text(out, "],");
 }
 
+/* Most clients send none and are given the generation's. */
+static void put_request_id(struct buf *out, struct generation *g)
+{
+	if (!g->request_id || !*g->request_id)
+		buf_text(out, "\"request_id\":false,");
+	else if (g->id && !strcmp(g->request_id, g->id))
+		g->request_id = NULL;
+}
+
 int generation_write(const struct generation *given, struct buf *out, struct err *err)
 {
 	struct generation copy = *given, *g = &copy;
@@ -130,6 +140,7 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 
 	texts_of(g, t);
 	buf_put(out, "{", 1);
+	put_request_id(out, g);
 	for (int i = 0; i < TEXTS; i++) {
 		const char *text = *t[i].at;
 
@@ -220,6 +231,8 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		g->is_byok |= json_is(v, "is_byok");
 	}
 	g->id = row->generation_id;
+	if (json_kind(json_get(all, "request_id")) == MG_ABSENT)
+		g->request_id = g->id;
 	g->model = row->model;
 	g->created_ms = row->at_ms;
 	g->origin = g->http_referer;

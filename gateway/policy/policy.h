@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/money.h"
+#include "moongate_store.h"
 #include "catalog/live.h"
 #include "catalog/snapshot.h"
 
@@ -116,9 +117,11 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
 
 /* ---- explaining */
-/* The whole record as JSON text, for `policy explain` and the store: the state's, until the next one.  NULL: no memory. */
+/* The record as the store keeps it: the state's, until the next one.  NULL: no memory. */
 const char *decision_record(struct policy_state *s, const struct decision *d);
-/* The text of `moongate policy explain`, from such a record. */
+/* From that the whole of it, as JSON text, appended: for `policy explain`.  MG_EPROTO, MG_EINVAL: that is no such record. */
+int decision_recall(const struct mg_store_decision *row, struct buf *out, struct err *err);
+/* The text of `moongate policy explain`, from the whole. */
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 
 /* ---- tools, for the CLI: TAP or messages through say(); the number of problems, or a negative mg_rc */

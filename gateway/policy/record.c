@@ -1,8 +1,16 @@
 /*
  * A decision as JSON text, for the store: what was asked, what every candidate
- * looked like and why it was dropped.  It is written for each generation, so
- * nothing is built first: text goes straight into a buffer that the state
- * keeps, and what an endpoint's part never changes is printed once.
+ * looked like and why it was dropped.  One is written for each generation and few
+ * are read, so nothing is built first, what an endpoint's part never changes is
+ * printed once, and nothing is said that goes without saying: recall.c says it.
+ *
+ *	{"seed":7,"api":"chat","bundle":"0c3c6d5cbf5e423d","model":"openai/gpt-4o","params":["max_tokens"],"tokens":[45,64],
+ *	 "candidates":[["openai/gpt-4o@azure",1000000,2000000,1],["@openai",1000000,2000000,2,12,420,61.5]],
+ *	 "plan":{...},"keep":["metadata",2592000],"spent":[224,19784]}
+ *
+ * A candidate: its id (from the @ on, when the model is that of the one before), the prices of a
+ * prompt and a completion token, an object of what else its id does not tell, its rank, then, if
+ * there are samples, their number, ttft_p50_ms and throughput_p50_tps, and an object of the rest.
  */
 #include "base/json.h"
 #include "base/utf8.h"
@@ -18,6 +26,8 @@ static inline void put(struct buf *b, const char *at, size_t len)
 	memcpy(b->at + b->len, at, len);
 	b->len += len;
 }
+
+enum { BUNDLE_DIGITS = 16 };	/* of its hash: as good as all 64 to tell it from others */
 
 #define LIT(b, text) put(b, text, sizeof(text) - 1)
 
@@ -83,14 +93,6 @@ static void text(struct buf *b, struct mg_str s)
 static void words(struct buf *b, const char *word)
 {
 	text(b, (struct mg_str){ word, word ? strlen(word) : 0 });
-}
-
-static void truth(struct buf *b, bool yes)
-{
-	if (yes)
-		LIT(b, "true");
-	else
-		LIT(b, "false");
 }
 
 static void list(struct buf *b, const struct words *w)
@@ -159,154 +161,228 @@ static void cuts(struct buf *b, const struct prefs *p)
 	}
 }
 
+static void put_true(struct buf *b, const char *name, bool yes)
+{
+	if (!yes)
+		return;
+	member(b, name);
+	LIT(b, "true");
+}
+
+/* The first member's comma becomes the brace; nothing at all where there is none. */
+static void close_object(struct buf *b, size_t start, size_t first)
+{
+	if (b->failed)
+		return;
+	if (b->len == first) {
+		b->len = start;
+		return;
+	}
+	b->at[first] = '{';
+	LIT(b, "}");
+}
+
 static void prefs(struct buf *b, const struct prefs *p)
 {
-	LIT(b, ",\"prefs\":{\"allow_fallbacks\":");
-	truth(b, p->allow_fallbacks);
-	LIT(b, ",\"require_parameters\":");
-	truth(b, p->require_parameters);
-	LIT(b, ",\"data_collection\":");
-	buf_text(b, p->deny_data_collection ? "\"deny\"" : "\"allow\"");
-	LIT(b, ",\"zdr\":");
-	truth(b, p->zdr);
-	LIT(b, ",\"distillable\":");
-	truth(b, p->distillable);
+	size_t start = b->len, first;
+
+	LIT(b, ",\"prefs\":");
+	first = b->len;
+	put_true(b, "\"no_fallbacks\":", !p->allow_fallbacks);
+	put_true(b, "\"require_parameters\":", p->require_parameters);
+	put_true(b, "\"deny_data_collection\":", p->deny_data_collection);
+	put_true(b, "\"zdr\":", p->zdr);
+	put_true(b, "\"distillable\":", p->distillable);
 	put_list(b, "\"order\":", &p->order);
 	put_list(b, "\"only\":", &p->only);
 	put_list(b, "\"ignore\":", &p->ignore);
 	put_list(b, "\"quantizations\":", &p->quantizations);
 	put_list(b, "\"guards\":", &p->guards);
 	put_text(b, "\"sort_by\":", p->sort_by);
-	put_text(b, "\"partition\":", p->partition);
+	if (!mg_is(p->partition, "model")) {
+		member(b, "\"partition\":");
+		text(b, p->partition);
+	}
 	put_text(b, "\"service_tier\":", p->service_tier);
 	cuts(b, p);
-	LIT(b, "}");
+	close_object(b, start, first);
 }
 
+static bool only_model(const struct facts *f)
+{
+	return f->models.n == 1 && f->models.at[0].len == f->model.len && !memcmp(f->models.at[0].at, f->model.at, f->model.len);
+}
+
+/* Its id, time and key are those of the row. */
 static void asked(struct buf *b, const struct facts *f, const char *bundle)
 {
-	LIT(b, "{\"id\":");
-	text(b, f->id);
-	LIT(b, ",\"at_ms\":");
-	number(b, f->now_ms);
-	LIT(b, ",\"seed\":");
+	LIT(b, "{\"seed\":");
 	number(b, (int64_t)f->seed);
 	LIT(b, ",\"api\":");
 	text(b, f->api);
 	LIT(b, ",\"bundle\":\"");
-	buf_text(b, bundle);
+	put(b, bundle, BUNDLE_DIGITS);
 	LIT(b, "\",\"model\":");
 	text(b, f->model);
 	put_text(b, "\"variant\":", f->variant);
-	LIT(b, ",\"models\":");
-	list(b, &f->models);
-	LIT(b, ",\"key\":{\"id\":");
-	text(b, f->key.id);
-	LIT(b, ",\"org\":");
-	text(b, f->key.org);
-	LIT(b, ",\"workspace\":");
-	text(b, f->key.workspace);
-	LIT(b, "}");
+	if (!only_model(f)) {
+		LIT(b, ",\"models\":");
+		list(b, &f->models);
+	}
+	put_text(b, "\"org\":", f->key.org);
+	put_text(b, "\"workspace\":", f->key.workspace);
 	put_text(b, "\"data_class\":", f->data_class);
-	LIT(b, ",\"params\":");
-	list(b, &f->params);
+	put_list(b, "\"params\":", &f->params);
 	prefs(b, &f->prefs);
-	LIT(b, ",\"prompt_tokens\":");
+	LIT(b, ",\"tokens\":[");
 	number(b, (int64_t)f->feat.prompt_tokens);
-	LIT(b, ",\"max_tokens\":");
+	LIT(b, ",");
 	number(b, (int64_t)f->feat.max_tokens);
+	LIT(b, "]");
 }
 
 /* ---- candidates */
 
-/* What a catalogue says of it; the brace stays open.  The id, quoted, is first. */
-static void endpoint(struct buf *b, const struct endpoint *e)
+static void put_words(struct buf *b, const char *name, const char *word)
 {
-	words(b, e->id);
-	LIT(b, ",\"model\":");
-	words(b, e->model->slug);
-	LIT(b, ",\"provider\":");
-	words(b, e->provider->slug);
-	LIT(b, ",\"tag\":");
-	words(b, e->tag);
-	LIT(b, ",\"prompt_pusd\":");
-	number(b, e->rates.pusd[RATE_PROMPT]);
-	LIT(b, ",\"completion_pusd\":");
-	number(b, e->rates.pusd[RATE_COMPLETION]);
+	member(b, name);
+	words(b, word);
 }
 
-static void printed(struct policy_state *s, struct buf *b, const struct endpoint *e)
+/* What a catalogue says of it; the bracket stays open.  The id, quoted, is first. */
+static void endpoint(struct buf *b, const struct endpoint *e)
+{
+	const char *at = strrchr(e->id, '@');
+	size_t slug = strlen(e->model->slug), start;
+
+	words(b, e->id);
+	LIT(b, ",");
+	number(b, e->rates.pusd[RATE_PROMPT]);
+	LIT(b, ",");
+	number(b, e->rates.pusd[RATE_COMPLETION]);
+	start = b->len;
+	LIT(b, ",");
+	if (!at || (size_t)(at - e->id) != slug || memcmp(e->id, e->model->slug, slug))
+		put_words(b, "\"model\":", e->model->slug);
+	if (!at || strcmp(at + 1, e->tag))
+		put_words(b, "\"tag\":", e->tag);
+	if (strcmp(e->provider->slug, e->tag))
+		put_words(b, "\"provider\":", e->provider->slug);
+	close_object(b, start, start + 1);
+}
+
+/* From the @ on where the one before is of the same model. */
+static void put_printed(struct buf *b, struct mg_str said, const struct endpoint *e, const struct endpoint *before)
+{
+	size_t slug = before && before->model == e->model ? strlen(e->model->slug) : 0;
+
+	if (slug && said.len > slug + 1 && said.at[slug + 1] == '@' && !memcmp(said.at + 1, e->model->slug, slug)) {
+		LIT(b, "\"");
+		said.at += slug + 1;
+		said.len -= slug + 1;
+	}
+	put(b, said.at, said.len);
+}
+
+static void printed(struct policy_state *s, struct buf *b, const struct endpoint *e, const struct endpoint *before)
 {
 	struct cached *c = endpoint_cached(s, e);
 
 	if (!c) {
-		endpoint(b, e);
+		endpoint(b, e);		/* whole: that is right, too */
 		return;
 	}
 	if (!c->printed.at) {
 		buf_init(&c->printed, 4096);
 		endpoint(&c->printed, e);
 	}
-	put(b, c->printed.at, c->printed.len);
+	put_printed(b, buf_view(&c->printed), e, before);
 }
 
-static void health(struct buf *b, const struct live_facts *l)
+static void samples(struct buf *b, const struct live_facts *l)
 {
+	if (!l->samples && l->ttft_ms.p50 == 0 && l->tput_tps.p50 == 0)
+		return;
+	LIT(b, ",");
+	number(b, (int64_t)l->samples);
+	LIT(b, ",");
+	decimal(b, l->ttft_ms.p50);
+	LIT(b, ",");
+	decimal(b, l->tput_tps.p50);
+}
+
+static void rest(struct buf *b, const struct candidate *c)
+{
+	const struct live_facts *l = &c->live;
+	size_t start = b->len;
+
+	LIT(b, ",");
+	if (c->dropped)
+		put_words(b, "\"dropped\":", c->dropped);
+	if (c->by)
+		put_words(b, "\"by\":", c->by);
 	if (l->outage_ago_ms != INT64_MAX) {
-		LIT(b, ",\"outage_ago_ms\":");
+		member(b, "\"outage_ago_ms\":");
 		number(b, l->outage_ago_ms);
 	}
 	put_count(b, "\"cooldown_ms\":", l->cooldown_ms > 0 ? (uint64_t)l->cooldown_ms : 0);
-	LIT(b, ",\"samples\":");
-	number(b, (int64_t)l->samples);
-	LIT(b, ",\"ttft_p50_ms\":");
-	decimal(b, l->ttft_ms.p50);
-	LIT(b, ",\"throughput_p50_tps\":");
-	decimal(b, l->tput_tps.p50);
 	if (l->error_rate > 0) {
-		LIT(b, ",\"error_rate\":");
+		member(b, "\"error_rate\":");
 		decimal(b, l->error_rate);
 	}
+	close_object(b, start, start + 1);
+}
+
+/* The order is that of the ranks, unless an attempt has changed it. */
+static void order(struct buf *b, const struct decision *d)
+{
+	size_t ranked = 0;
+	bool same = true;
+
+	for (size_t i = 0; i < d->n; i++)
+		ranked += d->candidates[i].rank > 0;
+	for (size_t i = 0; i < d->n_order; i++)
+		same &= d->order[i]->rank == i + 1;
+	if (same && ranked == d->n_order)
+		return;
+	LIT(b, ",\"order\":[");
+	for (size_t i = 0; i < d->n_order; i++) {
+		if (i)
+			LIT(b, ",");
+		number(b, d->order[i] - d->candidates);
+	}
+	LIT(b, "]");
 }
 
 static void candidates(struct policy_state *s, struct buf *b, const struct decision *d)
 {
+	const struct endpoint *before = NULL;
+
 	LIT(b, ",\"candidates\":[");
 	for (size_t i = 0; i < d->n; i++) {
 		const struct candidate *c = &d->candidates[i];
 
-		put(b, ",{\"endpoint\":" + !i, 13 - !i);
-		printed(s, b, c->endpoint);
-		LIT(b, ",\"rank\":");
+		put(b, ",[" + !i, 2 - !i);
+		printed(s, b, c->endpoint, before);
+		LIT(b, ",");
 		number(b, c->rank);
-		if (c->dropped) {
-			LIT(b, ",\"dropped\":");
-			words(b, c->dropped);
-		}
-		if (c->by) {
-			LIT(b, ",\"by\":");
-			words(b, c->by);
-		}
-		health(b, &c->live);
-		LIT(b, "}");
-	}
-	LIT(b, "],\"order\":[");
-	for (size_t i = 0; i < d->n_order; i++) {
-		if (i)
-			LIT(b, ",");
-		words(b, d->order[i]->endpoint->id);
+		samples(b, &c->live);
+		rest(b, c);
+		LIT(b, "]");
+		before = c->endpoint;
 	}
 	LIT(b, "]");
+	order(b, d);
 }
 
 /* ---- what was decided */
 
 static void plan(struct buf *b, const struct plan *p)
 {
-	size_t at;
+	size_t start = b->len, first;
 
 	LIT(b, ",\"plan\":");
-	at = b->len;
+	first = b->len;
 	put_count(b, "\"deadline_ms\":", p->deadline_ms);
 	put_count(b, "\"connect_timeout_ms\":", p->connect_ms);
 	put_count(b, "\"ttft_timeout_ms\":", p->first_output_ms);
@@ -315,33 +391,41 @@ static void plan(struct buf *b, const struct plan *p)
 	put_count(b, "\"hedge_after_ms\":", p->hedge_after_ms);
 	put_count(b, "\"max_charge_nusd\":", p->max_charge_nusd > 0 ? (uint64_t)p->max_charge_nusd : 0);
 	put_text(b, "\"sticky_key\":", p->sticky_key);
-	if (b->len == at)
-		LIT(b, "{");
-	else if (!b->failed)
-		b->at[at] = '{';	/* the first comma's place */
-	LIT(b, "}");
+	close_object(b, start, first);
+}
+
+static void keep(struct buf *b, const struct keep *k)
+{
+	static const char *const stores[] = { "none", "metadata", "hashed", "full" };
+
+	LIT(b, ",\"keep\":[");
+	words(b, stores[k->store]);
+	LIT(b, ",");
+	number(b, k->ttl_s < INT64_MAX ? (int64_t)k->ttl_s : INT64_MAX);
+	if (k->cache)
+		LIT(b, ",true");
+	LIT(b, "]");
 }
 
 static void notes(struct buf *b, const struct decision *d)
 {
+	if (!d->notes)
+		return;
 	LIT(b, ",\"notes\":[");
 	for (const struct note *n = d->notes; n; n = n->next) {
-		if (n != d->notes)
-			LIT(b, ",");
-		LIT(b, "{\"hook\":");
+		put(b, ",[" + (n == d->notes), 2 - (n == d->notes));
 		words(b, n->hook);
-		LIT(b, ",\"by\":");
+		LIT(b, ",");
 		words(b, n->by);
-		LIT(b, ",\"text\":");
+		LIT(b, ",");
 		words(b, n->text);
-		LIT(b, "}");
+		LIT(b, "]");
 	}
 	LIT(b, "]");
 }
 
 const char *decision_record(struct policy_state *s, const struct decision *d)
 {
-	static const char *const stores[] = { "none", "metadata", "hashed", "full" };
 	struct buf *b = &s->record;
 
 	buf_reset(b);
@@ -349,22 +433,15 @@ const char *decision_record(struct policy_state *s, const struct decision *d)
 	asked(b, &d->facts, bundle_hash(s->bundle));
 	candidates(s, b, d);
 	plan(b, &d->plan);
-	LIT(b, ",\"keep\":{\"store\":");
-	words(b, stores[d->keep.store]);
-	LIT(b, ",\"ttl_s\":");
-	number(b, d->keep.ttl_s < INT64_MAX ? (int64_t)d->keep.ttl_s : INT64_MAX);
-	LIT(b, ",\"cache\":");
-	truth(b, d->keep.cache);
-	LIT(b, "}");
+	keep(b, &d->keep);
 	notes(b, d);
-	LIT(b, ",\"policy_error\":");
-	truth(b, d->policy_error);
-	LIT(b, ",\"errors\":");
-	number(b, d->errors);
-	LIT(b, ",\"fuel\":");
+	put_true(b, "\"policy_error\":", d->policy_error);
+	put_count(b, "\"errors\":", d->errors);
+	LIT(b, ",\"spent\":[");
 	number(b, d->fuel);
-	LIT(b, ",\"lua_us\":");
+	LIT(b, ",");
 	number(b, (int64_t)d->lua_us);
+	LIT(b, "]");
 	buf_put(b, "}", 2);	/* and a NUL */
 	return b->failed ? NULL : b->at;
 }

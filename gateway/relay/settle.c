@@ -142,6 +142,27 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->external_user = words(r, r->client.user);
 }
 
+/* The order as the policies made it, whatever was skipped on the way. */
+static void ranked_again(struct decision *d)
+{
+	for (size_t i = 1; i < d->n_order; i++)
+		for (size_t k = i; k && d->order[k]->rank < d->order[k - 1]->rank; k--) {
+			struct candidate *c = d->order[k];
+
+			d->order[k] = d->order[k - 1];
+			d->order[k - 1] = c;
+		}
+}
+
+/* What explain replays; NULL: nothing was decided. */
+static const char *decision_of(struct relay *r)
+{
+	if (!r->policy || !r->d.n)
+		return NULL;
+	ranked_again(&r->d);
+	return decision_record(r->policy->state, &r->d);
+}
+
 static void write_record(struct relay *r, enum usage_source source, bool delivered)
 {
 	struct generation g;
@@ -159,33 +180,19 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 			.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->bill.charge_nusd,
 			.cost_nusd = r->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
-			.json = json.failed ? "{}" : json.at }, &err) != MG_OK)
+			.json = json.failed ? "{}" : json.at, .decision = decision_of(r) }, &err) != MG_OK)
 		log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_release(&json);
 }
 
-/* The order as the policies made it, whatever was skipped on the way. */
-static void ranked_again(struct decision *d)
-{
-	for (size_t i = 1; i < d->n_order; i++)
-		for (size_t k = i; k && d->order[k]->rank < d->order[k - 1]->rank; k--) {
-			struct candidate *c = d->order[k];
-
-			d->order[k] = d->order[k - 1];
-			d->order[k - 1] = c;
-		}
-}
-
-/* What explain replays. */
+/* Of a request that was refused before there was a generation. */
 static void write_decision(struct relay *r)
 {
-	const char *text;
+	const char *text = decision_of(r);
 
-	ranked_again(&r->d);
-	text = decision_record(r->policy->state, &r->d);
 	if (text)
 		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
-			.generation_id = r->id, .at_ms = r->created_ms, .json = text });
+			.generation_id = r->id, .at_ms = r->created_ms, .json = text, .key_hash = r->key.hash });
 }
 
 /* ------------------------------------------------ counters and the access line */
@@ -278,7 +285,7 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	hold_settle(&r->hold, r->bill.charge_nusd);
 	if (held)			/* refused before any hold: nothing was asked of anybody, nothing is kept */
 		write_record(r, source, status == 200 && source != USAGE_NONE);
-	if (r->policy && r->d.n)
+	else
 		write_decision(r);
 	count(r, outcome);
 	access_line(r, status, outcome);

@@ -213,14 +213,15 @@ static char *keep(char **at, const char *text)
 
 void journal_note(struct journal *j, const struct mg_store_decision *d)
 {
-	size_t bytes = sizeof(struct note) + strlen(d->generation_id) + strlen(d->json) + 2;
+	const char *key = d->key_hash ? d->key_hash : "";
+	size_t bytes = sizeof(struct note) + strlen(d->generation_id) + strlen(d->json) + strlen(key) + 3;
 	struct note *n = malloc(bytes);
 	char *at = (char *)(n + 1);
 	bool room;
 
 	if (!n)
 		return;
-	*n = (struct note){ .bytes = bytes, .row = { sizeof(n->row), keep(&at, d->generation_id), d->at_ms, keep(&at, d->json) } };
+	*n = (struct note){ .bytes = bytes, .row = { sizeof(n->row), keep(&at, d->generation_id), d->at_ms, keep(&at, d->json), keep(&at, key) } };
 	pthread_mutex_lock(&j->lock);
 	room = j->note_bytes + bytes <= NOTES_MAX;
 	if (room) {

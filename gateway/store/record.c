@@ -124,7 +124,7 @@ void record_intent(struct buf *out, const struct mg_store_intent *i)
 void record_settle(struct buf *out, const struct mg_store_generation *g)
 {
 	const int64_t numbers[] = { g->charge_nusd, g->cost_nusd, g->loss_nusd, g->at_ms, g->delivered };
-	const char *texts[] = { g->attempt_id, g->generation_id, g->key_hash, g->model, g->provider, g->json };
+	const char *texts[] = { g->attempt_id, g->generation_id, g->key_hash, g->model, g->provider, g->json, g->decision };
 	size_t at = open_record(out);
 
 	buf_put(out, numbers, sizeof(numbers));
@@ -189,6 +189,7 @@ static bool read_row(struct reader *r, uint32_t kind, union record_row *row)
 		g->model = take_text(r);
 		g->provider = take_text(r);
 		g->json = take_text(r);
+		g->decision = r->at < r->end ? take_text(r) : "";	/* those of an older gateway end here */
 	} else {
 		return false;
 	}

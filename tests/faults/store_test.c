@@ -156,7 +156,7 @@ static void test_kills(void)
 
 static int big(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
-	struct mg_store_decision d = { sizeof(d), arg, 1, NULL };
+	struct mg_store_decision d = { sizeof(d), arg, 1, NULL, "" };
 	char why[256], *text = malloc(600000);
 	int rc;
 

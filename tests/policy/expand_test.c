@@ -117,7 +117,7 @@ static void wild(struct world *w, const struct catalog *c)
 		d = ask(w, &one, 1);
 		good &= policy_route(w->state, d, c, &no) && d->n_order == 2 && !strncmp(d->order[0]->endpoint->id, name, strlen(name)) &&
 			!strcmp(d->order[0]->endpoint->provider->slug, "p") && mg_is(d->facts.models.at[0], name) && !d->errors;
-		record = json_loads(decision_record(w->state, d), 0, NULL);
+		record = world_recall(w, d);
 		good &= !strcmp(json_string_value(json_object_get(json_array_get(json_object_get(record, "candidates"), 0), "model")), name);
 		json_decref(record);
 	}

@@ -142,8 +142,7 @@ static void find_drop(void *arg, const char *line)
 
 static void records(struct world *w)
 {
-	const char *said = decision_record(w->state, &w->d);
-	json_t *record = json_loads(said ? said : "", JSON_REJECT_DUPLICATES, NULL);
+	json_t *record = world_recall(w, &w->d);
 	struct metadata m = { .generation_ms = -1 };
 	struct mg_writer *out = json_writer(w->pool);
 	struct mg_str text;

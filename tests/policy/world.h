@@ -24,6 +24,22 @@ struct world {
 
 static inline struct mg_str word_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
 
+/* The record of d, as the store keeps it, told in full. */
+static inline json_t *world_recall(struct world *w, const struct decision *d)
+{
+	const char *kept = decision_record(w->state, d);
+	struct mg_store_decision row = { sizeof(row), "gen-1", d->facts.now_ms, kept ? kept : "", "thekey" };
+	struct buf out;
+	json_t *all;
+
+	buf_init(&out, 1 << 20);
+	if (decision_recall(&row, &out, &w->err))
+		printf("# %s\n", w->err.msg);
+	all = json_loadb(out.at ? out.at : "", out.len, JSON_REJECT_DUPLICATES, NULL);
+	buf_release(&out);
+	return all;
+}
+
 static inline void world_file(struct world *w, const char *name, const char *text)
 {
 	char path[128];

@@ -52,6 +52,32 @@ static bool on_generation(void *arg, const void *row)
 	return true;
 }
 
+struct seen { size_t n, letters; };
+
+static bool on_seen(void *arg, const void *row)
+{
+	struct seen *s = arg;
+
+	s->n++;
+	s->letters += strlen(((const struct mg_store_generation *)row)->model);
+	return true;
+}
+
+static bool on_nothing(void *arg, const void *row)
+{
+	ok(false, "no row");
+	return false;
+}
+
+static bool on_decided(void *arg, const void *row)
+{
+	struct seen *s = arg;
+
+	s->n++;
+	s->letters += strlen(((const struct mg_store_decision *)row)->key_hash);
+	return true;
+}
+
 static void test_rows(void)
 {
 	const struct mg_store *ops = plugin->store;
@@ -135,6 +161,73 @@ static void test_one_transaction(void)
 	ops->close(h);
 }
 
+/* What came late, or when a clock was wrong, is found by its time all the same. */
+static void test_times(void)
+{
+	const struct mg_store *ops = plugin->store;
+	static const int64_t at_s[] = { 1000, 1001, 1100, 1055, 9000000, 1200, 1201, 1050 };
+	void *h = opened("times.db", false);
+	bool good = true;
+
+	for (int n = 0; n < 8; n++) {
+		char gen[16], attempt[20];
+		struct mg_store_generation g = a_generation(gen, attempt, 1);
+
+		snprintf(gen, sizeof(gen), "at%d", n);
+		snprintf(attempt, sizeof(attempt), "at%d-1", n);
+		g.at_ms = at_s[n] * 1000;
+		good &= !put_one(h, MG_ROW_GENERATION, &g);
+	}
+	for (int64_t since = 0; good && since < 1300; since++) {
+		struct seen seen = { 0, 0 };
+		size_t n = 0;
+
+		for (int i = 0; i < 8; i++)
+			n += at_s[i] >= since;
+		good = !ops->each(h, MG_ROW_GENERATION, since % 2 ? NULL : KEY, since * 1000, 0, on_seen, &seen, why) && seen.n == n;
+	}
+	ok(good, "rows since a time: all that are, and no others");
+	ok(!ops->each(h, MG_ROW_GENERATION, NULL, 9000001000, 0, on_nothing, NULL, why) && !ops->audit(h, rig_finding, NULL, why), "after the last there is none");
+	ops->close(h);
+}
+
+/* Who asked which model of whom is kept once; a rollback takes the new ones with it. */
+static void test_parties(void)
+{
+	const struct mg_store *ops = plugin->store;
+	struct mg_store_generation g = a_generation("p1", "p1-1", 1);
+	struct mg_store_decision alone = { sizeof(alone), "p0", 5, "{\"alone\":1}", KEY };
+	struct seen seen = { 0, 0 };
+	void *h = opened("p.db", false);
+	char longer[300];
+	bool good;
+
+	g.decision = "{\"with\":1}";
+	good = !ops->begin(h, why) && !ops->put(h, MG_ROW_GENERATION, &g, why);
+	ops->rollback(h);
+	g.model = "other";
+	good = good && !put_one(h, MG_ROW_GENERATION, &g);
+	memset(longer, 'm', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	for (int n = 2; n < 6 && good; n++) {
+		char gen[16], attempt[20];
+
+		snprintf(gen, sizeof(gen), "p%d", n);
+		snprintf(attempt, sizeof(attempt), "p%d-1", n);
+		g = a_generation(gen, attempt, 1);
+		g.model = n % 2 ? longer : "m";
+		good = !put_one(h, MG_ROW_GENERATION, &g);
+	}
+	good = good && !put_one(h, MG_ROW_DECISION, &alone);
+	ok(good && !ops->each(h, MG_ROW_GENERATION, NULL, 0, 0, on_seen, &seen, why) && seen.n == 5 && seen.letters == 5 + 299 + 1 + 299 + 1,
+		"each row has its own model's name, also after a rollback");
+	seen = (struct seen){ 0, 0 };
+	ok(!ops->each(h, MG_ROW_DECISION, NULL, 0, 0, on_decided, &seen, why) && seen.n == 2 && seen.letters == 2 * 64,
+		"decisions: a generation's, and one that has none; both have their key");
+	ok(!ops->each(h, MG_ROW_DECISION, "p1", 0, 0, on_decided, &seen, why) && seen.n == 3 && !ops->audit(h, rig_finding, NULL, why), "by its id");
+	ops->close(h);
+}
+
 static const char *sql(const char *name, const char *text)
 {
 	static char out[4096];
@@ -199,6 +292,8 @@ static void test_tampering(void)
 	ok(!h && strstr(why, "finds 2 things wrong, such as: entry") && strstr(why, "hint: moongate audit"), "then it is not opened for money (R100)");
 	sql("copy.db", "UPDATE totals SET nusd=nusd+1 WHERE day=0");
 	ok(audited("copy.db") == 1, "a total that is off by one nanodollar: found");
+	sql("copy.db", "UPDATE totals SET nusd=nusd-1 WHERE day=0; UPDATE minutes SET first=first+1 WHERE minute=0");
+	ok(audited("copy.db") == 1, "a row that its time does not find: found");
 	sql("copy.db", "PRAGMA user_version=99");
 	h = opened("copy.db", false);
 	ok(!h && strstr(why, "schema 99"), "another schema is refused, in words");
@@ -257,7 +352,7 @@ static void test_thread(void)
 
 		if (journal_intent(j, &in, &err) || (i % 2 && journal_settle(j, &g, &err)))
 			break;
-		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}" });
+		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", KEY });
 	}
 	ok(!store_run(s, count_all, &c, &err) && c.intents == 500 && c.generations == 500 && c.decisions == 1000,
 		"a job sees all that was journalled before it");
@@ -400,6 +495,17 @@ static void test_record(void)
 		back.streamed && !back.cancelled && back.is_byok && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
 		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
 		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
+	ok(!back.request_id, "a request without an id of its own has none");
+	for (int n = 0; n < 2; n++) {
+		g.id = "gen-1";
+		g.request_id = n ? "theirs" : "gen-1";
+		buf_reset(&b);
+		generation_write(&g, &b, &err);
+		buf_put(&b, "", 1);
+		row.json = b.at;
+		ok(!generation_read(&row, p, &back, &err) && back.request_id && !strcmp(back.request_id, g.request_id) && !!strstr(b.at, g.request_id) == n,
+			n ? "and theirs is said" : "the generation's goes without saying");
+	}
 	row.json = "{\"x\":1}";
 	ok(generation_answer(&row, &answer, &err) == MG_EPROTO, "what is no record is an error");
 	row.json = "{";
@@ -430,6 +536,8 @@ int main(void)
 	plugin = rig_start();
 	test_rows();
 	test_one_transaction();
+	test_times();
+	test_parties();
 	test_tampering();
 	test_thread();
 	test_recovery();

@@ -37,8 +37,12 @@ static const char *const questions[] = {
 	"SELECT 'attempt '||i.attempt_id||': settled, and its hold is still open' FROM intents i"
 	" WHERE EXISTS(SELECT 1 FROM generations g WHERE g.generation_id=i.generation_id)",
 	"SELECT 'key '||key_hash||', day '||day||': charges sum to '||sum(n)||' nUSD too many or too few' FROM"
-	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations UNION ALL SELECT key_hash, day, -nusd FROM totals)"
+	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations JOIN parties USING(party) UNION ALL SELECT key_hash, day, -nusd FROM totals)"
 	" GROUP BY key_hash, day HAVING sum(n)<>0",
+	"SELECT 'attempt '||generation_id||attempt||': of a party that is not there' FROM generations"
+	" WHERE party NOT IN (SELECT party FROM parties)",
+	"SELECT 'attempt '||generation_id||attempt||': not found by its time' FROM generations"
+	" WHERE coalesce(id<(SELECT first FROM minutes WHERE minute>=at_ms/60000 ORDER BY minute LIMIT 1), 1)",
 	"SELECT 'attempt '||generation_id||attempt||': money that is no integer' FROM generations WHERE typeof(charge_nusd)<>'integer'"
 	" OR typeof(cost_nusd)<>'integer' OR typeof(loss_nusd)<>'integer'",
 };

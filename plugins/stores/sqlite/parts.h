@@ -3,6 +3,7 @@
  *
  *	sqlite.c	open, close, transactions
  *	put.c		rows in; what a transaction gathers until its end
+ *	party.c		a number for who asked which model of whom
  *	read.c		rows and sums out
  *	audit.c		is it all true? and the backup
  */
@@ -14,15 +15,17 @@
 #include "moongate_store.h"
 
 #define DAY_MS INT64_C(86400000)
+#define MINUTE_MS INT64_C(60000)
 #define MONEY_MAX INT64_C(1000000000000000000)	/* a billion dollars: no row is larger */
 
-enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_GENERATION, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, STATEMENTS };
+enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_FIND_PARTY, S_PARTY, S_GENERATION, S_MINUTE, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, STATEMENTS };
 
 /* By number in the entries; names for people are in the table of that name. */
 enum account { BALANCE = 1, SALES, UPSTREAM, PAYABLE, LOSS, BANK };
 
 struct gathered;
-struct store { sqlite3 *db; int lock; bool read_only; sqlite3_stmt *ready[STATEMENTS]; struct gathered *gathered; };
+struct parties;
+struct store { sqlite3 *db; int lock; bool read_only; sqlite3_stmt *ready[STATEMENTS]; struct gathered *gathered; struct parties *parties; };
 
 /* sqlite.c */
 int say(char why[256], int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -34,12 +37,24 @@ void text(sqlite3_stmt *q, int i, const char *t);	/* borrowed until the statemen
 const char *column(sqlite3_stmt *q, int i);
 int64_t number(struct store *s, const char *sql, int64_t def);	/* the one integer that sql gives */
 
+static inline const char *or_empty(const char *t)
+{
+	return t ? t : "";
+}
+
 /* put.c */
+uint64_t hash_of(const char *t);
 struct gathered *gathered_new(void);
 void gathered_free(struct gathered *g);
 void gathered_forget(struct store *s);			/* the transaction is rolled back */
 int gathered_write(struct store *s, char why[256]);	/* before the commit, and before anything is read */
 int put(void *handle, enum mg_store_row kind, const void *row, char why[256]);
+
+/* party.c */
+struct parties *parties_new(void);
+void parties_free(struct parties *p);
+void parties_forget(struct parties *p);			/* the transaction is rolled back, and who came with it */
+int64_t party_of(struct store *s, const struct mg_store_generation *g, char why[256]);	/* its number, or a negative mg_rc */
 
 /* read.c */
 int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,

@@ -22,6 +22,7 @@ struct gathered {
 	char *texts;
 	size_t len, size;
 	int64_t open;		/* rows in the table of intents; below 0: to be counted */
+	int64_t minute;		/* the last of its table; below 0: to be read */
 };
 
 struct gathered *gathered_new(void)
@@ -29,7 +30,7 @@ struct gathered *gathered_new(void)
 	struct gathered *g = calloc(1, sizeof(*g));
 
 	if (g)
-		g->open = -1;
+		g->open = g->minute = -1;
 	return g;
 }
 
@@ -40,7 +41,7 @@ void gathered_free(struct gathered *g)
 	free(g);
 }
 
-static uint64_t hash_of(const char *t)
+uint64_t hash_of(const char *t)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325), word;
 	size_t len = strlen(t);
@@ -53,11 +54,6 @@ static uint64_t hash_of(const char *t)
 	for (; *t; t++)
 		h = (h ^ (unsigned char)*t) * UINT64_C(0x100000001b3);
 	return h;
-}
-
-static const char *or_empty(const char *t)
-{
-	return t ? t : "";
 }
 
 static bool keep(struct gathered *g, const char *t)
@@ -170,7 +166,7 @@ void gathered_forget(struct store *s)
 	if (!s->gathered)
 		return;
 	forget(s->gathered);
-	s->gathered->open = -1;
+	s->gathered->open = s->gathered->minute = -1;
 }
 
 /* ---- intents */
@@ -266,29 +262,54 @@ static int add_total(struct store *s, const struct mg_store_generation *row, cha
 	return MG_OK;
 }
 
+/* The first row of a minute, or of a later one. */
+static int mark_minute(struct store *s, int64_t at_ms, int64_t id, char why[256])
+{
+	struct gathered *g = s->gathered;
+	sqlite3_stmt *q = s->ready[S_MINUTE];
+	int64_t minute = at_ms / MINUTE_MS;
+
+	if (g->minute < 0)
+		g->minute = number(s, "SELECT coalesce(max(minute),-1) FROM minutes", -1);
+	if (minute <= g->minute)
+		return MG_OK;
+	g->minute = minute;
+	sqlite3_bind_int64(q, 1, minute);
+	sqlite3_bind_int64(q, 2, id);
+	return run(s, q, why);
+}
+
 static int put_generation(struct store *s, const struct mg_store_generation *g, char why[256])
 {
 	sqlite3_stmt *q = s->ready[S_GENERATION];
-	const int64_t numbers[] = { g->charge_nusd, g->cost_nusd, g->loss_nusd, g->at_ms, g->delivered };
+	const char *decision = MG_HAS(g, decision) ? g->decision : NULL;
 	size_t same = strlen(g->generation_id);
-	int64_t id;
+	int64_t party, id;
 	int rc;
 
 	if (!sound(g->charge_nusd) || !sound(g->cost_nusd) || !sound(g->loss_nusd) || g->at_ms < 0)
 		return say(why, MG_EINVAL, "attempt %.80s: amount or time out of bounds", g->attempt_id);
 	if (strncmp(g->attempt_id, g->generation_id, same))
 		return say(why, MG_EINVAL, "attempt %.80s: does not begin with its generation's id, %.80s", g->attempt_id, g->generation_id);
-	const char *texts[] = { g->generation_id, g->attempt_id + same, g->key_hash, g->model, g->provider };
-	for (int i = 0; i < 5; i++) {
-		text(q, 1 + i, texts[i]);
-		sqlite3_bind_int64(q, 6 + i, numbers[i]);
-	}
-	text(q, 11, g->json);
+	party = party_of(s, g, why);
+	if (party < 0)
+		return (int)party;
+	const int64_t numbers[] = { party, g->charge_nusd, g->cost_nusd, g->loss_nusd, g->at_ms, g->delivered };
+	text(q, 1, g->generation_id);
+	text(q, 2, g->attempt_id + same);
+	for (int i = 0; i < 6; i++)
+		sqlite3_bind_int64(q, 3 + i, numbers[i]);
+	text(q, 9, g->json);
+	if (decision && *decision)
+		text(q, 10, decision);
+	else
+		sqlite3_bind_null(q, 10);
 	rc = run(s, q, why);
 	if (rc || !sqlite3_changes(s->db))
 		return rc;	/* settled before: the second time changes nothing */
 	id = sqlite3_last_insert_rowid(s->db);
-	rc = post(s, id, g, why);
+	rc = mark_minute(s, g->at_ms, id, why);
+	rc = rc ? rc : post(s, id, g, why);
 	if (!rc && g->charge_nusd)
 		rc = add_total(s, g, why);
 	return rc ? rc : resolve(s, g->generation_id, why);
@@ -331,7 +352,8 @@ static int put_decision(struct store *s, const struct mg_store_decision *d, char
 
 	text(q, 1, d->generation_id);
 	sqlite3_bind_int64(q, 2, d->at_ms);
-	text(q, 3, d->json);
+	text(q, 3, MG_HAS(d, key_hash) ? d->key_hash : "");
+	text(q, 4, d->json);
 	return run(s, q, why);
 }
 

@@ -1,9 +1,10 @@
 /*
  * schema.h - the tables.
  *
- * A request writes one row each of generations and decisions; what is read while others wait
- * is found by generation_id.  So there is one index for that, which makes attempts unique too,
- * and one by time: each further one would be a page more to write, a request.
+ * A request writes one row, of generations, with its decision.  What is read while others wait is
+ * found by generation_id: so there is one index for that, which makes attempts unique too, and no
+ * other, for each is a page more to write.  What is of a time is found by the first row of its minute:
+ * before that one there is none of that minute or a later one.
  *
  * An entry is a movement: nusd from the account that is credited to the one that is debited, so
  * that debits and credits are equal in each row (R50); the view "ledger" shows both sides.
@@ -12,25 +13,28 @@
 #ifndef SQLITE_SCHEMA_H
 #define SQLITE_SCHEMA_H
 
-enum { SCHEMA = 2 };	/* PRAGMA user_version: no other is opened */
+enum { SCHEMA = 3 };	/* PRAGMA user_version: no other is opened */
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
 static const char schema[] =
 	"CREATE TABLE keys("
 	"	hash TEXT PRIMARY KEY NOT NULL, json TEXT NOT NULL,"
-	"	created_ms INTEGER NOT NULL, deleted INTEGER NOT NULL CHECK(deleted BETWEEN 0 AND 1)) STRICT;"
+	"	created_ms INTEGER NOT NULL, deleted INTEGER NOT NULL CHECK(deleted BETWEEN 0 AND 1)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE intents("
 	"	generation_id TEXT NOT NULL, attempt_id TEXT NOT NULL, key_hash TEXT NOT NULL, endpoint TEXT NOT NULL,"
 	MONEY("hold_nusd")
 	"	at_ms INTEGER NOT NULL, PRIMARY KEY(generation_id, attempt_id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE parties("		/* who asked which model of whom */
+	"	party INTEGER PRIMARY KEY, key_hash TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL,"
+	"	UNIQUE(key_hash, model, provider)) STRICT;"
 	"CREATE TABLE generations("	/* attempt: what its id has behind the generation's */
 	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL, attempt TEXT NOT NULL,"
-	"	key_hash TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL,"
+	"	party INTEGER NOT NULL,"
 	MONEY("charge_nusd") MONEY("cost_nusd") MONEY("loss_nusd")
 	"	at_ms INTEGER NOT NULL CHECK(at_ms>=0), delivered INTEGER NOT NULL CHECK(delivered BETWEEN 0 AND 1),"
-	"	json TEXT NOT NULL, UNIQUE(generation_id, attempt)) STRICT;"
-	"CREATE INDEX generations_at ON generations(at_ms);"
+	"	json TEXT NOT NULL, decision TEXT, UNIQUE(generation_id, attempt)) STRICT;"
+	"CREATE TABLE minutes(minute INTEGER PRIMARY KEY, first INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE credits("
 	"	id INTEGER PRIMARY KEY, external_id TEXT NOT NULL UNIQUE,"
 	"	nusd INTEGER NOT NULL CHECK(abs(nusd)<=1000000000000000000), at_ms INTEGER NOT NULL) STRICT;"
@@ -47,13 +51,18 @@ static const char schema[] =
 	"CREATE TABLE totals("		/* charges by key and UTC day: derived, and checked by the audit */
 	"	key_hash TEXT NOT NULL, day INTEGER NOT NULL,"
 	"	nusd INTEGER NOT NULL CHECK(nusd>=0), PRIMARY KEY(key_hash, day)) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE decisions("	/* what policy explain replays */
-	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT;"
+	"CREATE TABLE decisions("	/* what policy explain replays: of requests that were refused before there was a generation */
+	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, key_hash TEXT NOT NULL, json TEXT NOT NULL) STRICT;"
+	"CREATE VIEW decided AS"
+	"	SELECT generation_id, at_ms, key_hash, json FROM decisions UNION ALL"
+	"	SELECT generation_id, at_ms, key_hash, decision FROM generations JOIN parties USING(party) WHERE decision IS NOT NULL;"
 	"CREATE TRIGGER entries_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT,'entries never change'); END;"
 	"CREATE TRIGGER entries_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT,'entries never go'); END;"
-	"CREATE TRIGGER generations_update BEFORE UPDATE OF generation_id, attempt, key_hash, charge_nusd, cost_nusd,"
+	"CREATE TRIGGER generations_update BEFORE UPDATE OF generation_id, attempt, party, charge_nusd, cost_nusd,"
 	"	loss_nusd, at_ms, delivered ON generations BEGIN SELECT RAISE(ABORT,'a settled generation never changes'); END;"
 	"CREATE TRIGGER generations_delete BEFORE DELETE ON generations BEGIN SELECT RAISE(ABORT,'generations never go'); END;"
+	"CREATE TRIGGER parties_update BEFORE UPDATE ON parties BEGIN SELECT RAISE(ABORT,'parties never change'); END;"
+	"CREATE TRIGGER parties_delete BEFORE DELETE ON parties BEGIN SELECT RAISE(ABORT,'parties never go'); END;"
 	"CREATE TRIGGER credits_update BEFORE UPDATE ON credits BEGIN SELECT RAISE(ABORT,'credits never change'); END;"
 	"CREATE TRIGGER credits_delete BEFORE DELETE ON credits BEGIN SELECT RAISE(ABORT,'credits never go'); END;";
 

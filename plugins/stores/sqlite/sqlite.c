@@ -3,12 +3,14 @@
  *
  *	keys		hash -> the key as the gateway wrote it
  *	intents		holds that no generation has resolved yet
- *	generations	what each attempt came to; attempt_id is unique (R43)
+ *	parties		who asked which model of whom
+ *	generations	what each came to, and its decision; attempt_id is unique (R43)
+ *	minutes		the first generation of each, or of a later one
  *	credits		what was bought; external_id is unique (R51)
  *	entries		double entry: a row is a movement from one account to another (R50),
  *			of a payment, or of the generations of one transaction
  *	totals		charges by key and UTC day: derived, and checked by the audit
- *	decisions	what policy explain replays
+ *	decisions	of requests without a generation: what policy explain replays
  *
  * WAL with synchronous=FULL: a commit that returned is on the disk (R96).  The
  * writer holds an flock on "<path>.lock" (R103); readers need none.
@@ -37,13 +39,16 @@ static const char *const statements[STATEMENTS] = {
 	[S_INTENT] = "INSERT OR IGNORE INTO intents(generation_id,attempt_id,key_hash,endpoint,hold_nusd,at_ms)"
 		" SELECT ?1,?2,?3,?4,?5,?6 WHERE NOT EXISTS(SELECT 1 FROM generations WHERE generation_id=?1)",
 	[S_RESOLVE] = "DELETE FROM intents WHERE generation_id=?1",
-	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,key_hash,model,provider,charge_nusd,cost_nusd,"
-		"loss_nusd,at_ms,delivered,json) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT(generation_id,attempt) DO NOTHING",
+	[S_FIND_PARTY] = "SELECT party FROM parties WHERE key_hash=?1 AND model=?2 AND provider=?3",
+	[S_PARTY] = "INSERT INTO parties(key_hash,model,provider) VALUES(?1,?2,?3)",
+	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,decision)"
+		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(generation_id,attempt) DO NOTHING",
+	[S_MINUTE] = "INSERT INTO minutes(minute,first) VALUES(?1,?2)",
 	[S_CREDIT] = "INSERT INTO credits(external_id,nusd,at_ms) VALUES(?1,?2,?3) ON CONFLICT(external_id) DO NOTHING",
 	[S_ENTRY] = "INSERT INTO entries(first,last,credit,debited,credited,nusd) VALUES(?1,?2,?3,?4,?5,?6)",
 	[S_TOTAL] = "INSERT INTO totals(key_hash,day,nusd) VALUES(?1,?2,?3)"
 		" ON CONFLICT(key_hash,day) DO UPDATE SET nusd=nusd+excluded.nusd",
-	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,json) VALUES(?1,?2,?3) ON CONFLICT(generation_id) DO NOTHING",
+	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,key_hash,json) VALUES(?1,?2,?3,?4) ON CONFLICT(generation_id) DO NOTHING",
 };
 
 /* ---- errors */
@@ -138,6 +143,7 @@ static void shut(void *handle)
 		sqlite3_finalize(s->ready[i]);
 	sqlite3_close(s->db);
 	gathered_free(s->gathered);
+	parties_free(s->parties);
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);
@@ -246,7 +252,8 @@ static int open_store(const char *path, bool read_only, void **handle, char why[
 	s->lock = -1;
 	s->read_only = read_only;
 	s->gathered = read_only ? NULL : gathered_new();
-	rc = read_only || s->gathered ? begin_with(s, path, why) : say(why, MG_ENOMEM, "no memory");
+	s->parties = read_only ? NULL : parties_new();
+	rc = read_only || (s->gathered && s->parties) ? begin_with(s, path, why) : say(why, MG_ENOMEM, "no memory");
 	if (rc)
 		shut(s);
 	else
@@ -270,6 +277,7 @@ static void rollback(void *handle)
 	struct store *s = handle;
 
 	gathered_forget(s);
+	parties_forget(s->parties);
 	if (!sqlite3_get_autocommit(s->db))	/* some errors have rolled back already */
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -1,0 +1,140 @@
+/* A decision as it is kept, and told in full. */
+#include "tap.h"
+#include "policy/world.h"
+
+static const struct { const char *what, *kept, *told; } cases[] = {
+	{ "what goes without saying is said",
+	  "{\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c3c6d5cbf5e423d\",\"model\":\"a/b\",\"tokens\":[45,64],\"candidates\":[],\"keep\":[\"metadata\",60],\"spent\":[224,9]}",
+	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c3c6d5cbf5e423d\",\"model\":\"a/b\",\"models\":[\"a/b\"],"
+	  "\"key\":{\"id\":\"thekey\",\"org\":\"\",\"workspace\":\"\"},\"params\":[],\"prefs\":{\"allow_fallbacks\":true,\"require_parameters\":false,"
+	  "\"data_collection\":\"allow\",\"zdr\":false,\"distillable\":false,\"partition\":\"model\"},\"prompt_tokens\":45,\"max_tokens\":64,"
+	  "\"candidates\":[],\"order\":[],\"plan\":{},\"keep\":{\"store\":\"metadata\",\"ttl_s\":60,\"cache\":false},\"notes\":[],"
+	  "\"policy_error\":false,\"errors\":0,\"fuel\":224,\"lua_us\":9}" },
+	{ "and what was said stays", "{\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"model\":\"x\",\"variant\":\"floor\",\"models\":[\"a/b\",\"c\\\"d\"],\"org\":\"o\","
+	  "\"workspace\":\"w\",\"data_class\":\"pii\",\"params\":[\"n\"],\"prefs\":{\"no_fallbacks\":true,\"zdr\":true,\"deny_data_collection\":true,\"only\":[\"azure\"],"
+	  "\"sort_by\":\"price\",\"partition\":\"none\",\"max_prompt\":0.25},\"tokens\":[1,2],\"candidates\":[],\"plan\":{\"max_attempts\":2},"
+	  "\"keep\":[\"none\",0,true],\"notes\":[[\"rank\",\"or_ranking\",\"slow\"]],\"policy_error\":true,\"errors\":3,\"spent\":[1,2]}",
+	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"model\":\"x\",\"variant\":\"floor\",\"models\":[\"a/b\",\"c\\\"d\"],"
+	  "\"key\":{\"id\":\"thekey\",\"org\":\"o\",\"workspace\":\"w\"},\"data_class\":\"pii\",\"params\":[\"n\"],\"prefs\":{\"allow_fallbacks\":false,"
+	  "\"require_parameters\":false,\"data_collection\":\"deny\",\"zdr\":true,\"distillable\":false,\"partition\":\"none\",\"only\":[\"azure\"],"
+	  "\"sort_by\":\"price\",\"max_prompt\":0.25},\"prompt_tokens\":1,\"max_tokens\":2,\"candidates\":[],\"order\":[],\"plan\":{\"max_attempts\":2},"
+	  "\"keep\":{\"store\":\"none\",\"ttl_s\":0,\"cache\":true},\"notes\":[{\"hook\":\"rank\",\"by\":\"or_ranking\",\"text\":\"slow\"}],"
+	  "\"policy_error\":true,\"errors\":3,\"fuel\":1,\"lua_us\":2}" },
+};
+
+/* Only the part behind "candidates". */
+static const struct { const char *what, *kept, *told; } lists[] = {
+	{ "candidates of one model", "[[\"a/b@x\",1,2,2],[\"@y\",3,4,1,12,420,61.5]]",
+	  "[{\"endpoint\":\"a/b@x\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":2,\"samples\":0,"
+	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0},{\"endpoint\":\"a/b@y\",\"model\":\"a/b\",\"provider\":\"y\",\"tag\":\"y\",\"prompt_pusd\":3,"
+	  "\"completion_pusd\":4,\"rank\":1,\"samples\":12,\"ttft_p50_ms\":420,\"throughput_p50_tps\":61.5}],\"order\":[\"a/b@y\",\"a/b@x\"]" },
+	{ "ids that do not tell all", "[[\"a/b@x/fp8\",1,2,{\"provider\":\"x\"},0,{\"dropped\":\"zdr\",\"by\":\"p.lua:3\",\"cooldown_ms\":9}],"
+	  "[\"odd\",1,2,{\"model\":\"c@d\",\"tag\":\"y\"},0],[\"@z#2\",1,2,{\"tag\":\"z\",\"provider\":\"z\"},1,1,2,0,{\"error_rate\":0.5}]]",
+	  "[{\"endpoint\":\"a/b@x/fp8\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x/fp8\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":0,\"samples\":0,"
+	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0,\"dropped\":\"zdr\",\"by\":\"p.lua:3\",\"cooldown_ms\":9},"
+	  "{\"endpoint\":\"odd\",\"model\":\"c@d\",\"provider\":\"y\",\"tag\":\"y\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":0,\"samples\":0,"
+	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0},{\"endpoint\":\"c@d@z#2\",\"model\":\"c@d\",\"provider\":\"z\",\"tag\":\"z\",\"prompt_pusd\":1,"
+	  "\"completion_pusd\":2,\"rank\":1,\"samples\":1,\"ttft_p50_ms\":2,\"throughput_p50_tps\":0,\"error_rate\":0.5}],\"order\":[\"c@d@z#2\"]" },
+};
+
+static char *recalled(const char *kept, int *rc)
+{
+	struct mg_store_decision row = { sizeof(row), "gen-1", 5, kept, "thekey" };
+	struct err err = { 0 };
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	*rc = decision_recall(&row, &out, &err);
+	buf_put(&out, "", 1);
+	return out.at;
+}
+
+static void test_texts(void)
+{
+	static const char *const bad[] = { "", "[", "{\"candidates\":[1]}", "{\"candidates\":[[1,2]]}" };
+	char *told;
+	int rc;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		told = recalled(cases[i].kept, &rc);
+		ok(!rc && !strcmp(told, cases[i].told), cases[i].what);
+		if (rc || strcmp(told, cases[i].told))
+			printf("# %s\n", told);
+		free(told);
+	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		char kept[1024];
+
+		snprintf(kept, sizeof(kept), "{\"candidates\":%s}", lists[i].kept);
+		told = recalled(kept, &rc);
+		ok(!rc && strstr(told, lists[i].told), lists[i].what);
+		if (rc || !strstr(told, lists[i].told))
+			printf("# %s\n", told);
+		free(told);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		told = recalled(bad[i], &rc);
+		ok(rc == MG_EINVAL || rc == MG_EPROTO, "what is no such record is refused");
+		free(told);
+	}
+}
+
+/* The other way: what a decision wrote is what recall tells of it. */
+static void test_both(void)
+{
+	static const char *const texts[] = { "endpoint", "model", "provider", "tag" };
+	struct world w;
+	struct denial no;
+	bool same = true;
+	json_t *all, *list, *c;
+
+	world_init(&w);
+	for (int i = 0; i < 6; i++) {
+		static char names[6][4];
+
+		snprintf(names[i], sizeof(names[0]), "p%d", i);
+		world_endpoint(&w, i / 4, names[i], 1 + i % 3, 2);
+	}
+	if (!world_open(&w, NULL)) {
+		printf("# %s\n", w.err.msg);
+		abort();
+	}
+	world_ask(&w);
+	policy_admit(w.state, &w.d, &no);
+	policy_resolve(w.state, &w.d, &no);
+	ok(world_route(&w, &no) && w.d.n_order > 1, "a decision");
+	policy_plan(w.state, &w.d);
+	for (int round = 0; round < 3; round++) {	/* the first prints, the second has it printed, the third has another order */
+		struct candidate *first = w.d.order[0];
+
+		if (round == 2) {
+			w.d.order[0] = w.d.order[1];
+			w.d.order[1] = first;
+		}
+		all = world_recall(&w, &w.d);
+		list = json_object_get(all, "candidates");
+		same &= json_array_size(list) == w.d.n && json_array_size(json_object_get(all, "order")) == w.d.n_order;
+		for (size_t i = 0; same && i < w.d.n; i++) {
+			const struct candidate *was = &w.d.candidates[i];
+			const char *said[] = { was->endpoint->id, was->endpoint->model->slug, was->endpoint->provider->slug, was->endpoint->tag };
+
+			c = json_array_get(list, i);
+			for (int n = 0; n < 4; n++)
+				same &= !strcmp(json_string_value(json_object_get(c, texts[n])), said[n]);
+			same &= json_integer_value(json_object_get(c, "rank")) == was->rank &&
+				json_integer_value(json_object_get(c, "samples")) == (json_int_t)was->live.samples;
+		}
+		for (size_t i = 0; same && i < w.d.n_order; i++)
+			same &= !strcmp(json_string_value(json_array_get(json_object_get(all, "order"), i)), w.d.order[i]->endpoint->id);
+		json_decref(all);
+	}
+	ok(same, "each candidate as it was, and the order");
+	world_release(&w);
+}
+
+int main(void)
+{
+	test_texts();
+	test_both();
+	return tap_done();
+}
