@@ -267,6 +267,17 @@ static inline struct mg_str mg_joined(struct mg_call *c, struct mg_view list, co
 	return (struct mg_str){ at, len };
 }
 
+/* What an assistant thought, as text: a client sends back the whole of it, or the pieces that came. */
+static inline struct mg_str mg_thoughts(struct mg_call *c, struct mg_view message)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str text = h->text(c, h->get(message, "reasoning"));
+
+	if (!text.len)
+		text = h->text(c, h->get(message, "reasoning_content"));
+	return text.len ? text : mg_joined(c, h->get(message, "reasoning_details"), "text", "");
+}
+
 /* The text of a thought as JSON: reasoning_details from the first to the last of its pieces.
  * Who read a stream sends the pieces back, and only the last of them is signed. */
 static inline struct mg_str mg_thought(struct mg_call *c, struct mg_view from, struct mg_view last, const char *member)

@@ -8,7 +8,7 @@
  */
 #include "cohere_request.h"
 
-struct answer { bool ended, called, argued; };
+struct answer { bool ended, called, argued, spoke; };
 
 static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
 {
@@ -169,6 +169,7 @@ static int content(struct mg_call *c, struct mg_view part)
 	const struct mg_host *h = c->host;
 	int rc = text(c, MG_EV_REASONING, h->text(c, h->get(part, "thinking")));
 
+	((struct answer *)c->state)->spoke = true;
 	return rc ? rc : text(c, MG_EV_TEXT, h->text(c, h->get(part, "text")));
 }
 
@@ -278,7 +279,7 @@ static int piece(struct mg_call *c, struct mg_view j)
 	if (mg_is(type, "content-start") || mg_is(type, "content-delta"))
 		return content(c, h->get(m, "content"));
 	if (mg_is(type, "tool-plan-delta"))
-		return text(c, MG_EV_TEXT, h->text(c, h->get(m, "tool_plan")));
+		return text(c, a->spoke ? MG_EV_REASONING : MG_EV_TEXT, h->text(c, h->get(m, "tool_plan")));
 	if (mg_is(type, "tool-call-start"))
 		return call_begin(c, (uint32_t)index, call);
 	if (mg_is(type, "tool-call-delta")) {

@@ -73,7 +73,7 @@ static void put_assistant(struct mg_call *c, struct mg_writer *w, struct mg_view
 {
 	const struct mg_host *h = c->host;
 	struct mg_view calls = h->get(m, "tool_calls");
-	struct mg_str text = words_of(c, h->get(m, "content")), thought = h->text(c, h->get(m, "reasoning"));
+	struct mg_str text = words_of(c, h->get(m, "content")), thought = mg_thoughts(c, m);
 
 	if (h->kind(h->at(calls, 0))) {
 		if (text.len || thought.len)

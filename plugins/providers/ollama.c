@@ -87,7 +87,7 @@ static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 	const struct mg_host *h = c->host;
 	struct mg_view content = h->get(m, "content");
 	bool list = h->kind(content) == MG_ARRAY;
-	struct mg_str text = list ? mg_joined(c, content, "text", "\n") : h->text(c, content);
+	struct mg_str text = list ? mg_joined(c, content, "text", "\n") : h->text(c, content), thought = mg_thoughts(c, m);
 	int rc = MG_OK;
 
 	h->open(w, NULL, '{');
@@ -99,8 +99,8 @@ static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 		h->put(w, "tool_name", called_name(c, h->text(c, h->get(m, "tool_call_id"))));
 		h->put_raw(w, "tool_call_id", h->raw(h->get(m, "tool_call_id")));
 	}
-	if (h->text(c, h->get(m, "reasoning")).len)
-		h->put_raw(w, "thinking", h->raw(h->get(m, "reasoning")));
+	if (thought.len)
+		h->put(w, "thinking", thought);
 	if (!rc)
 		rc = put_calls(c, w, h->get(m, "tool_calls"));
 	h->close(w);
@@ -257,6 +257,18 @@ static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_fai
 	return MG_OK;
 }
 
+/* Ids that are made are not those of an earlier turn. */
+static size_t calls_before(struct mg_call *c)
+{
+	const struct mg_host *h = c->host;
+	size_t n = 0;
+
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m))
+		for (struct mg_view v = h->at(h->get(m, "tool_calls"), 0); h->kind(v); v = h->next(v))
+			n++;
+	return n;
+}
+
 static int call(struct mg_call *c, struct mg_view v)
 {
 	const struct mg_host *h = c->host;
@@ -268,7 +280,7 @@ static int call(struct mg_call *c, struct mg_view v)
 
 	if (!id.len) {		/* older servers name none */
 		made = h->alloc(c, 24);
-		id = (struct mg_str){ made, made ? (size_t)snprintf(made, 24, "call_%u", a->calls) : 0 };
+		id = (struct mg_str){ made, made ? (size_t)snprintf(made, 24, "call_%zu", calls_before(c) + a->calls) : 0 };
 	}
 	rc = h->emit(c, MG_EVENT(MG_EV_TOOL_BEGIN, .index = a->calls, .id = id, .name = h->text(c, h->get(fn, "name"))));
 	if (!rc)

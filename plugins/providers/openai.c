@@ -13,7 +13,7 @@
  *	efforts		words it takes for reasoning_effort; the nearest is sent
  *	reasoning_in	where its text comes, in order: ["reasoning", "reasoning_content", "reasoning_text"]
  *	reasoning_history	earlier reasoning in messages: dropped; "reasoning" or "reasoning_content"
- *			as text; "as_given"
+ *			as text; "thinking": a chunk of the content; "as_given"
  *	think_tags	true: content may begin with <think>...</think>, which is reasoning
  *	content		"string" or "array": the only form of content it takes; any
  *	developer_role	true: knows the role; else it becomes "system"

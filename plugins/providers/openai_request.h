@@ -270,13 +270,15 @@ static void put_tool_calls(struct mg_call *c, struct mg_writer *w, struct mg_vie
 {
 	const struct mg_host *h = c->host;
 
+	if (!h->kind(call))
+		return;		/* an empty list is refused */
 	h->open(w, "tool_calls", '[');
 	for (; h->kind(call); call = h->next(call)) {
 		h->open(w, NULL, '{');
 		for (struct mg_view m = h->at(call, 0); h->kind(m); m = h->next(m)) {
 			if (mg_is(h->name(m), "id"))
 				h->put(w, "id", tool_id(c, h->text(c, m)));
-			else
+			else if (!mg_is(h->name(m), "index"))
 				h->put_raw(w, terminated(c, h->name(m)), h->raw(m));
 		}
 		h->close(w);
@@ -361,39 +363,10 @@ static int put_part(struct mg_call *c, struct mg_writer *w, struct mg_view part)
 	return MG_OK;
 }
 
-/* All text of an array of objects, with sep between two of them. */
-static struct mg_str joined(struct mg_call *c, struct mg_view list, const char *member, const char *sep)
-{
-	const struct mg_host *h = c->host;
-	struct mg_str out = { NULL, 0 };
-	char *at = NULL;
-
-	for (int pass = 0; pass < 2; pass++) {
-		size_t len = 0;
-
-		for (struct mg_view v = h->at(list, 0); h->kind(v); v = h->next(v)) {
-			struct mg_str s = h->text(c, h->get(v, member));
-
-			if (!s.at)
-				continue;
-			if (at && len)
-				memcpy(at + len, sep, strlen(sep));
-			len += len ? strlen(sep) : 0;
-			if (at)
-				memcpy(at + len, s.at, s.len);
-			len += s.len;
-		}
-		if (!pass && (!len || !(at = h->alloc(c, len))))
-			return out;
-		out = (struct mg_str){ at, len };
-	}
-	return out;
-}
-
 static int put_flat(struct mg_call *c, struct mg_writer *w, struct mg_view content)
 {
 	const struct mg_host *h = c->host;
-	struct mg_str text = joined(c, content, "text", "\n");
+	struct mg_str text = mg_joined(c, content, "text", "\n");
 
 	for (struct mg_view v = h->at(content, 0); h->kind(v); v = h->next(v))
 		if (!mg_is(h->text(c, h->get(v, "type")), "text"))
@@ -432,16 +405,63 @@ static int put_content(struct mg_call *c, struct mg_writer *w, struct mg_view co
 /* What the model thought in earlier turns, where the upstream wants it back. */
 static void put_history(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 {
-	const struct mg_host *h = c->host;
-	struct mg_str how = h->text(c, mg_quirk(c, "reasoning_history"));
-	struct mg_str text = h->text(c, h->get(m, "reasoning"));
+	struct mg_str how = c->host->text(c, mg_quirk(c, "reasoning_history"));
 
-	if (!text.at)
-		text = h->text(c, h->get(m, "reasoning_content"));
-	if (!text.at)
-		text = joined(c, h->get(m, "reasoning_details"), "text", "");
 	if (mg_is(how, "reasoning") || mg_is(how, "reasoning_content"))
-		h->put(w, terminated(c, how), text);
+		c->host->put(w, terminated(c, how), mg_thoughts(c, m));
+}
+
+/* A thought that is a chunk of the content; a model that does not think takes none. */
+static struct mg_str chunk_of(struct mg_call *c, struct mg_view m)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view params = h->get(h->endpoint(c), "params");
+
+	if (!quirk_is(c, "reasoning_history", "thinking") || !mg_role_is(c, m, "assistant") ||
+	    (params.doc && !mg_listed(c, params, MG_STR("reasoning"))))
+		return (struct mg_str){ NULL, 0 };
+	return mg_thoughts(c, m);
+}
+
+static void put_text(struct mg_call *c, struct mg_writer *w, struct mg_str text)
+{
+	c->host->open(w, NULL, '{');
+	c->host->put(w, "type", MG_STR("text"));
+	c->host->put(w, "text", text);
+	c->host->close(w);
+}
+
+static int put_chunks(struct mg_call *c, struct mg_writer *w, struct mg_str thought, struct mg_view content)
+{
+	const struct mg_host *h = c->host;
+	int rc = MG_OK;
+
+	h->open(w, "content", '[');
+	h->open(w, NULL, '{');
+	h->put(w, "type", MG_STR("thinking"));
+	h->open(w, "thinking", '[');
+	put_text(c, w, thought);
+	h->close(w);
+	h->close(w);
+	if (h->kind(content) == MG_STRING && h->text(c, content).len)
+		put_text(c, w, h->text(c, content));
+	for (struct mg_view v = h->at(content, 0); h->kind(content) == MG_ARRAY && h->kind(v) && !rc; v = h->next(v))
+		rc = put_part(c, w, v);
+	h->close(w);
+	return rc;
+}
+
+/* Calls as they were made: no ids to map, no members of an answer alone. */
+static bool calls_plain(struct mg_call *c, struct mg_view call)
+{
+	const struct mg_host *h = c->host;
+
+	if (!h->kind(call) || mg_quirk(c, "tool_id_length").doc)
+		return false;
+	for (; h->kind(call); call = h->next(call))
+		if (h->get(call, "index").doc)
+			return false;
+	return true;
 }
 
 static bool member_plain(struct mg_call *c, struct mg_view v)
@@ -451,8 +471,12 @@ static bool member_plain(struct mg_call *c, struct mg_view v)
 
 	if (mg_is(name, "role"))
 		return !mg_is(h->text(c, v), "developer") || h->kind(mg_quirk(c, "developer_role")) == MG_TRUE;
-	if (mg_is(name, "tool_calls") || mg_is(name, "tool_call_id"))
+	if (mg_is(name, "tool_calls"))
+		return h->kind(v) == MG_NULL || calls_plain(c, h->at(v, 0));
+	if (mg_is(name, "tool_call_id"))
 		return !mg_quirk(c, "tool_id_length").doc;
+	if (mg_is(name, "refusal"))
+		return h->kind(v) != MG_NULL;
 	if (mg_is(name, "content")) {
 		if (mg_quirk(c, "content").doc)
 			return false;
@@ -487,6 +511,7 @@ static int put_member(struct mg_call *c, struct mg_writer *w, struct mg_view v)
 static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 {
 	const struct mg_host *h = c->host;
+	struct mg_str thought = { NULL, 0 };
 	bool plain = true;
 	int rc = MG_OK;
 
@@ -496,9 +521,13 @@ static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 		h->put_raw(w, NULL, h->raw(m));
 		return MG_OK;
 	}
+	thought = chunk_of(c, m);
 	h->open(w, NULL, '{');
 	for (struct mg_view v = h->at(m, 0); h->kind(v) && !rc; v = h->next(v))
-		rc = put_member(c, w, v);
+		if (!thought.len || !mg_is(h->name(v), "content"))
+			rc = put_member(c, w, v);
+	if (thought.len && !rc)
+		rc = put_chunks(c, w, thought, h->get(m, "content"));
 	if (!quirk_is(c, "reasoning_history", "as_given"))
 		put_history(c, w, m);
 	h->close(w);

@@ -48,6 +48,8 @@ static const struct rig_case answers[] = {
 		EV("tool-call-start", ",\"index\":1,\"delta\":{\"message\":{\"tool_calls\":{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"\"}}}}") EV("tool-call-end", ",\"index\":1")
 		EV("message-end", ",\"delta\":{\"finish_reason\":\"TOOL_CALL\"}") "data: [DONE]\n\n",
 	  .events = "text(I look) tool_begin(0, a, f) tool_args(0, {\"n\":1}) tool_end(0) tool_begin(1, b, g) tool_args(1, {}) tool_end(1) finish(tool_calls, TOOL_CALL)" },
+	{ "a plan behind thoughts is one more", .streamed = true, .answer = EV("content-start", ",\"index\":0,\"delta\":{\"message\":{\"content\":{\"type\":\"thinking\",\"thinking\":\"hm\"}}}") EV("tool-plan-delta", ",\"delta\":{\"message\":{\"tool_plan\":\", so\"}}")
+		EV("message-end", ",\"delta\":{\"finish_reason\":\"COMPLETE\"}"), .events = "reasoning(hm, so) finish(stop, COMPLETE)" },
 	{ "the same calls in one piece", .answer = "{\"finish_reason\":\"TOOL_CALL\",\"message\":{\"tool_plan\":\"I look\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":1}\"}},{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"\"}}]}}",
 	  .events = "start() text(I look) tool_begin(0, a, f) tool_args(0, {\"n\":1}) tool_end(0) tool_begin(1, b, g) tool_args(1, {}) tool_end(1) finish(tool_calls, TOOL_CALL)" },
 	{ "a source with an address is cited", .answer = "{\"finish_reason\":\"MAX_TOKENS\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}],\"citations\":[{\"start\":0,\"end\":1,\"text\":\"x\",\"sources\":[{\"type\":\"document\",\"document\":{\"url\":\"https://h\",\"title\":\"T\"}},{\"type\":\"tool\"}]}]}}",

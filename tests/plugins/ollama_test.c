@@ -18,6 +18,8 @@ static const struct rig_case requests[] = {
 		"{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"42\"}", TOOLS),
 	  .body = SENT(HI ",{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"hm\",\"tool_calls\":[{\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":12345678901234567890}}}]},"
 		"{\"role\":\"tool\",\"content\":\"42\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\"}", "", TOOLS) },
+	{ "a thought in the pieces that came", .request = ASK("{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"h\"},{\"type\":\"reasoning.text\",\"text\":\"m\"}]}", ""),
+	  .body = SENT("{\"role\":\"assistant\",\"content\":\"x\",\"thinking\":\"hm\"}", "", "") },
 	{ "arguments that are no object", .request = ASK("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"x\",\"function\":{\"name\":\"f\",\"arguments\":\"[1]\"}}]}", ""),
 	  .events = "refused(messages[].tool_calls[].function.arguments: not the text of a JSON object)" },
 	{ "no tool may be called: none is offered", .request = ASK(HI, TOOLS ",\"tool_choice\":\"none\""), .body = SENT(HI, "", "") },
@@ -41,6 +43,8 @@ static const struct rig_case answers[] = {
 	{ "a length", .answer = LINE(",\"content\":\"H\"", DONE("length")), .events = "start(, m) text(H) usage(input=17 output=5) finish(length, length)" },
 	{ "calls, with and without ids", .streamed = true, .answer = LINE(",\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":1}}},{\"function\":{\"name\":\"g\",\"arguments\":{}}}]", ",\"done\":false") LINE(",\"content\":\"\"", DONE("stop")),
 	  .events = "start(, m) tool_begin(0, a, f) tool_args(0, {\"n\":1}) tool_end(0) tool_begin(1, call_1, g) tool_args(1, {}) tool_end(1) usage(input=17 output=5) finish(tool_calls, stop)" },
+	{ "ids that are made are not those of earlier turns", .request = ASK("{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"call_0\",\"function\":{\"name\":\"f\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_0\",\"content\":\"4\"}", TOOLS),
+	  .answer = LINE(",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]", DONE("stop")), .events = "start(, m) tool_begin(0, call_1, f) tool_args(0, {}) tool_end(0) usage(input=17 output=5) finish(tool_calls, stop)" },
 	{ "a prompt that was cached whole", .answer = LINE(",\"content\":\"H\"", ",\"done\":true,\"eval_count\":1"), .events = "start(, m) text(H) usage(output=1) finish(stop, stop)" },
 	{ "an error in the stream", .streamed = true, .answer = LINE(",\"content\":\"H\"", ",\"done\":false") "{\"error\":\"an error was encountered\"}\n", .events = "start(, m) text(H) error(server, an error was encountered)" },
 	{ "no such model", .status = 404, .answer = "{\"error\":\"model 'x' not found\"}", .events = "error(not_found, model 'x' not found)" },
