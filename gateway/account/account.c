@@ -1,5 +1,6 @@
 #include "account/account.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -183,6 +184,7 @@ struct accounts *accounts_new(struct store *store, const char *management_key, b
 		return NULL;
 	}
 	set_balance(a);
+	malloc_trim(0);		/* reading the store took some, once */
 	return a;
 }
 
@@ -338,7 +340,7 @@ int accounts_update(struct accounts *a, const struct key_facts *k, struct err *e
 	if (!before || (before->deleted && !k->deleted)) {	/* a change must not bring it back */
 		rc = fail(err, MG_EINVAL, "no key has this hash");
 	} else {
-		next.created_ms = before->created_ms;
+		next.created_ms = entry_time(before->created_ms);
 		next.updated_ms = clock_wall_ms();
 		if (next.limit_nusd < 0)
 			next.limit_nusd = -1;

@@ -5,21 +5,26 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+_Static_assert(WINDOWS <= 8, "a window has three bits of an entry");
+
 enum { SLOTS_MIN = 8, BLOCK = 256 << 10 };
 
 /* ---- hashes */
 
-static int digit(char c)
+/* 0 to 15, or more than that. */
+static unsigned digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	unsigned n = (unsigned)(unsigned char)c - '0', letter = (unsigned)(unsigned char)c - 'a';
+
+	return letter < 6 ? letter + 10 : n < 10 ? n : 255;
 }
 
 bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES])
 {
 	for (int i = 0; i < HASH_BYTES; i++) {
-		int high = digit(hex[2 * i]), low = high < 0 ? -1 : digit(hex[2 * i + 1]);
+		unsigned high = digit(hex[2 * i]), low = high > 15 ? high : digit(hex[2 * i + 1]);
 
-		if (low < 0)
+		if (low > 15)
 			return false;
 		out[i] = (unsigned char)(high << 4 | low);
 	}
@@ -57,6 +62,24 @@ static size_t entry_bytes(const char *const texts[TEXTS])
 	return bytes;
 }
 
+static void put_time(unsigned char at[TIME_BYTES], int64_t ms)
+{
+	const int64_t last = (INT64_C(1) << 8 * TIME_BYTES) - 1;
+
+	ms = ms < 0 ? 0 : ms > last ? last : ms;
+	for (int i = 0; i < TIME_BYTES; i++)
+		at[i] = (unsigned char)(ms >> 8 * i);
+}
+
+int64_t entry_time(const unsigned char at[TIME_BYTES])
+{
+	int64_t ms = 0;
+
+	for (int i = TIME_BYTES; i-- > 0; )
+		ms = ms << 8 | at[i];
+	return ms;
+}
+
 static bool entry_fill(struct entry *e, const struct key_facts *k, const char *const texts[TEXTS])
 {
 	char *at = e->texts;
@@ -64,15 +87,15 @@ static bool entry_fill(struct entry *e, const struct key_facts *k, const char *c
 	if (!hash_bytes(k->hash, e->hash))
 		return false;
 	atomic_init(&e->purse, NULL);
-	e->created_ms = k->created_ms;
-	e->updated_ms = k->updated_ms;
-	e->expires_ms = k->expires_ms;
+	put_time(e->created_ms, k->created_ms);
+	put_time(e->updated_ms, k->updated_ms);
+	put_time(e->expires_ms, k->expires_ms);
 	e->limit_nusd = k->limit_nusd;
 	e->management = k->management;
 	e->disabled = k->disabled;
 	e->deleted = k->deleted;
 	e->include_byok = k->include_byok;
-	e->reset = (uint8_t)k->reset;
+	e->reset = (unsigned char)k->reset & 7;
 	e->loaded = false;
 	for (int i = 0; i < TEXTS; i++)
 		at = (char *)memcpy(at, texts[i], strlen(texts[i]) + 1) + strlen(texts[i]) + 1;
@@ -148,9 +171,9 @@ bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out)
 	out->disabled = e->disabled;
 	out->deleted = e->deleted;
 	out->include_byok = e->include_byok;
-	out->created_ms = e->created_ms;
-	out->updated_ms = e->updated_ms;
-	out->expires_ms = e->expires_ms;
+	out->created_ms = entry_time(e->created_ms);
+	out->updated_ms = entry_time(e->updated_ms);
+	out->expires_ms = entry_time(e->expires_ms);
 	out->limit_nusd = e->limit_nusd;
 	out->reset = (enum window)e->reset;
 	out->scope = scope_of(t, e, out->hash);

@@ -14,16 +14,17 @@
 
 #include "account/account.h"
 
-enum { SHARDS = 256, HASH_BYTES = 32 };
+enum { SHARDS = 256, HASH_BYTES = 32, TIME_BYTES = 6 };	/* milliseconds for 8900 years */
 
 struct purse { _Atomic(struct scope *) scope; struct key_usage at_start; };
 struct entry {
 	unsigned char hash[HASH_BYTES];
 	_Atomic(struct purse *) purse;
-	int64_t created_ms, updated_ms, expires_ms, limit_nusd;
-	bool management, disabled, deleted, include_byok;
-	bool loaded;			/* in a block: not to be freed */
-	uint8_t reset;
+	int64_t limit_nusd;
+	unsigned char created_ms[TIME_BYTES], updated_ms[TIME_BYTES], expires_ms[TIME_BYTES];
+	unsigned char management : 1, disabled : 1, deleted : 1, include_byok : 1;
+	unsigned char loaded : 1;	/* in a block: not to be freed */
+	unsigned char reset : 3;
 	char texts[];			/* name, label, creator, workspace, external_user */
 };
 
@@ -49,6 +50,7 @@ struct entry *table_entry(struct table *t, const unsigned char hash[HASH_BYTES])
 void table_each(struct table *t, void (*fn)(void *arg, struct entry *e), void *arg);
 
 bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES]);	/* false: not 64 lowercase hex digits */
+int64_t entry_time(const unsigned char at[TIME_BYTES]);
 struct purse *entry_purse(struct entry *e);	/* NULL: no memory */
 /* Facts of an entry; the scope is made when it is not there yet.  False: no memory. */
 bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out);

@@ -66,9 +66,11 @@ static void test_find(void)
 	k.expires_ms = 1000;
 	ok(!accounts_update(keys, &k, &err) && accounts_find(keys, str(plain), &found, &err) == MG_EDENIED &&
 		!strcmp(err.msg, "API key has expired"), "and an expired one");
-	k.expires_ms = 0;
+	k.expires_ms = INT64_C(253402300799999);	/* the end of the year 9999 */
 	k.limit_nusd = 10;
-	accounts_update(keys, &k, &err);
+	k.created_ms = 5;
+	ok(!accounts_update(keys, &k, &err) && !accounts_find(keys, str(plain), &found, &err) && found.expires_ms == k.expires_ms &&
+		found.created_ms > INT64_C(1600000000000) && found.updated_ms >= found.created_ms, "its times are kept to the millisecond; it stays as old as it is");
 	ok(hold_take(&(struct hold){ .n = 0 }, &k.scope, 1, 11, clock_wall_ms(), NULL) == MG_EDENIED, "a new limit holds from the next hold on");
 	ok(!accounts_delete(keys, k.hash, &err) && accounts_find(keys, str(plain), &found, &err) == MG_EDENIED &&
 		!strcmp(err.msg, "User not found."), "a deleted key is unknown");

@@ -81,6 +81,8 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		rc = sick(s->db, why);
 	sqlite3_finalize(q);
+	if (!where && !limit)
+		sqlite3_db_release_memory(s->db);	/* pages of a pass through all of it are asked for no more */
 	return rc;
 }
 
