@@ -119,8 +119,7 @@ void chat_completions(struct api_call *c)
 	}
 	r->d.facts.id = (struct mg_str){ r->id, strlen(r->id) };
 	r->d.facts.now_ms = r->created_ms;
-	random_bytes(&r->d.facts.seed, sizeof(r->d.facts.seed));
-	r->d.facts.seed >>= 12;		/* fits a Lua float, and JSON */
+	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
 	if (r->client.session.at)
 		r->d.facts.session = r->client.session;
 	key_of(r, &r->d.facts);

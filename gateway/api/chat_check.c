@@ -144,18 +144,38 @@ static int check_range(struct mg_view v, const struct member *m, struct err *err
 	}
 }
 
-static int check_member(struct mg_view request, const struct member *m, struct err *err)
+static int check_member(struct mg_view v, const struct member *m, struct err *err)
 {
-	struct mg_view v = json_get(request, m->name);
 	char want[96];
 
-	if (json_kind(v) == MG_ABSENT)
-		return MG_OK;
 	if (!(type_of(v) & m->types)) {
 		type_words(m->types & ~(unsigned)NIL, want, sizeof(want));
 		return fail(err, MG_EINVAL, "%s: must be %s", m->name, want);
 	}
 	return check_range(v, m, err);
+}
+
+/* NULL: not judged. */
+static const struct member *member_of(struct mg_str name)
+{
+	for (size_t i = 0; name.len && i < sizeof(members) / sizeof(members[0]); i++)
+		if (members[i].name[0] == name.at[0] && mg_is(name, members[i].name))
+			return &members[i];
+	return NULL;
+}
+
+/* A request has few of them: they are looked up in the table, not the reverse. */
+static int check_members(struct mg_view request, struct err *err)
+{
+	int rc = MG_OK;
+
+	for (struct mg_view v = json_at(request, 0); v.doc && !rc; v = json_next(v)) {
+		const struct member *m = member_of(json_name(v));
+
+		if (m)
+			rc = check_member(v, m, err);
+	}
+	return rc;
 }
 
 static bool one_of(struct mg_view v, const char *const *words)
@@ -357,12 +377,9 @@ int chat_check(struct mg_view request, struct err *err)
 
 	if (json_kind(request) != MG_OBJECT)
 		return fail(err, MG_EINVAL, "the request must be a JSON object");
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		rc = check_member(request, &members[i], err);
-		if (rc)
-			return rc;
-	}
-	rc = check_messages(request, err);
+	rc = check_members(request, err);
+	if (!rc)
+		rc = check_messages(request, err);
 	if (!rc)
 		rc = check_tools(request, err);
 	if (!rc)

@@ -313,14 +313,18 @@ static int params_of(struct pool *pool, struct mg_view request, struct facts *f,
 		"presence_penalty", "repetition_penalty", "max_tokens", "max_completion_tokens", "logit_bias", "logprobs",
 		"top_logprobs", "prediction", "seed", "response_format", "stop", "tools", "tool_choice", "parallel_tool_calls",
 		"include_reasoning", "reasoning", "reasoning_effort", "web_search_options", "verbosity" };
-	struct mg_str *at = pool_alloc(pool, (sizeof(names) / sizeof(names[0]) + 1) * sizeof(*at));
+	enum { NAMES = sizeof(names) / sizeof(names[0]) };
+	struct mg_str name, *at = pool_alloc(pool, (NAMES + 1) * sizeof(*at));
 	size_t n = 0;
 
 	if (!at)
 		return fail(err, MG_ENOMEM, "no memory for the request");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (json_kind(json_get(request, names[i])) > MG_NULL)
-			at[n++] = (struct mg_str){ names[i], strlen(names[i]) };
+	for (struct mg_view v = json_at(request, 0); v.doc; v = json_next(v)) {
+		name = json_name(v);
+		for (size_t i = 0; name.len && i < NAMES && json_kind(v) > MG_NULL; i++)
+			if (names[i][0] == name.at[0] && mg_is(name, names[i]))
+				at[n++] = (struct mg_str){ names[i], name.len };
+	}
 	if (f->feat.json_schema)
 		at[n++] = (struct mg_str)MG_STR("structured_outputs");
 	f->params = (struct words){ at, n };

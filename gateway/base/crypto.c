@@ -122,23 +122,41 @@ void random_bytes(void *out, size_t len)
 	}
 }
 
+/* For what is no secret: asking the kernel for each would be two calls a request. */
+static unsigned char chance(void)
+{
+	static _Thread_local struct { unsigned char at[512]; size_t left; } some;
+	unsigned char drawn;
+
+	if (!some.left) {
+		random_bytes(some.at, sizeof(some.at));
+		some.left = sizeof(some.at);
+	}
+	drawn = some.at[--some.left];
+	some.at[some.left] = 0;
+	return drawn;
+}
+
+uint64_t random_number(void)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 8; i++)
+		n = n << 8 | chance();
+	return n;
+}
+
 void random_name(char *out, size_t len)
 {
 	static const char letter[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	unsigned char some[64];
-	size_t n = 0, i = sizeof(some);
 
-	while (n < len) {
-		if (i == sizeof(some)) {
-			random_bytes(some, sizeof(some));
-			i = 0;
-		}
-		if (some[i] < 62 * 4)	/* the rest would favour the first letters */
-			out[n++] = letter[some[i] % 62];
-		i++;
+	for (size_t n = 0; n < len; ) {
+		unsigned char c = chance();
+
+		if (c < 62 * 4)		/* the rest would favour the first letters */
+			out[n++] = letter[c % 62];
 	}
-	out[n] = '\0';
-	wipe(some, sizeof(some));
+	out[len] = '\0';
 }
 
 bool same_bytes(const void *a, const void *b, size_t len)

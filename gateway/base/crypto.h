@@ -17,6 +17,8 @@ int sign_rs256(const char *pem, const void *at, size_t len, unsigned char *out, 
 /* The URL alphabet, no padding, a NUL behind it: out has room for len / 3 * 4 + 5. */
 size_t base64url(const void *at, size_t len, char *out);
 void random_bytes(void *out, size_t len);		/* aborts when the system has none */
+/* Of less cost, for what is no secret. */
+uint64_t random_number(void);
 void random_name(char *out, size_t len);		/* len of [A-Za-z0-9] and a NUL */
 bool same_bytes(const void *a, const void *b, size_t len);	/* in constant time */
 void wipe(void *at, size_t len);

@@ -54,14 +54,17 @@ void pool_thread_end(void)
 	spare.n = 0;
 }
 
+/* The pool lies at the begin of its first chunk. */
 struct pool *pool_new(size_t budget)
 {
-	struct pool *p = calloc(1, sizeof(*p));
+	struct chunk *c = chunk_new(CHUNK ? CHUNK : sizeof(struct pool), false);
+	struct pool *p;
 
-	if (p) {
-		p->left = budget;
-		p->chunk = CHUNK;
-	}
+	if (!c)
+		return NULL;
+	c->used = (sizeof(*p) + ALIGN - 1) / ALIGN * ALIGN;
+	p = (struct pool *)c->mem;
+	*p = (struct pool){ .chunks = c, .left = budget, .chunk = CHUNK, .taken = CHUNK };
 	return p;
 }
 
@@ -189,8 +192,7 @@ void pool_free(struct pool *p)
 		d->fn(d->arg);
 	}
 	for (c = p->chunks; c; c = next) {
-		next = c->next;
+		next = c->next;		/* p itself goes with one of them */
 		chunk_free(c);
 	}
-	free(p);
 }

@@ -51,6 +51,24 @@ static bool plain_block(const unsigned char *at)
 	return !any;
 }
 
+/* The one to seven bytes from i on, with some of them, or of those before, a second time. */
+static inline bool rest_plain(const unsigned char *at, size_t i, size_t len)
+{
+	unsigned char word[8] = "        ";
+
+	if (i)
+		return !utf8_special(at + len - 8);
+	if (len < 4) {
+		word[0] = at[0];
+		word[1] = at[len / 2];
+		word[2] = at[len - 1];
+	} else {
+		memcpy(word, at, 4);
+		memcpy(word + 4, at + len - 4, 4);
+	}
+	return !utf8_special(word);
+}
+
 size_t utf8_plain(const unsigned char *at, size_t len)
 {
 	size_t i = 0;
@@ -65,7 +83,7 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 			while (len - i >= BLOCK && plain_block(at + i))
 				i += BLOCK;
 	}
-	if (i && i < len && !utf8_special(at + len - 8))	/* the last eight, some of them again */
+	if (i < len && rest_plain(at, i, len))
 		return len;
 	while (i < len && !special(at[i]))
 		i++;

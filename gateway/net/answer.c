@@ -70,12 +70,13 @@ static bool plain(const char *at, size_t len)
 	return !memchr(at, '\r', len) && !memchr(at, '\n', len) && !memchr(at, 0, len);
 }
 
+/* Values may come from outside; names are ours. */
 static void add_headers(struct req *q, const struct http_header *h)
 {
 	for (; h && h->name; h++) {
 		struct mg_str copy;
 
-		if (!h->value.at || !plain(h->value.at, h->value.len) || !plain(h->name, strlen(h->name)))
+		if (!h->value.at || !plain(h->value.at, h->value.len))
 			continue;
 		copy = pool_dup(q->pub.pool, h->value);
 		if (copy.at)

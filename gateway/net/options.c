@@ -246,6 +246,7 @@ int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct 
 		return rc;
 	set_fences(x, conf);
 	set_transport(x, conf);
+	curl_easy_setopt(e, CURLOPT_URL, x->place->text);	/* goes nowhere, but without it libcurl writes one from the next */
 	curl_easy_setopt(e, CURLOPT_CURLU, x->place->url);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
