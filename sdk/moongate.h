@@ -107,7 +107,7 @@ struct mg_host {	/* the core's side; calls that may fail return MG_OK or a negat
 	int (*emit)(struct mg_call *c, const struct mg_event *e);	/* reads e before it returns */
 	int (*follow)(struct mg_call *c, const struct mg_http *next, uint32_t after_ms);	/* one more exchange: upload, poll */
 };
-enum { MG_OP_INLINE = 1 };	/* https URLs in the request are fetched first (R37), so that blob() has their bytes */
+enum { MG_OP_INLINE = 1 };	/* https URLs in the request are data: URLs when it is asked, fetched (R37); quirk "urls" wins */
 struct mg_operation {		/* callbacks return MG_OK or a negative mg_rc */
 	size_t size, state_size; enum mg_op op; enum mg_framing plain, stream; unsigned flags;
 	int (*request)(struct mg_call *c, struct mg_http *out);		/* first, once */

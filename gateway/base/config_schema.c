@@ -171,6 +171,13 @@ static const struct member limits[] = {
 	{ .name = "drain_delay", .kind = M_DURATION, .fallback = "0", .max = 3600000, .doc = "unready, but still serving, before that" },
 	{ .name = "keep_alive", .kind = M_DURATION, .fallback = "\"10s\"", .min = 100, .max = 3600000, .doc = "between comments of a silent stream" },
 	END };
+static const struct member fetch[] = {
+	{ .name = "enabled", .kind = M_BOOL, .fallback = "true", .doc = "https URLs of images and files are fetched for upstreams that take bytes alone" },
+	{ .name = "size", .kind = M_SIZE, .fallback = "\"20MiB\"", .min = 1024, .max = 1 << 28, .doc = "of all of a request together" },
+	{ .name = "count", .kind = M_INT, .fallback = "20", .min = 1, .max = 64, .doc = "of one request" },
+	{ .name = "time", .kind = M_DURATION, .fallback = "\"20s\"", .min = 100, .max = 3600000, .doc = "for each" },
+	{ .name = "allow", .kind = M_LIST, .fallback = "[]", .sub = &a_string, .doc = "origins that may be private, or http: \"http://images.internal:8080\"" },
+	END };
 static const struct member logging[] = {
 	{ .name = "level", .kind = M_WORD, .fallback = "\"info\"", .words = "error|warn|info|debug", .doc = "" },
 	{ .name = "format", .kind = M_WORD, .fallback = "\"auto\"", .words = "auto|json|text", .doc = "auto: text on a terminal, else json" },
@@ -228,6 +235,7 @@ static const struct member root[] = {
 	{ .name = "models", .kind = M_MAP, .fallback = "{}", .sub = &a_model, .doc = "by slug, \"author/name\"" },
 	{ .name = "policy", .kind = M_OBJECT, .fallback = "{}", .sub = policy, .doc = "" },
 	{ .name = "limits", .kind = M_OBJECT, .fallback = "{}", .sub = limits, .doc = "" },
+	{ .name = "fetch", .kind = M_OBJECT, .fallback = "{}", .sub = fetch, .doc = "what requests point to" },
 	{ .name = "logging", .kind = M_OBJECT, .fallback = "{}", .sub = logging, .doc = "" },
 	{ .name = "telemetry", .kind = M_OBJECT, .fallback = "{}", .sub = telemetry, .doc = "" },
 	{ .name = "credits", .kind = M_OBJECT, .fallback = "{}", .sub = credits, .doc = "" },

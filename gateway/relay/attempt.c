@@ -369,7 +369,7 @@ static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
 	struct json_edit edits[16];
 	struct buf *text;
 
-	*out = r->request;
+	*out = r->asked;
 	if (!policy_shape(r->policy->state, &r->d, a->endpoint, &shape))
 		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
 	if (!shape.n)
@@ -380,7 +380,7 @@ static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
 	if (!text)
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	buf_init(text, POOL_BUDGET);
-	json_splice(r->request, edits, shape.n, text);
+	json_splice(r->asked, edits, shape.n, text);
 	if (text->failed || pool_defer(a->pool, (void (*)(void *))buf_release, text) != MG_OK)
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	return json_parse(a->pool, buf_view(text), out, err);

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
-#include "relay/relay.h"
+#include "relay/inline.h"
 
 static void relay_next(struct relay *r);
 
@@ -74,6 +74,25 @@ static void attempt_refused(struct relay *r, const struct candidate *c, const st
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
 }
 
+/* false: what the request points to cannot be had for this endpoint. */
+static bool inlined(struct relay *r, struct candidate *c, bool *waits)
+{
+	struct err err = { 0 };
+	int rc = inline_for(r, c->endpoint, &err);
+
+	*waits = rc == INLINE_WAITS;
+	if (rc == MG_OK)
+		return true;
+	live_unallow(c->endpoint->live);
+	if (*waits) {
+		r->next--;
+		return false;
+	}
+	c->dropped = "fetch";
+	attempt_refused(r, c, &err);
+	return false;
+}
+
 /* true: an attempt runs, or the request is ended. */
 static bool try_candidate(struct relay *r, struct candidate *c)
 {
@@ -120,11 +139,18 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 
 static void relay_next(struct relay *r)
 {
+	bool waits = false;
+
 	while (!r->ended && r->n_tried < choice_most(r)) {
 		struct candidate *c = choice_next(r);
 
 		if (!c)
 			break;
+		if (!inlined(r, c, &waits)) {
+			if (waits)
+				return;		/* for r->step */
+			continue;
+		}
 		if (try_candidate(r, c))
 			return;
 	}
@@ -466,6 +492,7 @@ void relay_gone(struct relay *r)
 				.kind = MG_E_CANCELLED, .ms = attempt_us(r->now) / 1000 };
 		attempt_cancel(r->now);
 	}
+	inline_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);
 	relay_settle(r, 499, "cancelled");
 	r->ended = true;
@@ -489,6 +516,7 @@ void relay_cut(struct relay *r)
 	if (r->ended)
 		return;
 	if (!a) {
+		inline_stop(r);
 		refuse_upstreams(r);
 		return;
 	}
@@ -500,6 +528,7 @@ void relay_cut(struct relay *r)
 
 void relay_release(struct relay *r)
 {
+	inline_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);
 	loop_timer_clear(r->w->loop, &r->beat);
 	if (r->now)

@@ -76,6 +76,8 @@ struct relay {
 	const struct surface *surface;
 	void *state;			/* the surface's */
 	struct mg_view request;		/* canonical */
+	struct mg_view asked;		/* the same as the next attempt's upstream takes it; inline.h */
+	struct inlined *inlined;	/* what was fetched for it; NULL: nothing */
 	bool stream;
 	bool metadata, echo;		/* X-OpenRouter-Metadata: enabled; debug.echo_upstream_body */
 	bool translate;			/* no pass-through: something is left out of the answer */

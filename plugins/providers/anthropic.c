@@ -16,7 +16,7 @@
  *	beta		value of anthropic-beta; a list goes into the body as anthropic_beta
  *	version_in_body	"bedrock-2023-05-31", "vertex-2023-10-16": said there and not in a header; the model is in the path
  *	stream_in_body	false: a stream is asked for by its path alone, and comes as AWS's event stream
- *	urls		false: takes no address of an image or document, only its bytes
+ *	urls		false: takes no address of an image or document, only its bytes, which the gateway fetches
  *	thinking	"budget": enabled with budget_tokens; "adaptive"; "none"
  *	thinking_default	true: thinks unless told not to
  *	efforts		words of output_config.effort; absent: it has none

@@ -18,7 +18,8 @@
  *	budget_min, budget_max	of thinkingBudget; a least one above 0 cannot be off
  *	schema		"openapi": parameters and responseSchema in the subset of older models
  *	call_ids	"drop": functionCall.id is not known there
- *	urls		"files": addresses are only taken of its own files and of YouTube
+ *	urls		how those addresses begin that it takes: ["https://youtu.be/"]; false: none.  Of the others the
+ *			gateway fetches the bytes
  *	tier		"header": the service tier goes into Vertex's header
  *	user_label	name of the label that takes the client's user
  *	embeddings_path	as embeddings says

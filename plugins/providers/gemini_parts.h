@@ -114,6 +114,21 @@ static void put_octets(struct mg_call *c, struct mg_writer *w, struct mg_str typ
 	c->host->close(w);
 }
 
+/* Quirk urls: false, or how those addresses begin that are taken; where it is absent, all are. */
+static bool takes_address(struct mg_call *c, struct mg_str url)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view urls = mg_quirk(c, "urls");
+
+	for (struct mg_view v = h->at(urls, 0); h->kind(urls) == MG_ARRAY && h->kind(v); v = h->next(v)) {
+		struct mg_str s = h->text(c, v);
+
+		if (s.at && s.len <= url.len && !memcmp(s.at, url.at, s.len))
+			return true;
+	}
+	return h->kind(urls) != MG_ARRAY && h->kind(urls) != MG_FALSE;
+}
+
 /* A data: URL or an address; where: the member, for the message. */
 static int put_media(struct mg_call *c, struct mg_writer *w, struct mg_view v, const char *where, struct mg_str usual, struct mg_str signature)
 {
@@ -128,8 +143,7 @@ static int put_media(struct mg_call *c, struct mg_writer *w, struct mg_view v, c
 	}
 	if (begins(url, "data:"))
 		return h->fail(c, MG_EINVAL, "messages[].content[].%s: a data: URL that is not base64", where);
-	if (mg_quirk_is(c, "urls", "files") && !begins(url, "https://generativelanguage.googleapis.com/") &&
-	    !begins(url, "https://www.youtube.com/") && !begins(url, "https://youtu.be/"))
+	if (!takes_address(c, url))
 		return h->fail(c, MG_EINVAL, "messages[].content[].%s: this upstream fetches no URL; give a data: URL", where);
 	h->open(w, NULL, '{');
 	h->open(w, "fileData", '{');

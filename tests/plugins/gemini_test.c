@@ -73,7 +73,7 @@ static const struct rig_case requests[] = {
 	  .body = SENT(USER("{\"inlineData\":{\"mimeType\":\"image/jpeg\",\"data\":\"AAEC\"}},{\"fileData\":{\"fileUri\":\"https://h/i.png?x=1\",\"mimeType\":\"image/png\"}},"
 		"{\"inlineData\":{\"mimeType\":\"application/pdf\",\"data\":\"AAEC\"}},{\"inlineData\":{\"mimeType\":\"audio/mp3\",\"data\":\"AAEC\"}},"
 		"{\"fileData\":{\"fileUri\":\"https://www.youtube.com/watch?v=1\",\"mimeType\":\"video/mp4\"}}"), CONFIG("")) },
-	{ "addresses where none are fetched", .request = ASK(PARTS("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}"), ""), .endpoint = ROW("gemini-2.0-flash", "\"urls\":\"files\""),
+	{ "addresses where none are fetched", .request = ASK(PARTS("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}"), ""), .endpoint = ROW("gemini-2.0-flash", "\"urls\":[\"https://youtu.be/\"]"),
 	  .events = "refused(messages[].content[].image_url.url: this upstream fetches no URL; give a data: URL)" },
 	{ "an image in a result: inside from 3 on", .request = ASK(HI "," CALLS(CALL("a", "f", "{}"), DETAILS(SIGNATURE("S", "\"a\""))) ",{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":[{\"type\":\"text\",\"text\":\"t\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAEC\"}}]}", ""), .endpoint = NEW,
 	  .body = SENT(SAID "," MODEL(USE("a", "f", "{}", SIGNED("S"))) "," USER("{\"functionResponse\":{\"id\":\"a\",\"name\":\"f\",\"response\":{\"result\":\"t\"},\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AAEC\"}}]}}"), CONFIG("")) },
