@@ -176,49 +176,53 @@ static int put_notes(struct store *s, struct note *n, size_t *rows, struct err *
 	return rc;
 }
 
-static int carry_journals(struct store *s, struct note **notes, size_t *rows, struct err *err)
+static int carry_journals(struct store *s, int n, size_t *rows, struct err *err)
 {
 	int rc = MG_OK;
 
-	for (int i = 0; i < JOURNALS && !rc; i++) {
+	for (int i = 0; i < n && !rc; i++) {
 		struct journal *j = atomic_load(&s->journals[i]);
 
-		if (!j)
+		for (int k = 0; j && k < 2 && !rc; k++)
+			rc = carry_segment(s, &j->segments[k], rows, err);
+		if (!j || rc)
 			continue;
-		for (int n = 0; n < 2 && !rc; n++)
-			rc = carry_segment(s, &j->segments[n], rows, err);
-		notes[i] = journal_take_notes(j);
-		if (!rc)
-			rc = put_notes(s, notes[i], rows, err);
+		j->carrying = journal_take_notes(j);
+		rc = put_notes(s, j->carrying, rows, err);
 	}
 	return rc;
 }
 
-int carry_group(struct store *s, size_t *rows, struct err *err)
+static void journals_carried(struct store *s, int n, bool done)
 {
-	struct note *notes[JOURNALS] = { NULL };
-	int rc = begin(s, err);
-
-	*rows = 0;
-	if (rc)
-		return rc;
-	rc = carry_journals(s, notes, rows, err);
-	if (!rc && *rows)
-		rc = commit(s, err);
-	if (rc || !*rows)
-		s->ops->rollback(s->handle);
-	for (int i = 0; i < JOURNALS; i++) {
+	for (int i = 0; i < n; i++) {
 		struct journal *j = atomic_load(&s->journals[i]);
 
 		if (!j)
 			continue;
-		for (int n = 0; n < 2 && !rc; n++)
-			cut(&j->segments[n]);
-		if (rc)
-			journal_give_back(j, notes[i]);
+		for (int k = 0; k < 2 && done; k++)
+			cut(&j->segments[k]);
+		if (done)
+			notes_free(j->carrying);
 		else
-			notes_free(notes[i]);
+			journal_give_back(j, j->carrying);
+		j->carrying = NULL;
 	}
+}
+
+int carry_group(struct store *s, size_t *rows, struct err *err)
+{
+	int n = atomic_load(&s->n_journals), rc = begin(s, err);
+
+	*rows = 0;
+	if (rc)
+		return rc;
+	rc = carry_journals(s, n, rows, err);
+	if (!rc && *rows)
+		rc = commit(s, err);
+	if (rc || !*rows)
+		s->ops->rollback(s->handle);
+	journals_carried(s, n, !rc);
 	return rc;
 }
 

@@ -65,6 +65,8 @@ struct journal *store_journal(struct store *s, unsigned worker, struct err *err)
 	}
 	atomic_store(&j->segments[0].turn, ACTIVE);
 	atomic_store(&s->journals[worker], j);
+	for (int n = atomic_load(&s->n_journals); n <= (int)worker && !atomic_compare_exchange_weak(&s->n_journals, &n, (int)worker + 1); )
+		;
 	return j;
 }
 

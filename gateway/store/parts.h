@@ -47,6 +47,7 @@ struct journal {
 	pthread_mutex_t lock;		/* of the notes */
 	struct note *notes, **last_note;
 	size_t note_bytes;
+	struct note *carrying;		/* the store thread's: in this group */
 };
 
 struct job {
@@ -73,6 +74,7 @@ struct store {
 	_Atomic(uint64_t) commit_us;
 	void (*_Atomic committed)(uint64_t us);
 	_Atomic(struct journal *) journals[JOURNALS];
+	_Atomic(int) n_journals;	/* behind the last of them */
 	pthread_mutex_t lock;		/* of the jobs */
 	struct job *jobs, **last_job;
 	size_t n_jobs;
