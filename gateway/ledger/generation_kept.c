@@ -2,12 +2,15 @@
  * generation_kept.c - the record as the store keeps it.
  *
  * One is written for each request, while the client waits, and few are ever read.  So it has
- * what is not in the store's row anyway, and nothing that is null; a request_id that is the
- * generation's own id is not said, and false where there is none.  Numbers stand without names,
- * in the order of numbers_of(), which only grows at its end:
+ * what is not in the store's row anyway, nothing that is null, and nothing that goes without
+ * saying (usual_of()); what is null where something else would go without saying is false.
+ * Numbers stand without names, in the order of numbers_of(), which only grows at its end:
  *
- *	{"finish_reason":"stop",...,"flags":["streamed"],"numbers":[28,42,...],
- *	 "attempts":[["openai/gpt-4o","openai/gpt-4o-2024-08-06","OpenAI",200,420],...],"usage_source":"reported"}
+ *	{"upstream_id":"chatcmpl-1","provider_name":"OpenAI",...,"flags":["streamed"],"numbers":[28,42,...],
+ *	 "attempts":[["@openai",0,0,200,420],...]}
+ *
+ * Of an attempt: its endpoint's id (from the @ on, when the model before it is the row's), the model if
+ * it is not the row's, the provider if it is not that of the record, status, latency, whether it is_byok.
  */
 #include "base/json.h"
 #include "ledger/generation.h"
@@ -30,6 +33,13 @@ static void texts_of(struct generation *g, struct texts t[TEXTS])
 		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user } };
 
 	memcpy(t, all, sizeof(all));
+}
+
+/* What most have there: at is one of g's texts, and `said` the record that it is compared with.  NULL: nothing. */
+static const char *usual_of(const struct generation *said, const char *const *at, const struct generation *g)
+{
+	return at == &g->request_id ? (said->id ? said->id : "") : at == &g->native_finish_reason ? said->finish_reason :
+		at == &g->api_type ? "completions" : at == &g->service_tier ? "default" : NULL;
 }
 
 static void numbers_of(struct generation *g, int64_t *n[NUMBERS])
@@ -63,12 +73,23 @@ static size_t number_text(char out[DIGITS], int64_t n)
 	return len;
 }
 
-static void put_text(struct buf *out, const char *text)
+/* 0: it is the one that goes without saying. */
+static void put_text(struct buf *out, const char *text, const char *usual)
 {
-	if (text)
+	if (text && usual && !strcmp(text, usual))
+		buf_put(out, "0", 1);
+	else if (text)
 		json_quote(out, (struct mg_str){ text, strlen(text) });
 	else
 		buf_put(out, "null", 4);
+}
+
+static void put_endpoint(struct buf *out, const char *id, const char *model)
+{
+	size_t len = model ? strlen(model) : 0;
+	bool same = id && len && !strncmp(id, model, len) && id[len] == '@';
+
+	put_text(out, same ? id + len : id, NULL);
 }
 
 static void put_numbers(struct buf *out, struct generation *g)
@@ -110,11 +131,11 @@ static void put_attempts(struct buf *out, const struct generation *g)
 		const struct attempt_record *a = &g->attempts[i];
 
 		buf_text(out, i ? ",[" : "[[");
-		put_text(out, a->endpoint_id);
+		put_endpoint(out, a->endpoint_id, g->model);
 		buf_put(out, ",", 1);
-		put_text(out, a->model_permaslug);
+		put_text(out, a->model_permaslug, g->model);
 		buf_put(out, ",", 1);
-		put_text(out, a->provider_name);
+		put_text(out, a->provider_name, g->provider_name);
 		buf_put(out, ",", 1);
 		buf_put(out, number, number_text(number, a->status));
 		buf_put(out, ",", 1);
@@ -124,15 +145,6 @@ static void put_attempts(struct buf *out, const struct generation *g)
 	buf_text(out, "],");
 }
 
-/* Most clients send none and are given the generation's. */
-static void put_request_id(struct buf *out, struct generation *g)
-{
-	if (!g->request_id || !*g->request_id)
-		buf_text(out, "\"request_id\":false,");
-	else if (g->id && !strcmp(g->request_id, g->id))
-		g->request_id = NULL;
-}
-
 int generation_write(const struct generation *given, struct buf *out, struct err *err)
 {
 	struct generation copy = *given, *g = &copy;
@@ -140,22 +152,29 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 
 	texts_of(g, t);
 	buf_put(out, "{", 1);
-	put_request_id(out, g);
 	for (int i = 0; i < TEXTS; i++) {
-		const char *text = *t[i].at;
+		const char *text = *t[i].at, *usual = usual_of(given, t[i].at, g);
 
-		if (!text || !*text)
+		if (usual ? text && !strcmp(text, usual) : !text || !*text)
 			continue;
 		buf_text(out, t[i].name);
+		if (!text || !*text) {
+			buf_put(out, "false,", 6);
+			continue;
+		}
 		json_quote(out, (struct mg_str){ text, strlen(text) });
 		buf_put(out, ",", 1);
 	}
 	put_flags(out, g);
 	put_numbers(out, g);
 	put_attempts(out, g);
-	buf_text(out, "\"usage_source\":\"");
-	buf_text(out, usage_source_name(g->usage_source));
-	buf_text(out, "\"}");
+	if (g->usage_source != USAGE_REPORTED) {
+		buf_text(out, "\"usage_source\":\"");
+		buf_text(out, usage_source_name(g->usage_source));
+		buf_text(out, "\",");
+	}
+	out->len -= !out->failed;	/* the last comma */
+	buf_put(out, "}", 1);
 	return out->failed ? fail(err, MG_ENOMEM, "no memory for a generation record") : MG_OK;
 }
 
@@ -179,6 +198,18 @@ static const char *text_at(struct pool *p, struct mg_view v)
 	return json_kind(v) == MG_STRING ? pool_dup(p, json_text(p, v)).at : NULL;
 }
 
+static const char *text_or(struct pool *p, struct mg_view v, const char *usual)
+{
+	return json_kind(v) == MG_NUMBER ? usual : text_at(p, v);
+}
+
+static const char *endpoint_at(struct pool *p, struct mg_view v, const char *model)
+{
+	const char *id = text_at(p, v);
+
+	return id && *id == '@' ? pool_print(p, "%s%s", model, id).at : id;
+}
+
 static void read_attempts(struct pool *p, struct mg_view list, struct generation *g)
 {
 	size_t n = json_len(list), i = 0;
@@ -186,8 +217,8 @@ static void read_attempts(struct pool *p, struct mg_view list, struct generation
 	struct mg_view v = json_at(list, 0);
 
 	for (; all && i < n; i++, v = json_next(v)) {
-		all[i] = (struct attempt_record){ .endpoint_id = text_at(p, json_at(v, 0)), .model_permaslug = text_at(p, json_at(v, 1)),
-			.provider_name = text_at(p, json_at(v, 2)), .status = (int)number_at(json_at(v, 3)), .latency = number_at(json_at(v, 4)),
+		all[i] = (struct attempt_record){ .endpoint_id = endpoint_at(p, json_at(v, 0), g->model),
+			.model_permaslug = text_or(p, json_at(v, 1), g->model), .provider_name = text_or(p, json_at(v, 2), g->provider_name), .status = (int)number_at(json_at(v, 3)), .latency = number_at(json_at(v, 4)),
 			.is_byok = json_kind(json_at(v, 5)) == MG_TRUE };
 		all[i].id = pool_print(p, "%s-%zu", g->id, i + 1).at;
 	}
@@ -197,6 +228,8 @@ static void read_attempts(struct pool *p, struct mg_view list, struct generation
 
 static void read_source(struct mg_view v, struct generation *g)
 {
+	if (json_kind(v) == MG_ABSENT)
+		g->usage_source = USAGE_REPORTED;
 	for (enum usage_source s = USAGE_NONE; s <= USAGE_ESTIMATED; s++)
 		if (json_is(v, usage_source_name(s)))
 			g->usage_source = s;
@@ -219,21 +252,20 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 	v = json_at(v, 0);
 	for (int i = 0; i < NUMBERS && json_kind(v) != MG_ABSENT; i++, v = json_next(v))
 		*n[i] = number_at(v);
+	g->id = row->generation_id;
+	g->model = row->model;
 	texts_of(g, t);
-	for (int i = 0; i < TEXTS; i++) {
+	for (int i = 0; i < TEXTS; i++) {	/* finish_reason is before the native one */
 		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
 
-		*t[i].at = text_at(p, json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len)));
+		v = json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len));
+		*t[i].at = json_kind(v) == MG_ABSENT ? usual_of(g, t[i].at, g) : text_at(p, v);
 	}
 	for (v = json_at(json_get(all, "flags"), 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
 		g->streamed |= json_is(v, "streamed");
 		g->cancelled |= json_is(v, "cancelled");
 		g->is_byok |= json_is(v, "is_byok");
 	}
-	g->id = row->generation_id;
-	if (json_kind(json_get(all, "request_id")) == MG_ABSENT)
-		g->request_id = g->id;
-	g->model = row->model;
 	g->created_ms = row->at_ms;
 	g->origin = g->http_referer;
 	read_attempts(p, json_get(all, "attempts"), g);

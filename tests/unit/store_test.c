@@ -459,6 +459,54 @@ static void test_second(void)
 
 /* ---- the record */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* What goes without saying, what is null in its place, and what is something else. */
+static void test_usual(struct pool *p, struct buf *b)
+{
+	static const struct { const char *finish, *native, *api, *tier, *model, *provider, *endpoint; enum usage_source source; size_t most; } cases[] = {
+		{ "stop", "stop", "completions", "default", "m", "One", "m@one", USAGE_REPORTED, 200 },
+		{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, USAGE_NONE, 300 },
+		{ "stop", NULL, "completions", "flex", "m/x", "Two", "m/x@one", USAGE_COUNTED, 300 },
+		{ NULL, "end_turn", "embeddings", NULL, "other", "One", "odd", USAGE_ESTIMATED, 300 },
+		{ "length", "max", "completions", "default", "m", NULL, "m", USAGE_REPORTED, 300 },
+	};
+	struct mg_store_generation row = a_generation("gen-1", "gen-1-1", 1);
+	struct generation g, back;
+	struct err err = { 0 };
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct attempt_record tried = { NULL, cases[i].provider, cases[i].endpoint, cases[i].model, 200, 7, false };
+
+		generation_init(&g);
+		g.id = g.request_id = "gen-1";
+		g.model = "m";
+		g.provider_name = "One";
+		g.finish_reason = cases[i].finish;
+		g.native_finish_reason = cases[i].native;
+		g.api_type = cases[i].api;
+		g.service_tier = cases[i].tier;
+		g.usage_source = cases[i].source;
+		g.attempts = &tried;
+		g.n_attempts = 1;
+		buf_reset(b);
+		good &= !generation_write(&g, b, &err) && b->len < cases[i].most;
+		buf_put(b, "", 1);
+		row.json = b->at;
+		good &= !generation_read(&row, p, &back, &err) && same_text(back.finish_reason, g.finish_reason) && back.usage_source == g.usage_source &&
+			same_text(back.native_finish_reason, g.native_finish_reason) && same_text(back.api_type, g.api_type) &&
+			same_text(back.service_tier, g.service_tier) && same_text(back.attempts[0].model_permaslug, tried.model_permaslug) &&
+			same_text(back.attempts[0].provider_name, tried.provider_name) && same_text(back.attempts[0].endpoint_id, tried.endpoint_id);
+		if (!good)
+			printf("# %zu: %s\n", i, b->at);
+	}
+	ok(good, "what goes without saying comes back, and so does what is null in its place");
+}
+
 static void test_record(void)
 {
 	struct generation g, back;
@@ -506,6 +554,7 @@ static void test_record(void)
 		ok(!generation_read(&row, p, &back, &err) && back.request_id && !strcmp(back.request_id, g.request_id) && !!strstr(b.at, g.request_id) == n,
 			n ? "and theirs is said" : "the generation's goes without saying");
 	}
+	test_usual(p, &b);
 	row.json = "{\"x\":1}";
 	ok(generation_answer(&row, &answer, &err) == MG_EPROTO, "what is no record is an error");
 	row.json = "{";
