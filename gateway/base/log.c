@@ -199,7 +199,9 @@ void log_write(enum log_level lvl, enum log_event ev, const char *request_id, co
 	if (repeated)
 		line_number(&l, "repeated", (int64_t)repeated);
 	for (; fields->key; fields++)
-		if (fields->text)
+		if (fields->own)
+			line_word(&l, fields->key, fields->text);
+		else if (fields->text)
 			line_text(&l, fields->key, fields->text);
 		else
 			line_number(&l, fields->key, fields->number);

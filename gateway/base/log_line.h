@@ -14,7 +14,7 @@ enum { LINE_MAX_BYTES = 8192 };
 struct line { size_t len; bool json, cut; char at[LINE_MAX_BYTES]; };
 
 void line_begin(struct line *l, bool json);	/* with ts */
-/* Names and words of our own: lowercase letters and spaces, as they stand. */
+/* Names and words of our own, with nothing in them to escape: as they stand. */
 void line_word(struct line *l, const char *key, const char *word);
 void line_text(struct line *l, const char *key, const char *text);
 void line_number(struct line *l, const char *key, int64_t n);

@@ -161,10 +161,13 @@ static struct mg_str on_blob(struct mg_call *c, struct mg_view v)
 
 static bool is_token(const char *name)
 {
-	size_t n = strlen(name);
+	static const bool allowed[256] = { ['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
+		['^' ... '`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true };
+	size_t n = 0;
 
-	return n && n < 128 && strspn(name, "!#$%&'*+-.^_`|~0123456789"
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == n;
+	while (allowed[(unsigned char)name[n]])
+		n++;
+	return n && n < 128 && !name[n];
 }
 
 /* What belongs to the connection, or to the core. */
@@ -175,7 +178,7 @@ static bool is_ours(const char *name)
 		"HTTP2-Settings" };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (!strcasecmp(name, ours[i]))
+		if (((name[0] ^ ours[i][0]) | 0x20) == 0x20 && !strcasecmp(name, ours[i]))
 			return true;
 	return false;
 }

@@ -139,10 +139,8 @@ static int on_frame(void *arg, struct mg_str event, struct mg_str data)
 
 /* ------------------------------------------------ what the wire says */
 
-static bool has_type(struct attempt *a, const char *type)
+static bool is_type(struct mg_str v, const char *type)
 {
-	struct mg_str v = answer_header(a, "content-type");
-
 	return v.at && v.len >= strlen(type) && !strncasecmp(v.at, type, strlen(type));
 }
 
@@ -151,12 +149,13 @@ static bool has_type(struct attempt *a, const char *type)
 static enum mg_framing framing_of(struct attempt *a)
 {
 	const struct mg_operation *op = a->call.op;
+	struct mg_str type = answer_header(a, "content-type");
 
-	if (op->stream == MG_SSE && has_type(a, "text/event-stream"))
+	if (op->stream == MG_SSE && is_type(type, "text/event-stream"))
 		return MG_SSE;
-	if (has_type(a, "application/vnd.amazon.eventstream"))	/* a dialect of SSE, spoken by way of AWS */
+	if (is_type(type, "application/vnd.amazon.eventstream"))	/* a dialect of SSE, spoken by way of AWS */
 		return MG_EVENTSTREAM;
-	if (op->plain == MG_JSON && has_type(a, "application/json"))
+	if (op->plain == MG_JSON && is_type(type, "application/json"))
 		return MG_JSON;
 	return a->relay->stream ? op->stream : op->plain;
 }

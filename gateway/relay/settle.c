@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-enum { BYTES_PER_TOKEN = 4, RECORD_MAX = 256 * 1024 };
+enum { BYTES_PER_TOKEN = 4, RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024 };
 
 /* ------------------------------------------------ what was used */
 
@@ -47,7 +47,7 @@ static enum usage_source usage_of(struct relay *r)
 /* The bill; a guess is never above what was held. */
 static void bill_of(struct relay *r, enum usage_source source)
 {
-	r->bill = (struct bill){ 0 };
+	bill_clear(&r->bill);
 	if (source == USAGE_NONE)
 		return;
 	if (policy_price(r->policy->state, &r->d, r->endpoint, &r->usage, false, &r->bill) != MG_OK)
@@ -168,16 +168,16 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 	struct generation g;
 	struct err err = { 0 };
 	struct buf json;
-	char attempt_id[64];
+	char id[ATTEMPT_ID];
 
 	record_of(r, source, &g);
 	buf_init(&json, RECORD_MAX);
+	buf_room(&json, RECORD_USUAL);
 	if (generation_write(&g, &json, &err) != MG_OK)
 		log_at(LOG_ERROR, EV_INTERNAL, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_put(&json, "", 1);
-	snprintf(attempt_id, sizeof(attempt_id), "%s-%u", r->id, r->n_tried ? r->n_tried : 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
-			.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
+			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->bill.charge_nusd,
 			.cost_nusd = r->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at, .decision = decision_of(r) }, &err) != MG_OK)
@@ -252,25 +252,24 @@ static const char *trace_id(struct relay *r)
 
 static void access_line(struct relay *r, int status, const char *outcome)
 {
-	struct buf cost;
+	char room[64];
+	struct buf cost = buf_on(room, sizeof(room));
 
-	buf_init(&cost, 64);
 	money_text(&cost, r->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_S("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_S("wire", r->surface->api), LOG_N("status", status), LOG_S("outcome", outcome),
-		LOG_S("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
+	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
+		LOG_W("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", words(r, r->d.facts.model)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
-		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_S("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""),
+		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""),
 		LOG_S("workspace", r->key.workspace), LOG_S("app", words(r, r->client.title.at ? r->client.title : r->client.referer)),
 		LOG_S("client", program(r)), LOG_S("session_id", words(r, r->client.session)), LOG_N("stream", r->stream),
 		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
-		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_S("cost_usd", cost.at),
-		LOG_S("finish_reason", finish_word(r)), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", own_us(r)),
+		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_W("cost_usd", cost.at),
+		LOG_W("finish_reason", finish_word(r)), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", own_us(r)),
 		LOG_N("bytes_in", r->http->body.len));
-	buf_release(&cost);
 }
 
 void relay_settle(struct relay *r, int status, const char *outcome)
