@@ -221,6 +221,16 @@ static inline bool mg_data_url(struct mg_str url, struct mg_str *type, struct mg
 	return true;
 }
 
+/* "audio/mpeg; rate=1" is audio/mpeg; what is no media type is the usual one. */
+static inline struct mg_str mg_media_type(struct mg_str said, struct mg_str usual)
+{
+	size_t n = 0;
+
+	while (n < said.len && (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/.+-", said.at[n]) && said.at[n]))
+		n++;
+	return n > 2 && n < 64 && memchr(said.at, '/', n) && (n == said.len || said.at[n] == ';') ? (struct mg_str){ said.at, n } : usual;
+}
+
 static inline struct mg_str mg_base64(struct mg_call *c, struct mg_str bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

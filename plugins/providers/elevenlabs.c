@@ -75,9 +75,9 @@ static int speech_request(struct mg_call *c, struct mg_http *out)
 
 static int speech_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	struct mg_str type = c->host->answer(c, "content-type");
+	struct mg_str type = mg_media_type(c->host->answer(c, "content-type"), (struct mg_str)MG_STR("audio/mpeg"));
 
-	return f->data.len ? c->host->emit(c, MG_EVENT(MG_EV_AUDIO, .data = f->data, .name = type.at ? type : MG_STR("audio/mpeg"))) : MG_OK;
+	return f->data.len ? c->host->emit(c, MG_EVENT(MG_EV_AUDIO, .data = f->data, .name = type)) : MG_OK;
 }
 
 static int speech_finish(struct mg_call *c)

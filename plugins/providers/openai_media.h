@@ -162,9 +162,9 @@ static int speech_request(struct mg_call *c, struct mg_http *out)
 
 static int speech_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	struct mg_str type = c->host->answer(c, "content-type");
+	struct mg_str type = mg_media_type(c->host->answer(c, "content-type"), (struct mg_str)MG_STR("audio/mpeg"));
 
-	return f->data.len ? c->host->emit(c, MG_EVENT(MG_EV_AUDIO, .data = f->data, .name = type.at ? type : MG_STR("audio/mpeg"))) : MG_OK;
+	return f->data.len ? c->host->emit(c, MG_EVENT(MG_EV_AUDIO, .data = f->data, .name = type)) : MG_OK;
 }
 
 /* It is billed by characters of the input, which no answer counts. */
@@ -223,6 +223,36 @@ static int transcription_usage(struct mg_call *c, struct mg_view j)
 	return h->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 
+/* srt, vtt and text come as they are, cut anywhere: one text at the end, as a character may be cut, too. */
+struct transcript { char *at; size_t len, size; };
+
+static int keep_raw(struct mg_call *c, struct mg_str piece)
+{
+	struct transcript *t = c->state;
+	char *more;
+
+	if (t->len + piece.len > t->size) {
+		more = c->host->alloc(c, 2 * (t->len + piece.len));
+		if (!more)
+			return c->host->fail(c, MG_ENOMEM, "no memory for the transcript");
+		if (t->len)
+			memcpy(more, t->at, t->len);
+		t->size = 2 * (t->len + piece.len);
+		t->at = more;
+	}
+	if (piece.len)
+		memcpy(t->at + t->len, piece.at, piece.len);
+	t->len += piece.len;
+	return MG_OK;
+}
+
+static int transcription_finish(struct mg_call *c)
+{
+	struct transcript *t = c->state;
+
+	return t->len ? c->host->emit(c, MG_EVENT(MG_EV_TEXT, .data = { t->at, t->len })) : MG_OK;
+}
+
 /* The text; then its segments and words with their times; what is said of the whole stands in a segment without text. */
 static int transcription_frame(struct mg_call *c, const struct mg_frame *f)
 {
@@ -232,8 +262,8 @@ static int transcription_frame(struct mg_call *c, const struct mg_frame *f)
 	struct mg_writer *w;
 	int rc = MG_OK;
 
-	if (f->framing == MG_RAW)	/* srt, vtt and text come as they are */
-		return h->emit(c, MG_EVENT(MG_EV_TEXT, .data = f->data));
+	if (f->framing == MG_RAW || !j.doc)
+		return mg_is(f->data, "[DONE]") ? MG_OK : keep_raw(c, f->data);
 	if (mg_is(type, "transcript.text.delta"))
 		return h->emit(c, MG_EVENT(MG_EV_TEXT, .data = h->text(c, h->get(j, "delta"))));
 	if (mg_is(type, "transcript.text.done"))
@@ -280,11 +310,11 @@ static int moderation_frame(struct mg_call *c, const struct mg_frame *f)
 }
 
 #define MEDIA(name, kind, one, many, asks, reads, ends) static const struct mg_operation name = { .size = sizeof(name), .op = kind, \
-	.plain = one, .stream = many, .request = asks, .frame = reads, .finish = ends }
+	.state_size = sizeof(struct transcript), .plain = one, .stream = many, .request = asks, .frame = reads, .finish = ends }
 MEDIA(rerank, MG_RERANK, MG_JSON, MG_JSON, rerank_request, rerank_frame, NULL);
 MEDIA(images, MG_IMAGE, MG_JSON, MG_SSE, image_request, image_frame, NULL);
 MEDIA(speech, MG_SPEECH, MG_RAW, MG_RAW, speech_request, speech_frame, speech_finish);
-MEDIA(transcription, MG_TRANSCRIPTION, MG_JSON, MG_SSE, transcription_request, transcription_frame, NULL);
+MEDIA(transcription, MG_TRANSCRIPTION, MG_JSON, MG_SSE, transcription_request, transcription_frame, transcription_finish);
 MEDIA(moderation, MG_MODERATION, MG_JSON, MG_JSON, moderation_request, moderation_frame, NULL);
 
 #endif

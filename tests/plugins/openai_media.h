@@ -40,6 +40,8 @@ static const struct rig_case pictures[] = {
 static const struct rig_case voices[] = {
 	{ "sound as it comes, billed by characters", .request = "{\"model\":\"a/b\",\"input\":\"Hé!\",\"voice\":\"alloy\",\"response_format\":\"mp3\"}", .path = "/audio/speech",
 	  .body = "{\"model\":\"m-1\",\"input\":\"Hé!\",\"voice\":\"alloy\",\"response_format\":\"mp3\"}", .headers = "content-type: audio/mpeg\n", .answer = "ID3.abc", .events = "audio(audio/mpeg, 7 bytes) usage(characters=3)" },
+	{ "a type with a parameter", .headers = "content-type: audio/wav; rate=24000\n", .answer = "RIFF", .events = "audio(audio/wav, 4 bytes) usage(characters=2)" },
+	{ "one that is none", .headers = "content-type: \"x\"\n", .answer = "RIFF", .events = "audio(audio/mpeg, 4 bytes) usage(characters=2)" },
 };
 
 static const struct rig_case transcripts[] = {
@@ -53,6 +55,8 @@ static const struct rig_case transcripts[] = {
 	{ "a stream", .streamed = true, .answer = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hi\"}\n\ndata: {\"type\":\"transcript.text.delta\",\"delta\":\".\"}\n\n"
 		"data: {\"type\":\"transcript.text.done\",\"text\":\"Hi.\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"input_token_details\":{\"text_tokens\":0,\"audio_tokens\":14},\"output_tokens\":4}}\n\n",
 	  .events = "text(Hi.) usage(audio_in=14 output=4)" },
+	{ "subtitles as they come, characters cut or not", .headers = "content-type: text/plain\n", .answer = "1\n00:00:00,000 --> 00:00:01,000\nHé, ✓\n",
+	  .events = "text(1\\n00:00:00,000 --> 00:00:01,000\\nHé, ✓\\n)" },
 	{ "no sound", .request = "{\"model\":\"a/b\",\"input_audio\":{}}", .events = "refused(input_audio.data: must be base64 of a sound)" },
 };
 
