@@ -224,7 +224,7 @@ static void attempt_answered(struct attempt *a)
 	if (!a->framed) {
 		call_failure(&a->call, MG_JSON, buf_view(&a->error), &f);
 		attempt_fail(a, &f, "headers");
-	} else if (framer_end(&a->framer, &err) != MG_OK && !a->call.finished) {
+	} else if (framer_end(&a->framer, &err) != MG_OK && (!a->call.finished || a->failure.size)) {	/* a whole answer may be an error */
 		if (a->failure.size)
 			attempt_fail(a, &a->failure, phase_of(a));
 		else

@@ -6,7 +6,30 @@
 #include "plugin/sigv4.h"
 #include "relay/attempt_parts.h"
 
-/* base_url + path, or a full URL to the provider's own host. */
+/* Is it the provider's own host, or one of quirk hosts: ".example.com" is any below it? */
+static bool own_host(const struct attempt *a, struct mg_str url)
+{
+	const struct provider *p = a->endpoint->provider;
+	const char *scheme = p->plain_http ? "http://" : "https://", *at = url.at + strlen(scheme);
+	struct mg_view hosts = json_get(json_get(a->endpoint->row, "quirks"), "hosts");
+	size_t len = 0;
+
+	if (url.len <= strlen(scheme) || memcmp(url.at, scheme, strlen(scheme)) != 0)
+		return false;
+	while (at + len < url.at + url.len && !strchr("/?#", at[len]))
+		len++;
+	if (p->host && len == strlen(p->host) && !memcmp(at, p->host, len))
+		return true;
+	for (struct mg_view v = json_at(hosts, 0); json_kind(hosts) == MG_ARRAY && json_kind(v); v = json_next(v)) {
+		struct mg_str s = json_text(a->pool, v);
+
+		if (s.len && (s.at[0] == '.' ? len > s.len && !memchr(at, '@', len) : len == s.len) && !memcmp(at + len - s.len, s.at, s.len))
+			return true;
+	}
+	return false;
+}
+
+/* base_url + path, or a full URL to a host that its row names. */
 static struct mg_str url_of(struct attempt *a)
 {
 	const struct provider *p = a->endpoint->provider;
@@ -16,7 +39,7 @@ static struct mg_str url_of(struct attempt *a)
 	if (path.len && path.at[0] == '/')
 		return pool_join(a->pool, (struct mg_str[]){ { p->base_url, strlen(p->base_url) }, path, { mark, 1 }, query },
 			query.at ? 4 : 2);
-	if (p->host && memmem(path.at, path.len, p->host, strlen(p->host)) == path.at + (p->plain_http ? 7 : 8))
+	if (own_host(a, path))
 		return pool_dup(a->pool, path);
 	return (struct mg_str){ 0 };
 }
