@@ -32,10 +32,11 @@ static json_t *key_json(const struct key_facts *k)
 
 static void read_text(struct pool *p, struct mg_view o, const char *name, char *out, size_t size)
 {
-	struct mg_str text = json_text(p, json_get(o, name));
+	struct mg_view v = json_get(o, name);
+	struct mg_str text = json_text(p, v);
 	size_t n = text.len < size ? text.len : size - 1;
 
-	if (json_kind(json_get(o, name)) != MG_STRING)
+	if (json_kind(v) != MG_STRING)
 		n = 0;
 	memcpy(out, text.at ? text.at : "", n);
 	out[n] = '\0';

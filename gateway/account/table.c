@@ -11,22 +11,18 @@ enum { SLOTS_MIN = 8, BLOCK = 256 << 10 };
 
 /* ---- hashes */
 
-/* 0 to 15, or more than that. */
-static unsigned digit(char c)
-{
-	unsigned n = (unsigned)(unsigned char)c - '0', letter = (unsigned)(unsigned char)c - 'a';
-
-	return letter < 6 ? letter + 10 : n < 10 ? n : 255;
-}
+/* One more than the digit is worth; 0: none.  No branch: half of the digits of a hash are letters, and which ones nobody guesses. */
+static const unsigned char digits[256] = { ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16 };
 
 bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES])
 {
 	for (int i = 0; i < HASH_BYTES; i++) {
-		unsigned high = digit(hex[2 * i]), low = high > 15 ? high : digit(hex[2 * i + 1]);
+		unsigned high = digits[(unsigned char)hex[2 * i]], low = high ? digits[(unsigned char)hex[2 * i + 1]] : 0;
 
-		if (low > 15)
+		if (!low)
 			return false;
-		out[i] = (unsigned char)(high << 4 | low);
+		out[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	return !hex[2 * HASH_BYTES];
 }
