@@ -82,7 +82,7 @@ static void on_broken(struct relay *r, const struct closing *cl, const struct re
 
 static void on_refused(struct relay *r, const struct refusal *why)
 {
-	struct closing cl = { .finish = MG_FAILED, .usage = &r->usage, .bill = &r->bill };
+	struct closing cl = { .finish = MG_FAILED, .usage = &r->usage, .bill = &r->w->bill };
 
 	if (!r->opened) {
 		api_refuse(r->http, why, r);

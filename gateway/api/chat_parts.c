@@ -1,9 +1,11 @@
 /* chat_parts.c - what a chunk and a whole answer write alike. */
 #include "api/chat_parts.h"
 
+enum { OUT_KEPT = 64 * 1024 };	/* bytes */
+
 struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS])
 {
-	struct buf *all[] = { &c->out, &c->head, &c->content, &c->reasoning, &c->refusal, &c->images, &c->annotations,
+	struct buf *all[] = { &c->head, &c->content, &c->reasoning, &c->refusal, &c->images, &c->annotations,
 		&c->logprobs, &c->audio, &c->transcript };
 
 	memcpy(at, all, sizeof(all));
@@ -22,6 +24,19 @@ static void chat_release(void *arg)
 		buf_release(&t->arguments);
 	for (struct detail *d = c->details; d; d = d->next)
 		buf_release(&d->text);
+}
+
+/* What a picture needed is not kept. */
+struct buf *chat_out(struct relay *r)
+{
+	struct buf *b = &r->w->out;
+
+	if (!b->max || b->size > OUT_KEPT) {
+		buf_release(b);
+		buf_init(b, CHAT_ANSWER_MAX);
+	}
+	buf_reset(b);
+	return b;
 }
 
 int chat_answer_init(struct relay *r, bool exclude_reasoning)

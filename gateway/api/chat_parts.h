@@ -11,7 +11,7 @@
 
 #include "api/chat.h"
 
-enum { CHAT_ANSWER_MAX = 96 * 1024 * 1024, CHAT_BUFFERS = 10 };	/* bytes; buffers of struct chat */
+enum { CHAT_ANSWER_MAX = 96 * 1024 * 1024, CHAT_BUFFERS = 9 };	/* bytes; buffers of struct chat */
 
 struct tool { struct mg_str id, name; struct buf arguments; uint32_t index; struct tool *next; };
 
@@ -19,7 +19,7 @@ struct tool { struct mg_str id, name; struct buf arguments; uint32_t index; stru
 struct detail { struct buf text; struct mg_str extra, format; uint32_t index; bool encrypted; struct detail *next; };
 
 struct chat {
-	struct buf out, head;		/* scratch; "data: {...,"choices":[{"index":0,"delta":{" */
+	struct buf head;		/* "data: {...,"choices":[{"index":0,"delta":{" */
 	struct buf content, reasoning, refusal, images, annotations, logprobs, audio, transcript;
 	struct tool *tools, **tools_end;
 	struct detail *details, **details_end, *open;
@@ -31,6 +31,7 @@ struct chat {
 
 /* ---- chat_parts.c */
 struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS]);
+struct buf *chat_out(struct relay *r);		/* the worker's, emptied: for one chunk or answer, within one callback */
 void chat_identity(struct mg_writer *w, const struct relay *r, const char *object);	/* id, object, created, model, provider */
 void chat_base64(struct buf *out, struct mg_str bytes);
 void chat_image(struct relay *r, struct buf *out, const struct mg_event *e);

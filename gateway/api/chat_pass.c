@@ -40,14 +40,16 @@ uint64_t chat_weigh(struct mg_view frame)
 /* text as JSON; null where it is absent. */
 static struct mg_str quoted(struct relay *r, struct mg_str text)
 {
-	size_t most = 6 * text.len + 2;	/* all of it escaped */
-	char *room = text.at && text.len < 4096 ? pool_alloc(r->pool, most) : NULL;
-	struct buf b = buf_on(room, most);
+	enum { MOST = 4096 };
+	char room[6 * MOST + 2];	/* all of it escaped */
+	struct buf b = buf_on(room, sizeof(room));
+	struct mg_str made = { 0 };
 
-	if (!room)
-		return (struct mg_str)MG_STR("null");
-	json_quote(&b, text);
-	return buf_view(&b);
+	if (text.at && text.len < MOST) {
+		json_quote(&b, text);
+		made = pool_dup(r->pool, buf_view(&b));
+	}
+	return made.at ? made : (struct mg_str)MG_STR("null");
 }
 
 static struct mg_str word(const char *text)

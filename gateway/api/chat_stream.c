@@ -58,55 +58,55 @@ void chat_stream_comment(struct relay *r)
 	http_stream_write(r->http, comment, sizeof(comment) - 1);
 }
 
-static void chunk_open(struct chat *c)
+static void chunk_open(struct relay *r, struct chat *c)
 {
-	buf_reset(&c->out);
-	buf_put(&c->out, c->head.at, c->head.len);
+	chat_out(r);
+	buf_put(&r->w->out, c->head.at, c->head.len);
 }
 
-static void chunk_close(struct relay *r, struct chat *c)
+static void chunk_close(struct relay *r)
 {
-	buf_put(&c->out, tail, sizeof(tail) - 1);
-	send(r, &c->out);
+	buf_put(&r->w->out, tail, sizeof(tail) - 1);
+	send(r, &r->w->out);
 }
 
-static void put_delta(struct chat *c, const char *name, struct mg_str text)
+static void put_delta(struct relay *r, const char *name, struct mg_str text)
 {
-	buf_print(&c->out, ",\"%s\":", name);
-	json_quote(&c->out, text);
+	buf_print(&r->w->out, ",\"%s\":", name);
+	json_quote(&r->w->out, text);
 }
 
 static void stream_reasoning(struct relay *r, struct chat *c, const struct mg_event *e)
 {
-	put_delta(c, "content", (struct mg_str)MG_STR(""));
+	put_delta(r, "content", (struct mg_str)MG_STR(""));
 	if (e->data.len && !chat_extra_has(r, e->extra, "data"))
-		put_delta(c, "reasoning", e->data);
-	buf_text(&c->out, ",\"reasoning_details\":[");
-	chat_detail(r, &c->out, e->data, e->extra, e->name, e->index);
-	buf_text(&c->out, "]");
+		put_delta(r, "reasoning", e->data);
+	buf_text(&r->w->out, ",\"reasoning_details\":[");
+	chat_detail(r, &r->w->out, e->data, e->extra, e->name, e->index);
+	buf_text(&r->w->out, "]");
 }
 
-static void stream_tool(struct chat *c, const struct mg_event *e)
+static void stream_tool(struct relay *r, const struct mg_event *e)
 {
-	put_delta(c, "content", (struct mg_str)MG_STR(""));
-	buf_print(&c->out, ",\"tool_calls\":[{\"index\":%u,", e->index);
+	put_delta(r, "content", (struct mg_str)MG_STR(""));
+	buf_print(&r->w->out, ",\"tool_calls\":[{\"index\":%u,", e->index);
 	if (e->kind == MG_EV_TOOL_BEGIN) {
-		buf_text(&c->out, "\"id\":");
-		json_quote(&c->out, e->id);
-		buf_text(&c->out, ",\"type\":\"function\",\"function\":{\"name\":");
-		json_quote(&c->out, e->name);
-		buf_text(&c->out, ",\"arguments\":\"\"}}]");
+		buf_text(&r->w->out, "\"id\":");
+		json_quote(&r->w->out, e->id);
+		buf_text(&r->w->out, ",\"type\":\"function\",\"function\":{\"name\":");
+		json_quote(&r->w->out, e->name);
+		buf_text(&r->w->out, ",\"arguments\":\"\"}}]");
 	} else {
-		buf_text(&c->out, "\"function\":{\"arguments\":");
-		json_quote(&c->out, e->data);
-		buf_text(&c->out, "}}]");
+		buf_text(&r->w->out, "\"function\":{\"arguments\":");
+		json_quote(&r->w->out, e->data);
+		buf_text(&r->w->out, "}}]");
 	}
 }
 
 static void stream_audio(struct relay *r, struct chat *c, const struct mg_event *e)
 {
-	buf_text(&c->out, ",\"audio\":");
-	chat_audio(r, &c->out, e->data, chat_transcript(r, e->extra), e->extra);
+	buf_text(&r->w->out, ",\"audio\":");
+	chat_audio(r, &r->w->out, e->data, chat_transcript(r, e->extra), e->extra);
 }
 
 static void stream_logprobs(struct relay *r, struct chat *c, struct mg_str extra)
@@ -115,10 +115,10 @@ static void stream_logprobs(struct relay *r, struct chat *c, struct mg_str extra
 	chat_logprobs(r, &c->logprobs, extra);
 	if (!c->logprobs.len)
 		return;
-	buf_text(&c->out, ",\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":{\"content\":[");
-	buf_str(&c->out, buf_view(&c->logprobs));
-	buf_text(&c->out, "],\"refusal\":null}}]}\n\n");
-	send(r, &c->out);
+	buf_text(&r->w->out, ",\"content\":\"\"},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":{\"content\":[");
+	buf_str(&r->w->out, buf_view(&c->logprobs));
+	buf_text(&r->w->out, "],\"refusal\":null}}]}\n\n");
+	send(r, &r->w->out);
 }
 
 void chat_stream_event(struct relay *r, const struct mg_event *e)
@@ -127,35 +127,35 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 
 	if (e->kind == MG_EV_TOOL_END || (e->kind == MG_EV_REASONING && c->exclude_reasoning))
 		return;
-	chunk_open(c);
+	chunk_open(r, c);
 	switch (e->kind) {
 	case MG_EV_TEXT:
-		put_delta(c, "content", e->data);
+		put_delta(r, "content", e->data);
 		break;
 	case MG_EV_REFUSAL:
-		put_delta(c, "refusal", e->data);
+		put_delta(r, "refusal", e->data);
 		break;
 	case MG_EV_REASONING:
 		stream_reasoning(r, c, e);
 		break;
 	case MG_EV_TOOL_BEGIN:
 	case MG_EV_TOOL_ARGS:
-		stream_tool(c, e);
+		stream_tool(r, e);
 		break;
 	case MG_EV_IMAGE:
-		put_delta(c, "content", (struct mg_str)MG_STR(""));
-		buf_text(&c->out, ",\"images\":[");
-		chat_image(r, &c->out, e);
-		buf_text(&c->out, "]");
+		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		buf_text(&r->w->out, ",\"images\":[");
+		chat_image(r, &r->w->out, e);
+		buf_text(&r->w->out, "]");
 		break;
 	case MG_EV_AUDIO:
 		stream_audio(r, c, e);
 		break;
 	case MG_EV_ANNOTATION:
-		put_delta(c, "content", (struct mg_str)MG_STR(""));
-		buf_text(&c->out, ",\"annotations\":[");
-		buf_str(&c->out, e->extra);
-		buf_text(&c->out, "]");
+		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		buf_text(&r->w->out, ",\"annotations\":[");
+		buf_str(&r->w->out, e->extra);
+		buf_text(&r->w->out, "]");
 		break;
 	case MG_EV_LOGPROBS:
 		stream_logprobs(r, c, e->extra);
@@ -163,7 +163,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 	default:
 		return;
 	}
-	chunk_close(r, c);
+	chunk_close(r);
 }
 
 void chat_stream_pass(struct relay *r, struct mg_view frame)
@@ -171,15 +171,17 @@ void chat_stream_pass(struct relay *r, struct mg_view frame)
 	struct chat *c = r->state;
 
 	if (!c->pass.id.at) {		/* who speaks came in a frame without output, which was not sent */
-		chunk_open(c);
-		put_delta(c, "content", (struct mg_str)MG_STR(""));
-		chunk_close(r, c);
+		chunk_open(r, c);
+		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		chunk_close(r);
+		buf_release(&c->head);	/* the other chunks bring their own */
+		buf_init(&c->head, CHAT_ANSWER_MAX);
 	}
-	buf_reset(&c->out);
-	buf_text(&c->out, "data: ");
-	chat_pass_chunk(r, &c->pass, frame, &c->out);
-	buf_text(&c->out, "\n\n");
-	send(r, &c->out);
+	chat_out(r);
+	buf_text(&r->w->out, "data: ");
+	chat_pass_chunk(r, &c->pass, frame, &r->w->out);
+	buf_text(&r->w->out, "\n\n");
+	send(r, &r->w->out);
 }
 
 static void put_finish(struct mg_writer *w, const struct closing *cl)
@@ -194,22 +196,18 @@ static void put_finish(struct mg_writer *w, const struct closing *cl)
 
 void chat_chunk_begin(struct mg_writer *w, struct relay *r)
 {
-	struct chat *c = r->state;
-
-	buf_reset(&c->out);
-	buf_text(&c->out, "data: ");
-	json_writer_init(w, &c->out);
+	chat_out(r);
+	buf_text(&r->w->out, "data: ");
+	json_writer_init(w, &r->w->out);
 	json_open(w, NULL, '{');
 	chat_identity(w, r, "chat.completion.chunk");
 }
 
 void chat_chunk_end(struct mg_writer *w, struct relay *r)
 {
-	struct chat *c = r->state;
-
 	json_close(w);
-	buf_text(&c->out, "\n\n");
-	send(r, &c->out);
+	buf_text(&r->w->out, "\n\n");
+	send(r, &r->w->out);
 }
 
 void chat_finish_chunk(struct relay *r, const struct closing *cl, const struct refusal *why)

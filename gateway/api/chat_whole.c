@@ -206,7 +206,7 @@ static void write_answer(struct relay *r, struct chat *c, const struct closing *
 {
 	struct mg_writer w;
 
-	json_writer_init(&w, &c->out);
+	json_writer_init(&w, &r->w->out);
 	json_open(&w, NULL, '{');
 	chat_identity(&w, r, "chat.completion");
 	json_open(&w, "choices", '[');
@@ -237,13 +237,13 @@ void chat_whole_answer(struct relay *r, const struct closing *cl)
 		{ NULL, { 0 } },
 	};
 
-	buf_reset(&c->out);
+	chat_out(r);
 	if (c->whole.doc)
-		chat_pass_whole(r, &c->pass, c->whole, cl, &c->out);
+		chat_pass_whole(r, &c->pass, c->whole, cl, &r->w->out);
 	else
 		write_answer(r, c, cl);
-	if (c->out.failed)
+	if (r->w->out.failed)
 		api_error(r->http, 502, "provider_unavailable", "The answer is larger than this gateway carries");
 	else
-		api_send(r->http, 200, headers, buf_view(&c->out));
+		api_send(r->http, 200, headers, buf_view(&r->w->out));
 }

@@ -263,5 +263,6 @@ void worker_free(struct worker *w)
 	server_free(w->server);
 	client_free(w->client);
 	free_policies(w);
+	buf_release(&w->out);
 	loop_free(w->loop);
 }

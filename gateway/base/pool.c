@@ -5,9 +5,9 @@
 #ifdef SANITIZED	/* one malloc an object, so that ASan sees every overrun */
 enum { CHUNK = 0, ALIGN = 1 };
 #else
-enum { CHUNK = 8 * 1024, ALIGN = _Alignof(max_align_t) };
+enum { CHUNK = 2560, ALIGN = _Alignof(max_align_t) };
 #endif
-enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, SPARES = 32 };
+enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, SPARES = 128 };
 
 struct chunk { struct chunk *next; size_t used, size; bool zeroed; max_align_t mem[]; };
 struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };

@@ -1,7 +1,7 @@
 /* answer.c - what the owner of a request calls: headers, query, replies, streams. */
 #include "net/server_parts.h"
 
-enum { STREAM_BLOCK = 1024 };	/* MHD uses its own buffer for chunks; this one is for HTTP/1.0 */
+enum { STREAM_BLOCK = 1024, UNUSED_BLOCK = 16 };	/* MHD uses its own buffer for chunks; this one is for HTTP/1.0 */
 
 static struct req *req_of(struct http_request *r)
 {
@@ -130,7 +130,7 @@ void http_stream(struct http_request *r, int status, const struct http_header *h
 		return;
 	q->stream = true;
 	if (q->conn)
-		q->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, req_read, q, NULL);
+		q->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, q->old ? STREAM_BLOCK : UNUSED_BLOCK, req_read, q, NULL);
 	if (q->response)
 		add_headers(q, headers);
 	ready(q, status);

@@ -145,6 +145,7 @@ static enum MHD_Result on_head(struct req *q, const char *method, const char *ve
 
 	if (status)
 		return refuse(q, status, why);
+	q->old = !strcmp(version, "HTTP/1.0");
 	q->pub.method = pool_dup(q->pub.pool, (struct mg_str){ method, strlen(method) });
 	split_target(&q->pub);
 	q->pub.body_max = q->pub.server->limits.body_bytes;
@@ -266,20 +267,17 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 	}
 }
 
-/* Gives up the memory of a burst: most streams wait most of the time. */
+/* Nothing is kept that is not needed: most streams wait most of the time. */
 static void take(struct req *q, size_t n)
 {
-	enum { KEEP = 4096, SHIFT = 64 * 1024 };
+	enum { SHIFT = 64 * 1024 };
 
 	q->out_at += n;
 	q->pub.bytes_out += n;
 	if (q->out_at == q->out.len) {
 		q->out_at = 0;
-		if (q->out.size > KEEP) {
-			buf_release(&q->out);
-			buf_init(&q->out, SIZE_MAX);
-		}
-		buf_reset(&q->out);
+		buf_release(&q->out);
+		buf_init(&q->out, SIZE_MAX);
 	} else if (q->out_at >= SHIFT) {
 		buf_cut(&q->out, q->out_at);
 		q->out_at = 0;

@@ -70,7 +70,7 @@ struct req {
 	struct guard_body shape;
 	struct MHD_Response *response;	/* made, not yet queued */
 	int status;
-	bool head_seen, body_seen, swallow;
+	bool head_seen, body_seen, swallow, old;	/* old: HTTP/1.0 */
 	bool replied;		/* the owner has started its answer */
 	bool finished;		/* ... and is done with it */
 	bool stream, aborted, queued, high, listed;

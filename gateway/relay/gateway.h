@@ -46,6 +46,9 @@ struct worker {
 	struct pinned_policy *policies;
 	struct turn turn;			/* looks for a newer snapshot */
 	unsigned running;			/* generations that are not ended */
+	/* Used within one callback, by whoever is in it: thousands of streams wait, one works. */
+	struct bill bill;			/* of the generation that is settled now */
+	struct buf out;				/* a chunk, or an answer, on its way to the client */
 };
 
 /* The state of the snapshot's bundle; NULL: err says why (the caller answers 503). */

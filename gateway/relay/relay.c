@@ -278,7 +278,7 @@ void relay_pass(struct relay *r, struct mg_view frame)
 
 static struct closing closing_of(struct relay *r)
 {
-	return (struct closing){ .finish = r->finish, .native = r->native, .usage = &r->usage, .bill = &r->bill };
+	return (struct closing){ .finish = r->finish, .native = r->native, .usage = &r->usage, .bill = &r->w->bill };
 }
 
 /* An answer with no output, no finish reason and no usage is none (R30). */

@@ -103,7 +103,6 @@ struct relay {
 	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
 	struct mg_usage usage; bool usage_reported;
 	enum mg_finish finish; struct mg_str native;
-	struct bill bill;
 	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
 	uint64_t translate_us, relay_us;	/* own time: making upstream requests; all else up to sent_us */
 	struct { struct mg_str referer, title, agent, request_id, user, session, traceparent; } client;	/* request_id: by which logs name it */

@@ -47,13 +47,13 @@ static enum usage_source usage_of(struct relay *r)
 /* The bill; a guess is never above what was held. */
 static void bill_of(struct relay *r, enum usage_source source)
 {
-	bill_clear(&r->bill);
+	bill_clear(&r->w->bill);
 	if (source == USAGE_NONE)
 		return;
-	if (policy_price(r->policy->state, &r->d, r->endpoint, &r->usage, false, &r->bill) != MG_OK)
-		r->bill.needs_rating = true;
-	if (source != USAGE_REPORTED && r->bill.charge_nusd > r->hold.nusd)
-		r->bill.charge_nusd = r->hold.nusd;
+	if (policy_price(r->policy->state, &r->d, r->endpoint, &r->usage, false, &r->w->bill) != MG_OK)
+		r->w->bill.needs_rating = true;
+	if (source != USAGE_REPORTED && r->w->bill.charge_nusd > r->hold.nusd)
+		r->w->bill.charge_nusd = r->hold.nusd;
 }
 
 /* An attempt that failed after it had cost something: that is our own loss, whoever wins (R47). */
@@ -130,7 +130,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->audio_prompt = r->d.facts.feat.audio_s ? 1 : 0;
 	g->media_completion = (int64_t)u->images_out;
 	g->search_results = (int64_t)u->searches;
-	g->usage_nusd = r->bill.charge_nusd;
+	g->usage_nusd = r->w->bill.charge_nusd;
 	g->upstream_nusd = 0;
 	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
 	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
@@ -178,8 +178,8 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 	buf_put(&json, "", 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
 			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
-			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->bill.charge_nusd,
-			.cost_nusd = r->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
+			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
+			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at, .decision = decision_of(r) }, &err) != MG_OK)
 		log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_release(&json);
@@ -217,8 +217,8 @@ static void count(struct relay *r, const char *outcome)
 	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
 		if (tokens[i].n)
 			metric_add(M_TOKENS, (int64_t)tokens[i].n, METRIC_LABELS(model, provider, tokens[i].kind));
-	if (r->bill.charge_nusd)
-		metric_add(M_COST, r->bill.charge_nusd, both);
+	if (r->w->bill.charge_nusd)
+		metric_add(M_COST, r->w->bill.charge_nusd, both);
 	if (!r->first_us)
 		return;
 	metric_observe_us(M_TTFT, r->first_us - r->began_us, both);
@@ -255,7 +255,7 @@ static void access_line(struct relay *r, int status, const char *outcome)
 	char room[64];
 	struct buf cost = buf_on(room, sizeof(room));
 
-	money_text(&cost, r->bill.charge_nusd, 9);
+	money_text(&cost, r->w->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
 	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
 		LOG_W("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
@@ -281,7 +281,7 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 		return;
 	r->settled = true;
 	bill_of(r, source);
-	hold_settle(&r->hold, r->bill.charge_nusd);
+	hold_settle(&r->hold, r->w->bill.charge_nusd);
 	if (held)			/* refused before any hold: nothing was asked of anybody, nothing is kept */
 		write_record(r, source, status == 200 && source != USAGE_NONE);
 	else
@@ -291,5 +291,5 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	if (r->policy)
 		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
 			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,
-			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->bill });
+			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill });
 }
