@@ -186,7 +186,7 @@ static bool cancels(const struct subject *s, char why[240])
 static bool starves(const struct subject *s, char why[240])
 {
 	for (size_t i = 0; i < sizeof(canned) / sizeof(canned[0]); i++)
-		for (size_t budget = 16; budget < 1 << 18; budget += budget / 2)
+		for (size_t budget = 0; budget < 1 << 18; budget += budget ? budget / 2 : 16)
 			exchange(s, budget, canned[i].status, (struct mg_str){ canned[i].answer, strlen(canned[i].answer) },
 				SIZE_MAX, SIZE_MAX);
 	return true;

@@ -5,12 +5,11 @@
  *	200		{"say":"Hel"} {"say":"lo"} {"end":"full","read":3,"wrote":2}
  *	not 200		{"why":"resting","wait_ms":200}
  *
- * The "end" line closes every answer.  Change this file into your dialect; what
+ * The "end" line closes every answer: one that has no MG_EV_FINISH was cut short.
+ * State of your own between two lines is c->state, .state_size bytes of it.  Change this file into your dialect; what
  * may be called is in moongate.h, and each call says there what it gives back.
  */
 #include "moongate.h"
-
-struct progress { bool ended; };	/* the "end" line was seen */
 
 static int turns(struct mg_call *c, struct mg_writer *w, struct mg_view turn)
 {
@@ -55,18 +54,14 @@ static int request(struct mg_call *c, struct mg_http *out)
 static int end(struct mg_call *c, struct mg_view line)
 {
 	const struct mg_host *h = c->host;
-	struct progress *st = c->state;
 	struct mg_str word = h->text(c, h->get(line, "end"));
 	struct mg_usage u = { .size = sizeof(u), .requests = 1, .cost_nusd = -1 };
 	int rc;
 
-	st->ended = true;
 	h->count(h->get(line, "read"), &u.input);
 	h->count(h->get(line, "wrote"), &u.output);
 	rc = h->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &u));
-	if (rc)
-		return rc;
-	return h->emit(c, MG_EVENT(MG_EV_FINISH, .name = word,
+	return rc ? rc : h->emit(c, MG_EVENT(MG_EV_FINISH, .name = word,
 		.finish = mg_is(word, "full") ? MG_LENGTH : MG_STOP));
 }
 
@@ -79,13 +74,6 @@ static int frame(struct mg_call *c, const struct mg_frame *f)
 	if (!c->host->kind(c->host->get(f->json, "end")))
 		return c->host->fail(c, MG_EPROTO, "a line with neither 'say' nor 'end'");
 	return end(c, f->json);
-}
-
-static int finish(struct mg_call *c)
-{
-	const struct progress *st = c->state;
-
-	return st->ended ? MG_OK : c->host->fail(c, MG_EPROTO, "answer cut short");
 }
 
 /* What a policy is told: the kind, whether another try is worth it, and when.
@@ -102,9 +90,8 @@ static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_fai
 }
 
 static const struct mg_operation chat = {
-	.size = sizeof(chat), .state_size = sizeof(struct progress),
-	.op = MG_CHAT, .plain = MG_NDJSON, .stream = MG_NDJSON,
-	.request = request, .frame = frame, .finish = finish,
+	.size = sizeof(chat), .op = MG_CHAT, .plain = MG_NDJSON, .stream = MG_NDJSON,
+	.request = request, .frame = frame,
 };
 static const struct mg_operation *const ops[] = { &chat, NULL };
 static const struct mg_provider provider = { .size = sizeof(provider), .ops = ops, .failure = failure };

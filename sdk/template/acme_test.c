@@ -11,7 +11,7 @@ static const struct rig_case cases[] = {
 	{ "the limit was reached", .streamed = true, .answer = "{\"end\":\"full\",\"read\":3,\"wrote\":90}\n",
 	  .events = "usage(input=3 output=90) finish(length, full)" },
 	{ "no closing line", .answer = "{\"say\":\"Hi\"}\n",
-	  .events = "text(Hi) error(upstream, answer cut short)" },
+	  .events = "text(Hi) error(upstream, the answer ended without a finish reason)" },
 	{ "another kind of line", .answer = "{\"sing\":\"la\"}\n",
 	  .events = "error(upstream, a line with neither 'say' nor 'end')" },
 	{ "their limit", .status = 429, .answer = "{\"why\":\"resting\",\"wait_ms\":200}",

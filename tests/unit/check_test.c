@@ -43,11 +43,12 @@ static const struct { const char *name, *sed; int bad; const char *says; } cases
 	{ "the template itself", "", 0, "1..12" },
 	{ "a plugin that keeps memory of its own", "/struct mg_view ask/s/^/*(volatile char *)malloc(64) = 1;/;1i #include <stdlib.h>",
 		2, "take memory from host->alloc" },
-	{ "one that crashes where the answer is short", "s/return st->ended ?/return *(volatile int *)8 + st->ended ?/", 6, "it crashes" },
+	{ "one that crashes where the answer is short", "s/[.]frame = frame,/& .finish = finish,/;"
+		"/^static const struct mg_operation chat/i static int finish(struct mg_call *c) { return *(volatile int *)8; }", 6, "it crashes" },
 	{ "one that does not look whether it got memory", "s/if (!body ||/if (/", 2, "it crashes" },
 	{ "one that keeps a global between frames", "/^static int frame/i static int calls;\n"
 		"/struct mg_str say = c->host/s/^/if (++calls % 3 == 0) return c->host->fail(c, MG_EINVAL, \"x\");/", 2, "other events" },
-	{ "one that exports more", "s/^static int finish/__attribute__((visibility(\"default\"))) int finish/", 1, "exports 'finish' too" },
+	{ "one that exports more", "s/^static int failure/__attribute__((visibility(\"default\"))) int failure/", 1, "exports 'failure' too" },
 };
 
 static void test_new(void)
