@@ -191,3 +191,28 @@ export const dialects = {
         ...results.map((content, i) => ({ role: 'tool', content, tool_name: calls[i][0], tool_call_id: ollamaCalls[i].id })), { role: 'assistant', content: texts[2], thinking: thoughts[2] }, user(next)] }) },
 };
 export const words = { system, question, next, key };
+
+// What a request says of calls and their results, whatever its dialect: [id, name, arguments], [id, text].
+const json = (v) => typeof v === 'string' ? JSON.parse(v) : v;
+function inMessages(j) {
+  return { calls: j.messages.flatMap((m) => (m.tool_calls ?? []).map((t) => [t.id, t.function.name, json(t.function.arguments)])), results: j.messages.filter((m) => m.role === 'tool').map((m) => [m.tool_call_id, m.content]) };
+}
+const inBlocks = (j) => {
+  const all = j.messages.flatMap((m) => Array.isArray(m.content) ? m.content : []);
+  return { calls: all.filter((b) => b.type === 'tool_use').map((b) => [b.id, b.name, b.input]), results: all.filter((b) => b.type === 'tool_result').map((b) => [b.tool_use_id, b.content]) };
+};
+const inConverse = (j) => {
+  const all = j.messages.flatMap((m) => m.content);
+  return { calls: all.filter((b) => b.toolUse).map(({ toolUse: t }) => [t.toolUseId, t.name, t.input]), results: all.filter((b) => b.toolResult).map(({ toolResult: t }) => [t.toolUseId, t.content[0].text]) };
+};
+const inContents = (j) => {
+  const all = j.contents.flatMap((c) => c.parts);
+  return { calls: all.filter((p) => p.functionCall).map(({ functionCall: f }) => [f.id, f.name, f.args]), results: all.filter((p) => p.functionResponse).map(({ functionResponse: f }) => [f.id, f.response.result]) };
+};
+const inItems = (j) => ({ calls: j.input.filter((x) => x.type === 'function_call').map((x) => [x.call_id, x.name, json(x.arguments)]), results: j.input.filter((x) => x.type === 'function_call_output').map((x) => [x.call_id, x.output]) });
+export const spoken = { anthropic: inBlocks, bedrock: inConverse, 'google-ai-studio': inContents, responses: inItems };
+export const saying = (slug, j) => (spoken[slug] ?? inMessages)(j);
+// Which ids a dialect takes, and which thoughts of others: those of its own model.
+export const idForm = { mistral: /^[a-zA-Z0-9]{9}$/, anthropic: /^[a-zA-Z0-9_-]+$/, bedrock: /^[a-zA-Z0-9_-]{1,64}$/, responses: /^.{1,64}$/ };
+export const kin = { anthropic: 'claude', bedrock: 'claude', openrouter: 'claude' };
+export const secrets = { anthropic: ['SIG1', 'SIG2', 'SEALED'], bedrock: ['SIG1', 'SIG2', 'U0VBTEVE'], openrouter: ['SIG1', 'SIG2'], 'google-ai-studio': ['U0lHMQ==', 'U0lHMg=='], responses: ['ENC1', 'ENC2', 'rs_1', 'rs_2'] };
