@@ -21,7 +21,7 @@ static void client_of(struct relay *r, struct mg_view request)
 	if (!r->client.title.at)
 		r->client.title = http_header(h, "X-Title");
 	r->client.agent = http_header(h, "User-Agent");
-	r->client.request_id = api_request_id(h);
+	r->client.request_id = ((const struct api_call *)h->owner)->request_id;
 	r->client.traceparent = api_traceparent(h);
 	if (!r->client.request_id.at)
 		r->client.request_id = (struct mg_str){ r->id, strlen(r->id) };

@@ -95,11 +95,11 @@ static struct chunk *grow(struct pool *p, size_t need)
 	return c;
 }
 
-void *pool_alloc(struct pool *p, size_t len)
+/* *zeroed: it is so already. */
+static inline void *take(struct pool *p, size_t len, bool *zeroed)
 {
 	struct chunk *c = p->chunks;
 	size_t need = (len + ALIGN - 1) / ALIGN * ALIGN;
-	void *at;
 
 	if (!need)
 		need = ALIGN;
@@ -112,8 +112,27 @@ void *pool_alloc(struct pool *p, size_t len)
 	}
 	p->left -= need;
 	c->used += need;
-	at = (char *)c->mem + c->used - need;
-	return c->zeroed ? at : memset(at, 0, need);
+	*zeroed = c->zeroed;
+	return (char *)c->mem + c->used - need;
+}
+
+void *pool_alloc(struct pool *p, size_t len)
+{
+	bool zeroed = true;
+	void *at = take(p, len, &zeroed);
+
+	return zeroed ? at : memset(at, 0, len);
+}
+
+/* Room for text, with its NUL behind it. */
+static char *take_text(struct pool *p, size_t len)
+{
+	bool zeroed;
+	char *at = len < SIZE_MAX ? take(p, len + 1, &zeroed) : NULL;
+
+	if (at)
+		at[len] = '\0';
+	return at;
 }
 
 size_t pool_left(const struct pool *p)
@@ -123,7 +142,7 @@ size_t pool_left(const struct pool *p)
 
 struct mg_str pool_dup(struct pool *p, struct mg_str s)
 {
-	char *copy = s.at && s.len < SIZE_MAX ? pool_alloc(p, s.len + 1) : NULL;
+	char *copy = s.at ? take_text(p, s.len) : NULL;
 
 	if (!copy)
 		return (struct mg_str){ NULL, 0 };
@@ -137,9 +156,9 @@ struct mg_str pool_join(struct pool *p, const struct mg_str *parts, size_t n)
 	char *text, *to;
 
 	for (i = 0; i < n; i++)
-		if (__builtin_add_overflow(len, parts[i].len, &len) || len == SIZE_MAX)
+		if (__builtin_add_overflow(len, parts[i].len, &len))
 			return (struct mg_str){ NULL, 0 };
-	text = to = pool_alloc(p, len + 1);
+	text = to = take_text(p, len);
 	for (i = 0; text && i < n; i++)
 		if (parts[i].len)
 			to = (char *)memcpy(to, parts[i].at, parts[i].len) + parts[i].len;
@@ -156,7 +175,7 @@ struct mg_str pool_print(struct pool *p, const char *fmt, ...)
 	va_copy(again, ap);
 	len = vsnprintf(small, sizeof(small), fmt, ap);
 	if (len >= 0)
-		text = pool_alloc(p, (size_t)len + 1);
+		text = take_text(p, (size_t)len);
 	if (text && (size_t)len < sizeof(small))
 		memcpy(text, small, (size_t)len);
 	else if (text)

@@ -122,10 +122,11 @@ static struct mg_str answer_header(void *arg, const char *name)
 static void on_pass(void *arg, struct mg_view frame)
 {
 	struct attempt *a = arg;
+	bool waits = !a->relay->first_us;
 
-	if (!a->relay->first_us && a->relay->surface->weigh(frame))
-		loop_timer_clear(a->relay->w->loop, &a->quiet);
 	relay_pass(a->relay, frame);
+	if (waits && a->relay->first_us)
+		loop_timer_clear(a->relay->w->loop, &a->quiet);
 }
 
 static int on_frame(void *arg, struct mg_str event, struct mg_str data)
