@@ -93,9 +93,11 @@ static size_t member(const json_t *limits, const char *name)
 /* Official clients ask for /models/author%2Fslug. */
 static const char *const slugs[] = { "/api/v1/models/", "/v1/models/", NULL };
 
-/* What the descriptors bear: a connection and its upstream are two, a shard is
- * three, a worker six besides, and some stay for everything else (R9). */
-enum { FDS_SPARE = 512, FDS_WORKER = 6, FDS_SHARD = 3, SHARDS_MIN = 8, SHARDS_MAX = 64, SHARD_STREAMS = 128 };
+/* What the descriptors bear: a connection and its upstream are two, a shard is a multi
+ * (two) and its daemons (one each), a worker six besides, and some stay for everything
+ * else (R9).  Each answer that goes on costs its daemon a walk over all connections that
+ * wait in it: with four daemons for each multi a walk is over 35 of 9,000 streams. */
+enum { FDS_SPARE = 512, FDS_WORKER = 6, DAEMONS = 4, FDS_SHARD = 2 + DAEMONS, SHARDS_MIN = 8, SHARDS_MAX = 64, SHARD_STREAMS = 128 };
 
 unsigned worker_connections(const struct config *conf, unsigned workers, struct err *err)
 {
@@ -125,7 +127,7 @@ static struct server_limits limits_of(const struct config *conf, unsigned worker
 		.head_ms = 10000, .body_ms = 60000, .keepalive_ms = 60000,
 		.stall_ms = member(l, "stall") ? member(l, "stall") : 60000,
 		.connections = connections, .connections_per_ip = (unsigned)member(l, "connections_per_ip"),
-		.daemons = shards < SHARDS_MIN ? SHARDS_MIN : shards > SHARDS_MAX ? SHARDS_MAX : shards,
+		.daemons = DAEMONS * (shards < SHARDS_MIN ? SHARDS_MIN : shards > SHARDS_MAX ? SHARDS_MAX : shards),
 		.slugs = slugs,
 		.half_close = json_is_true(json_object_get(l, "half_close")),
 	};
@@ -180,7 +182,7 @@ int worker_prepare(struct worker *w, const struct config *conf, const struct lis
 		return err->rc;
 	w->loop = loop_new(err);
 	w->journal = w->loop ? store_journal(w->gw->store, w->n, err) : NULL;
-	w->client = w->journal ? client_new(w->loop, limits.daemons, limits.connections, err) : NULL;
+	w->client = w->journal ? client_new(w->loop, limits.daemons / DAEMONS, limits.connections, err) : NULL;
 	w->server = w->client ? server_new(w->loop, &limits, &api_events, w, err) : NULL;
 	if (!w->server)
 		return err->rc ? err->rc : MG_ENOMEM;

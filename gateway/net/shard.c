@@ -5,7 +5,7 @@
 
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-enum { ROUNDS = 4, HANDSHAKE_LOOK_MS = 1 };
+enum { ROUNDS = 4, HANDSHAKE_LOOK_MS = 1, TLS_PART = 4 };	/* of the daemons: each one with TLS parses the certificate, at each renewal */
 
 void shard_mark(struct shard *sh)
 {
@@ -165,6 +165,7 @@ static bool same_text(const char *a, const char *b)
 static struct group *group_new(struct server *s, const char *cert, const char *key, struct err *err)
 {
 	struct group *g = calloc(1, sizeof(*g));
+	unsigned n;
 
 	if (!g)
 		goto no_memory;
@@ -173,7 +174,8 @@ static struct group *group_new(struct server *s, const char *cert, const char *k
 	g->key = key ? strdup(key) : NULL;
 	if (!g->shards || (cert && !g->cert) || (key && !g->key))
 		goto no_memory;
-	while (g->n < s->limits.daemons)
+	n = cert ? (s->limits.daemons + TLS_PART - 1) / TLS_PART : s->limits.daemons;
+	while (g->n < n)
 		if (shard_start(s, &g->shards[g->n++], g, err)) {
 			group_free(g);
 			return NULL;
