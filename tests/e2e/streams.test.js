@@ -257,9 +257,13 @@ test('many idle streams cost no time', async () => {
 test('descriptors are back where they were, the process lives', async () => {
   await quiet();
   await until('the descriptors', () => fds(g) <= baseline + 4).catch((e) => { throw new Error(`${e.message}: ${fds(g)}, before ${baseline}`); });
-  const t = Date.now();
-  eq((await call(g, '/livez')).status, 200);
-  ok(Date.now() - t < 100, 'at once');
+  const took = [];	// a busy machine delays one or another, a gateway that is stuck or slow each of them
+  for (let i = 0; i < 10; i++) {
+    const t = Date.now();
+    eq((await call(g, '/livez')).status, 200);
+    took.push(Date.now() - t);
+  }
+  ok(Math.min(...took) < 100 && Math.max(...took) < 2000, `at once: ${took} ms`);
   ok(!g.log.includes('CANARY'), 'no secret in the log');
 });
 
