@@ -22,15 +22,11 @@ static void stream_open(struct relay *r)
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("text/event-stream") },
 		{ "Cache-Control", MG_STR("no-cache") },
-		{ "X-Generation-Id", { r->id, strlen(r->id) } },
-		{ NULL, { 0 } },
 		{ NULL, { 0 } },
 	};
 
 	if (r->opened)
 		return;
-	if (r->endpoint)
-		headers[3] = (struct http_header){ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } };
 	api_stream(r->http, 200, headers);
 	r->opened = true;
 }

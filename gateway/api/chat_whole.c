@@ -232,8 +232,6 @@ void chat_whole_answer(struct relay *r, const struct closing *cl)
 	struct chat *c = r->state;
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("application/json") },
-		{ "X-Generation-Id", { r->id, strlen(r->id) } },
-		{ "X-Moongate-Provider", { r->endpoint->provider->slug, strlen(r->endpoint->provider->slug) } },
 		{ NULL, { 0 } },
 	};
 

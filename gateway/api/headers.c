@@ -9,7 +9,7 @@
 
 enum { HEADERS_MAX = 16, ADDED_MAX = 12, REQUEST_ID_MAX = 128, TIMING_MAX = 128 };
 
-struct list { struct http_header at[HEADERS_MAX + ADDED_MAX]; size_t n; };
+struct list { struct http_header at[HEADERS_MAX + ADDED_MAX]; size_t n, own; };	/* own: the caller's, which win */
 
 /* R15: a client's own id if it is a sane one. */
 struct mg_str api_request_id(const struct http_request *h)
@@ -42,7 +42,7 @@ struct mg_str api_traceparent(const struct http_request *h)
 
 static void add(struct list *l, const char *name, struct mg_str value)
 {
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->own; i++)
 		if (!strcasecmp(l->at[i].name, name))
 			return;
 	if (value.len)
@@ -111,6 +111,7 @@ static void collect(struct list *l, struct http_request *h, const struct http_he
 	l->n = 0;
 	for (; own && own->name && l->n < HEADERS_MAX; own++)
 		l->at[l->n++] = *own;
+	l->own = l->n;
 	if (!id.at && c && c->relay)
 		id = c->relay->client.request_id;
 	add(l, "X-Request-Id", id.at ? id : fresh_id(h->pool));
