@@ -184,6 +184,21 @@ test('pass-through, streamed: deltas as they came, one finish, one usage, one [D
   eq(events.at(-1), '[DONE]');
 });
 
+test('pass-through: an answer of the other shape than asked for is made into that', async () => {
+  behave = (req, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write(chunk({ role: 'assistant', content: 'a' }));
+    res.write(chunk({ content: 'b' }, 'stop'));
+    res.end('data: [DONE]\n\n');
+  };
+  const a = await (await ask('acme/mirror', 'x')).json();
+  eq([a.object, a.choices[0].message?.content, a.choices[0].finish_reason, a.choices[0].delta], ['chat.completion', 'ab', 'stop', undefined]);
+  behave = (req, res) => sendJson(res, 200, completion('whole'));
+  const chunks = (await readStream(await ask('acme/mirror', 'x', { stream: true }))).filter((e) => e.object);
+  eq(chunks.map((c) => c.choices[0]?.delta?.content ?? '').join(''), 'whole');
+  ok(chunks.every((c) => c.object === 'chat.completion.chunk' && !c.choices[0]?.message), JSON.stringify(chunks));
+});
+
 test('pass-through: a cut stream is an error, an empty answer falls over', async () => {
   behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' }); res.write(chunk({ content: 'half' })); setTimeout(() => res.destroy(), 20); };
   const events = await readStream(await ask('acme/mirror', 'x', { stream: true }));

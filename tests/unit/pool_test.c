@@ -77,6 +77,20 @@ int main(void)
 	ok(pool_join(p, NULL, 0).at && !pool_join(p, (struct mg_str[]){ { "", SIZE_MAX }, MG_STR("a") }, 2).at, "nothing is a text, too much is none");
 	pool_free(p);
 
+	zero = true;
+	for (int i = 0; i < 100; i++) {		/* more chunks than a thread keeps, and each of them used before */
+		p = pool_new(SIZE_MAX);
+		for (int k = 0; k < 50; k++) {
+			pool_dup(p, (struct mg_str)MG_STR("the text of the request before"));
+			a = pool_alloc(p, 1000);
+			zero = zero && a && !memchr(a, 'x', 1000) && !a[0] && !a[999];
+			memset(a, 'x', 1000);
+		}
+		pool_free(p);
+	}
+	pool_thread_end();
+	ok(zero, "what a pool before wrote is not in the next one's objects");
+
 	story[0] = '\0';
 	late = pool_new(1000);
 	pool_defer(late, defer_more, "y");
