@@ -105,7 +105,7 @@ struct mg_host {	/* the core's side; calls that may fail return MG_OK or a negat
 	int (*status)(struct mg_call *c);			/* HTTP status of the answer; 0 before it */
 	struct mg_str (*answer)(struct mg_call *c, const char *header);
 	int (*emit)(struct mg_call *c, const struct mg_event *e);	/* reads e before it returns */
-	int (*follow)(struct mg_call *c, const struct mg_http *next, uint32_t after_ms);	/* one more exchange: upload, poll */
+	int (*follow)(struct mg_call *c, const struct mg_http *next, uint32_t after_ms);	/* one more exchange: upload, poll; path is copied */
 };
 enum { MG_OP_INLINE = 1 };	/* https URLs in the request are data: URLs when it is asked, fetched (R37); quirk "urls" wins */
 struct mg_operation {		/* callbacks return MG_OK or a negative mg_rc */

@@ -384,6 +384,10 @@ static int on_follow(struct mg_call *mg, const struct mg_http *next, uint32_t af
 	rc = http_check(c, &h);
 	if (rc)
 		return rc;
+	h.method = pool_dup(c->pool, h.method);		/* an upstream's answer names the next address, */
+	h.path = pool_dup(c->pool, h.path);		/* and its frame ends before that is asked */
+	if (!h.method.at || !h.path.at)
+		return fail(&c->err, MG_ENOMEM, "no memory for an exchange");
 	c->follow = h;
 	c->follow_ms = after_ms;
 	c->follows = true;

@@ -52,20 +52,30 @@ static bool is_address(struct mg_str s)
 	return s.at && (begins(s, "https://") || begins(s, "http://"));
 }
 
-static void add_part(struct relay *r, struct inlined *in, struct mg_view v, const char *member, size_t message, size_t part)
-{
-	struct part *p = &in->parts[in->n];
-	struct mg_str url;
+static struct inlined nothing;	/* of requests without an address, which are most; nobody writes into it */
 
-	if (json_kind(v) != MG_STRING || !begins(json_raw(v), "\"http"))
+static void add_part(struct relay *r, struct mg_view v, const char *member, size_t message, size_t part)
+{
+	struct inlined *in = r->inlined;
+	struct mg_str url;
+	struct part *p;
+
+	if (!in || json_kind(v) != MG_STRING || !begins(json_raw(v), "\"http"))
 		return;		/* data: URLs are large: they are not copied to be looked at */
 	url = pool_dup(r->pool, json_text(r->pool, v));
 	if (!is_address(url))
 		return;
+	if (in == &nothing) {
+		in = r->inlined = pool_alloc(r->pool, sizeof(*in));
+		if (!in)
+			return;
+		in->most = (size_t)json_integer_value(setting(r, "size"));
+	}
 	if (in->n == PARTS_MAX) {
 		in->many = true;
 		return;
 	}
+	p = &in->parts[in->n];
 	*p = (struct part){ .r = r, .at = v, .url = url };
 	snprintf(p->member, sizeof(p->member), "messages[%zu].content[%zu].%s", message, part, member);
 	for (size_t i = 0; i < in->n && !p->same; i++)
@@ -74,25 +84,22 @@ static void add_part(struct relay *r, struct inlined *in, struct mg_view v, cons
 	in->n++;
 }
 
-/* In the order in which they stand there. */
+/* In the order in which they stand there; NULL: no memory. */
 static struct inlined *look(struct relay *r)
 {
-	struct inlined *in = pool_alloc(r->pool, sizeof(*in));
 	size_t m = 0, p;
 
-	if (!in)
-		return NULL;
-	in->most = (size_t)json_integer_value(setting(r, "size"));
+	r->inlined = &nothing;
 	for (struct mg_view v = json_at(json_get(r->request, "messages"), 0); json_kind(v); v = json_next(v), m++) {
 		struct mg_view content = json_get(v, "content");
 
 		p = 0;
 		for (struct mg_view part = json_at(content, 0); json_kind(content) == MG_ARRAY && json_kind(part); part = json_next(part), p++) {
-			add_part(r, in, json_get(json_get(part, "image_url"), "url"), "image_url.url", m, p);
-			add_part(r, in, json_get(json_get(part, "file"), "file_data"), "file.file_data", m, p);
+			add_part(r, json_get(json_get(part, "image_url"), "url"), "image_url.url", m, p);
+			add_part(r, json_get(json_get(part, "file"), "file_data"), "file.file_data", m, p);
 		}
 	}
-	return in;
+	return r->inlined;
 }
 
 /* Quirk urls: true, false, or how those addresses begin that the upstream takes; not said: the plugin's flag. */
@@ -370,7 +377,7 @@ int inline_for(struct relay *r, const struct endpoint *e, struct err *err)
 	r->asked = r->request;
 	if (r->surface->op != MG_CHAT || taken_as_it_is(r, e, MG_STR("")) || !json_is_true(setting(r, "enabled")))
 		return MG_OK;
-	if (!in && !(in = r->inlined = look(r)))
+	if (!in && !(in = look(r)))
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	for (size_t i = 0; i < in->n; i++)
 		if (!taken_as_it_is(r, e, in->parts[i].url)) {
