@@ -1,8 +1,7 @@
 // eventstream.js - AWS's binary messages, made with both of their checksums.
-import { crc32 as zcrc } from 'node:zlib';
 
+// node:zlib has one from 20.15 on.
 function crc32(bytes) {
-  if (zcrc) return zcrc(bytes);
   let sum = ~0;
   for (const b of bytes) {
     sum ^= b;
