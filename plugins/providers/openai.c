@@ -14,6 +14,7 @@
  *	reasoning_in	where its text comes, in order: ["reasoning", "reasoning_content", "reasoning_text"]
  *	reasoning_history	earlier reasoning in messages: dropped; "reasoning" or "reasoning_content"
  *			as text; "thinking": a chunk of the content; "as_given"
+ *	reasoning_missing	what stands for a thought that is not there, where calls want one: " "
  *	think_tags	true: content may begin with <think>...</think>, which is reasoning
  *	content		"string" or "array": the only form of content it takes; any
  *	developer_role	true: knows the role; else it becomes "system"

@@ -402,13 +402,28 @@ static int put_content(struct mg_call *c, struct mg_writer *w, struct mg_view co
 	return rc;
 }
 
-/* What the model thought in earlier turns, where the upstream wants it back. */
-static void put_history(struct mg_call *c, struct mg_writer *w, struct mg_view m)
+/* What the model thought in earlier turns, where the upstream wants it back; missing: what stands for it. */
+static void put_history(struct mg_call *c, struct mg_writer *w, struct mg_view m, struct mg_str missing)
 {
-	struct mg_str how = c->host->text(c, mg_quirk(c, "reasoning_history"));
+	struct mg_str how = c->host->text(c, mg_quirk(c, "reasoning_history")), text = mg_thoughts(c, m);
 
 	if (mg_is(how, "reasoning") || mg_is(how, "reasoning_content"))
-		c->host->put(w, terminated(c, how), mg_thoughts(c, m));
+		c->host->put(w, terminated(c, how), text.len ? text : mg_role_is(c, m, "assistant") ? missing : text);
+}
+
+/* Quirk reasoning_missing: in a conversation with calls the upstream wants a thought in every
+ * answer, also in those that another model gave, or a client that keeps none. */
+static struct mg_str missing_of(struct mg_call *c)
+{
+	const struct mg_host *h = c->host;
+	struct mg_str missing = h->text(c, mg_quirk(c, "reasoning_missing"));
+
+	if (!missing.len || mg_reasoning(c).off)
+		return (struct mg_str){ NULL, 0 };
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m))
+		if (h->kind(h->at(h->get(m, "tool_calls"), 0)))
+			return missing;
+	return (struct mg_str){ NULL, 0 };
 }
 
 /* A thought that is a chunk of the content; a model that does not think takes none. */
@@ -508,11 +523,11 @@ static int put_member(struct mg_call *c, struct mg_writer *w, struct mg_view v)
 	return MG_OK;		/* the others are not for the upstream */
 }
 
-static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
+static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m, struct mg_str missing)
 {
 	const struct mg_host *h = c->host;
 	struct mg_str thought = { NULL, 0 };
-	bool plain = true;
+	bool plain = !missing.at || !mg_role_is(c, m, "assistant");
 	int rc = MG_OK;
 
 	for (struct mg_view v = h->at(m, 0); h->kind(v) && plain; v = h->next(v))
@@ -529,7 +544,7 @@ static int put_message(struct mg_call *c, struct mg_writer *w, struct mg_view m)
 	if (thought.len && !rc)
 		rc = put_chunks(c, w, thought, h->get(m, "content"));
 	if (!quirk_is(c, "reasoning_history", "as_given"))
-		put_history(c, w, m);
+		put_history(c, w, m, missing);
 	h->close(w);
 	return rc;
 }
@@ -538,13 +553,14 @@ static int put_messages(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view messages = h->get(h->request(c), "messages");
+	struct mg_str missing = missing_of(c);
 	int rc = MG_OK;
 
 	if (h->kind(messages) != MG_ARRAY)
 		return h->fail(c, MG_EINVAL, "messages: missing, or not an array");
 	h->open(w, "messages", '[');
 	for (struct mg_view m = h->at(messages, 0); h->kind(m) && !rc; m = h->next(m))
-		rc = put_message(c, w, m);
+		rc = put_message(c, w, m, missing);
 	h->close(w);
 	return rc;
 }

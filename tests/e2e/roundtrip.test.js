@@ -104,6 +104,7 @@ for (const from of Object.keys(dialects)) {
       const roles = (json.contents ?? (['anthropic', 'bedrock'].includes(to) ? json.messages : [])).map((m) => m.role);
       ok(roles.every((role, i) => (role === 'user') === (i % 2 === 0)), `${to}: they take turns: ${roles}`);
       if (to === 'google-ai-studio') eq(json.contents[1].parts.filter((p) => p.functionCall).map((p) => p.thoughtSignature ?? null), ['skip_thought_signature_validator', null], 'a call that it did not make');
+      if (to === 'deepseek') ok(json.messages.filter((m) => m.role === 'assistant').every((m) => m.reasoning_content), 'a thought in every answer');
       const foreign = kin[from] && kin[from] === kin[to] ? [] : (secrets[from] ?? []).filter((s) => text.includes(s));
       eq(to === 'openrouter' ? [] : foreign, [], `${to}: seals`);	// it sorts them out itself
     }
