@@ -21,6 +21,7 @@
  *	file		"file" {file_data: data URL}; "document_url", "file_url"; "as_given"; "refuse"
  *	audio		"string": input_audio is bare base64
  *	stop		"array": never a string
+ *	schema		"value": response_format has the schema itself there (TGI)
  *	tool_id_length	ids of tool calls are so many letters and digits; others are mapped
  *	stream_usage	"option": asks with stream_options; "always": comes unasked, and the member is refused
  *	rename, set, stream_set	{"seed": "random_seed"}; members to add where the client gave none; when streaming
@@ -257,7 +258,7 @@ static bool says(struct mg_str s, const char *word)
 	return s.at && memmem(s.at, s.len, word, strlen(word));
 }
 
-/* {"error":{..}}, {"error":"text","code"}, {"message","type","code"}, {"detail"}, {"base_resp":{..}} */
+/* {"error":{..}}, {"error":"text","code" or "error_type"}, {"errors":[{..}]}, {"message","type","code"}, {"detail"}, {"base_resp":{..}} */
 static void error_words(struct mg_call *c, struct mg_view j, struct mg_str *type, struct mg_failure *out)
 {
 	const struct mg_host *h = c->host;
@@ -265,12 +266,14 @@ static void error_words(struct mg_call *c, struct mg_view j, struct mg_str *type
 
 	if (!e.doc && h->get(h->get(h->at(h->get(j, "choices"), 0), "error"), "message").doc)
 		e = h->get(h->at(h->get(j, "choices"), 0), "error");
+	if (!e.doc)
+		e = h->at(h->get(j, "errors"), 0);
 	if (h->kind(e) != MG_OBJECT) {
 		out->message = h->text(c, e);
 		e = j;
 	}
 	out->code = h->text(c, h->get(e, "code"));
-	*type = h->text(c, h->get(e, "type"));
+	*type = h->text(c, h->get(e, h->get(e, "error_type").doc ? "error_type" : "type"));
 	if (!out->message.at)
 		out->message = h->text(c, h->get(e, "message"));
 	if (!out->message.at && base.doc) {

@@ -64,6 +64,21 @@ static void put_bool(struct mg_call *c, struct mg_writer *w, const char *name, b
 
 /* --------------------------------------------------- members of the body */
 
+/* {"type":"json","value":SCHEMA}, where the upstream has it so. */
+static bool put_schema(struct mg_call *c, struct mg_writer *w, struct mg_view format)
+{
+	const struct mg_host *h = c->host;
+	struct mg_view schema = h->get(h->get(format, "json_schema"), "schema");
+
+	if (!schema.doc || !quirk_is(c, "schema", "value"))
+		return false;
+	h->open(w, "response_format", '{');
+	h->put(w, "type", MG_STR("json"));
+	h->put_raw(w, "value", h->raw(schema));
+	h->close(w);
+	return true;
+}
+
 static void put_members(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
@@ -77,7 +92,7 @@ static void put_members(struct mg_call *c, struct mg_writer *w)
 			continue;
 		if (other.at)
 			name = terminated(c, other);
-		if (taken(c, name))
+		if (taken(c, name) && !(mg_is(h->name(m), "response_format") && put_schema(c, w, m)))
 			h->put_raw(w, name, h->raw(m));
 	}
 }

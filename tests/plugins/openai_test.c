@@ -44,6 +44,8 @@ static const struct rig_case requests[] = {
 	  .body = SENT(",\"reasoning\":{\"effort\":\"low\"},\"cache_control\":{\"type\":\"ephemeral\"},\"usage\":{\"include\":true}") },
 	{ "drop, rename and only", .request = ASK(",\"seed\":1,\"top_k\":2,\"other\":3"),
 	  .endpoint = WITH("\"rename\":{\"seed\":\"random_seed\"},\"only\":[\"random_seed\",\"top_k\"],\"drop\":[\"top_k\"]"), .body = SENT(",\"random_seed\":1") },
+	{ "a schema as TGI has it", .request = ASK(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"type\":\"object\"}}}"), .endpoint = WITH("\"schema\":\"value\""),
+	  .body = SENT(",\"response_format\":{\"type\":\"json\",\"value\":{\"type\":\"object\"}}") },
 	{ "a stop is a list", .request = ASK(",\"stop\":\"x\""), .endpoint = WITH("\"stop\":\"array\""), .body = SENT(",\"stop\":[\"x\"]") },
 	{ "tools lose their cache marks",
 	  .request = ASK(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"},\"cache_control\":{\"type\":\"ephemeral\"}}]"),
@@ -143,6 +145,11 @@ static const struct rig_case answers[] = {
 	  .events = "error(context_length, This model's maximum context length is 1, code 400)" },
 	{ "an error that is a string", .status = 403, .answer = "{\"code\":\"c\",\"error\":\"no\"}", .events = "error(auth, no, code c)" },
 	{ "a detail that is a list", .status = 422, .answer = "{\"detail\":[{\"msg\":\"extra\",\"type\":\"t\"}]}", .events = "error(bad_request, extra, final)" },
+	{ "Cloudflare's list of errors", .status = 429, .answer = "{\"success\":false,\"errors\":[{\"code\":3040,\"message\":\"Capacity temporarily exceeded\"}],\"result\":null}",
+	  .events = "error(rate_limited, Capacity temporarily exceeded, code 3040)" },
+	{ "TGI's type of an error", .status = 429, .answer = "{\"error\":\"Model is overloaded\",\"error_type\":\"overloaded\"}", .events = "error(overloaded, Model is overloaded, code overloaded)" },
+	{ "one call as itself, its arguments an object", .streamed = true, .answer = CHUNK("\"delta\":{\"role\":\"assistant\",\"tool_calls\":{\"index\":0,\"id\":\"0\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":1}}}},\"finish_reason\":\"eos_token\"") DONE,
+	  .events = "start(c1, m) tool_begin(0, 0, f) tool_args(0, {\"n\":1}) tool_end(0) finish(tool_calls, eos_token)" },
 	{ "a page", .status = 502, .answer = "<html>", .events = "error(server)" },
 };
 
