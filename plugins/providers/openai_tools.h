@@ -123,8 +123,13 @@ static int tool_piece(struct mg_call *c, struct choice *ch, struct mg_view call,
 static int tools(struct mg_call *c, struct choice *ch, struct mg_view d)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view v = h->at(h->get(d, "tool_calls"), 0), old = h->get(d, "function_call");
+	struct mg_view list = h->get(d, "tool_calls"), v = h->at(list, 0), old = h->get(d, "function_call");
 	int rc = MG_OK;
+
+	if (h->kind(list) == MG_OBJECT) {	/* an older TGI streams one call as itself */
+		v = (struct mg_view){ NULL, 0 };
+		old = list;
+	}
 
 	if (((struct chat *)c->state)->metering) {
 		ch->n_tools += h->kind(v) == MG_OBJECT || h->kind(old) == MG_OBJECT;
@@ -135,7 +140,9 @@ static int tools(struct mg_call *c, struct choice *ch, struct mg_view d)
 
 		rc = tool_piece(c, ch, v, h->get(v, custom ? "custom" : "function"));
 	}
-	return rc || h->kind(old) != MG_OBJECT ? rc : tool_piece(c, ch, d, old);
+	if (rc || h->kind(old) != MG_OBJECT)
+		return rc;
+	return h->get(old, "function").doc ? tool_piece(c, ch, old, h->get(old, "function")) : tool_piece(c, ch, d, old);
 }
 
 static int tool_ends(struct mg_call *c)
