@@ -29,6 +29,15 @@ void conn_resume(struct conn *c)
 	shard_mark(c->shard);
 }
 
+/* With TURBO, MHD 0.9.75 forgets a connection that ends inside a callback: it
+ * is on no list that is looked at, until a client's event that may never come.
+ * Those with a timeout of their own are looked at in each run. */
+void conn_condemn(struct conn *c)
+{
+	MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+	shard_mark(c->shard);
+}
+
 /* While it is suspended MHD does not look at the socket: this does (R18). */
 static void conn_event(struct watch *w, uint32_t events)
 {
@@ -84,13 +93,11 @@ static void conn_free(struct conn *c)
  * close() over unread bytes is a reset, and would take the answer with it. */
 static void turn_away(const struct door *d, int fd)
 {
-	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-		"Retry-After: 1\r\nConnection: close\r\nContent-Length: 63\r\n\r\n"
-		"{\"error\":{\"code\":503,\"message\":\"too many connections; retry\"}}\n";
-	char junk[4096];
+	char junk[4096], text[REFUSAL_TEXT];
+	size_t len = refusal_text(text, "Retry-After: 1\r\n", 503, "too many connections; retry");
 
 	if (!d->group->cert && recv(fd, junk, sizeof(junk), MSG_DONTWAIT) != 0)
-		(void)!send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)!send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	shutdown(fd, SHUT_WR);
 	close(fd);
 }

@@ -10,15 +10,7 @@
 #include "base/clock.h"
 
 enum { POOL_SPARE = 4 * 1024 * 1024, BODY_COPIES = 4, BODY_PART = 128 * 1024 };
-
-/* With TURBO, MHD 0.9.75 forgets a connection that ends inside a callback: it
- * is on no list that is looked at, until a client's event that may never come.
- * Those with a timeout of their own are looked at in each run. */
-static void condemn(struct conn *c)
-{
-	MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
-	shard_mark(c->shard);
-}
+#define TOO_LARGE "the request's body is larger than this route takes"
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {
@@ -157,27 +149,20 @@ static enum MHD_Result on_head(struct req *q, const char *method, const char *ve
 	if (q->replied)
 		return deliver(q);
 	if (q->shape.len > q->pub.body_max)
-		return refuse(q, 413, "the request's body is larger than this route takes");
+		return refuse(q, 413, TOO_LARGE);
 	return MHD_YES;
 }
 
 /* MHD takes no response in the middle of a body, so this one goes around it;
  * what still comes is swallowed until the connection's deadline, and then it
- * is closed.  Under TLS the client sees the close alone. */
+ * is closed. */
 static void too_large(struct req *q)
 {
-	static const char text[] = "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
-		"Connection: close\r\nContent-Length: 86\r\n\r\n"
-		"{\"error\":{\"code\":413,\"message\":\"the request's body is larger than this route takes\"}}\n";
-
 	q->replied = q->finished = q->swallow = true;
 	q->status = 413;
 	buf_release(&q->body);
 	buf_init(&q->body, 0);
-	if (q->conn->shard->tls)
-		return;
-	(void)!send(conn_fd(q->conn), text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	shutdown(conn_fd(q->conn), SHUT_WR);
+	refusal_send(q->conn, 413, TOO_LARGE);
 }
 
 static enum MHD_Result on_piece(struct req *q, const char *data, size_t *size)
@@ -187,7 +172,7 @@ static enum MHD_Result on_piece(struct req *q, const char *data, size_t *size)
 	*size = 0;
 	q->pub.body_seen += len;
 	if (q->swallow)
-		return q->conn->shard->tls ? MHD_NO : MHD_YES;
+		return MHD_YES;
 	if (q->replied)
 		return q->pub.body_seen > q->pub.body_max ? MHD_NO : MHD_YES;
 	if (q->pub.body_seen > q->pub.body_max) {
@@ -233,7 +218,7 @@ enum MHD_Result handle_request(void *cls, struct MHD_Connection *mhd, const char
 	else if (q)
 		rc = *size ? on_piece(q, data, size) : on_whole(q);
 	if (rc == MHD_NO)
-		condemn(c);
+		conn_condemn(c);
 	return rc;
 }
 
@@ -292,7 +277,7 @@ ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max)
 	(void)pos;
 	if (!q->conn || q->conn->left || (!n && q->aborted)) {
 		if (q->conn)
-			condemn(q->conn);
+			conn_condemn(q->conn);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
 	if (!n && q->finished)

@@ -106,6 +106,7 @@ void conn_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD
 void conn_suspend(struct conn *c);
 void conn_resume(struct conn *c);
 int conn_fd(const struct conn *c);
+void conn_condemn(struct conn *c);
 
 /* deadline.c */
 void conn_due(struct conn *c, uint64_t after_ms);
@@ -129,6 +130,12 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 void req_ended(struct req *q);		/* to be told at the end of the turn */
 void reqs_tell(struct server *s);
 ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max);
+
+/* refusal.c: the answers that go around the handler */
+enum { REFUSAL_ID = 48, REFUSAL_TEXT = 1024 };
+void refusal_id(char out[static REFUSAL_ID]);
+size_t refusal_text(char out[static REFUSAL_TEXT], const char *more, unsigned status, const char *why);
+void refusal_send(const struct conn *c, unsigned status, const char *why);
 
 /* answer.c */
 void req_refuse(struct req *q, int status, const char *why);
