@@ -17,7 +17,8 @@
  *		OpenRouter's public API; `extra` of an event holds JSON in the
  *		shapes of its answers.
  *
- *	1.0	first release; a line above this one says what 1.1 appended
+ *	1.1	mg_host.pieces
+ *	1.0	first release
  */
 #ifndef MOONGATE_H
 #define MOONGATE_H
@@ -29,7 +30,7 @@
 
 #define MG_MAGIC 0x4d474154u	/* "MGAT" */
 #define MG_ABI_MAJOR 1		/* another major is refused, and so is a newer minor than the host's */
-#define MG_ABI_MINOR 0		/* +1 for each append */
+#define MG_ABI_MINOR 1		/* +1 for each append */
 #define MG_HAS(s, m) ((s)->size >= offsetof(__typeof__(*(s)), m) + sizeof((s)->m))	/* is the other side new enough? */
 #define MG_ENTRY "mg_plugin_entry"	/* the one exported symbol: const struct mg_plugin *(void), written by MG_PLUGIN(...) */
 #define MG_EVENT(k, ...) (&(struct mg_event){ .size = sizeof(struct mg_event), .kind = (k), __VA_ARGS__ })
@@ -106,6 +107,9 @@ struct mg_host {	/* the core's side; calls that may fail return MG_OK or a negat
 	struct mg_str (*answer)(struct mg_call *c, const char *header);
 	int (*emit)(struct mg_call *c, const struct mg_event *e);	/* reads e before it returns */
 	int (*follow)(struct mg_call *c, const struct mg_http *next, uint32_t after_ms);	/* one more exchange: upload, poll; path is copied */
+	/* Instead of written(), for mg_http: large values of the request are not copied (put, put_raw), but pieces of
+	 * their own; n: how many.  NULL: as written(). */
+	const struct mg_str *(*pieces)(struct mg_writer *w, size_t *n);
 };
 enum { MG_OP_INLINE = 1 };	/* https URLs in the request are data: URLs when it is asked, fetched (R37); quirk "urls" wins */
 struct mg_operation {		/* callbacks return MG_OK or a negative mg_rc */

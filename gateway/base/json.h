@@ -45,8 +45,13 @@ bool json_is(struct mg_view v, const char *word);	/* a string equal to word */
 bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, below 2^63; else false and *n stays */
 
 /* The writer.  Names are NULL at the top and inside arrays.  Errors (no room,
- * brackets that do not match, a name too many or missing) stick; json_written() tells. */
-struct mg_writer { struct buf *out; struct buf own; size_t start; unsigned depth; bool bad, done; char closers[JSON_DEPTH]; bool first[JSON_DEPTH]; };
+ * brackets that do not match, a name too many or missing) stick; json_written() tells.
+ * A writer of a pool may be told of bytes that outlive it (`lasting`): what is large
+ * and stands in them is not copied, but a piece of its own. */
+enum { JSON_PIECE = 64 * 1024, JSON_PIECES = 64 };
+struct json_piece { struct mg_str text; size_t at; };	/* stands before the at-th byte of out */
+struct mg_writer { struct buf *out; struct buf own; size_t start; unsigned depth; bool bad, done; char closers[JSON_DEPTH]; bool first[JSON_DEPTH];
+	struct pool *pool; struct mg_str lasting; struct json_piece *pieces; size_t n_pieces; struct buf joined; };
 void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
 struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */
 void json_open(struct mg_writer *w, const char *name, char bracket);	/* '{' or '[' */
@@ -58,6 +63,8 @@ void json_put_int(struct mg_writer *w, const char *name, int64_t n);
 void json_put_bool(struct mg_writer *w, const char *name, bool b);
 void json_put_null(struct mg_writer *w, const char *name);
 struct mg_str json_written(struct mg_writer *w);	/* the whole text; absent when it failed or is not closed */
+/* The same in pieces, which are not joined; NULL when it failed.  Nothing is written behind it. */
+const struct mg_str *json_pieces(struct mg_writer *w, size_t *n);
 /* Appends text as a JSON string with quotes; bad UTF-8 becomes U+FFFD. */
 void json_quote(struct buf *out, struct mg_str text);
 

@@ -73,6 +73,7 @@ static void release_own(void *arg)
 	struct mg_writer *w = arg;
 
 	buf_release(&w->own);
+	buf_release(&w->joined);
 }
 
 struct mg_writer *json_writer(struct pool *p)
@@ -82,6 +83,7 @@ struct mg_writer *json_writer(struct pool *p)
 	if (!w)
 		return NULL;
 	json_writer_init(w, &w->own);
+	w->pool = p;
 	buf_init(&w->own, pool_left(p));
 	return pool_defer(p, release_own, w) ? NULL : w;
 }
@@ -153,10 +155,31 @@ void json_close(struct mg_writer *w)
 	buf_put(w->out, &w->closers[--w->depth], 1);
 }
 
+/* Takes what is large and lasts as it stands; false: it must be copied. */
+static bool refer(struct mg_writer *w, struct mg_str s)
+{
+	if (s.len < JSON_PIECE || !w->lasting.at || s.at < w->lasting.at || s.at + s.len > w->lasting.at + w->lasting.len || w->n_pieces == JSON_PIECES)
+		return false;
+	if (!w->pieces)
+		w->pieces = pool_alloc(w->pool, JSON_PIECES * sizeof(*w->pieces));
+	if (!w->pieces)
+		return false;
+	w->pieces[w->n_pieces++] = (struct json_piece){ s, w->out->len };
+	return true;
+}
+
 void json_put(struct mg_writer *w, const char *name, struct mg_str text)
 {
-	if (text.at && begin(w, name))
+	if (!text.at || !begin(w, name))
+		return;
+	if (text.len < JSON_PIECE || !w->lasting.at || utf8_plain((const unsigned char *)text.at, text.len) != text.len) {
 		json_quote(w->out, text);
+		return;
+	}
+	buf_put(w->out, "\"", 1);
+	if (!refer(w, text))
+		buf_put(w->out, text.at, text.len);
+	buf_put(w->out, "\"", 1);
 }
 
 void json_put_text(struct mg_writer *w, const char *name, const char *text)
@@ -173,7 +196,7 @@ void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json)
 		return;
 	if (!json.len)
 		w->bad = true;	/* nothing is no value */
-	else if (begin(w, name))
+	else if (begin(w, name) && !refer(w, json))
 		buf_put(w->out, json.at, json.len);
 }
 
@@ -205,9 +228,56 @@ void json_put_null(struct mg_writer *w, const char *name)
 		buf_put(w->out, "null", 4);
 }
 
+static bool whole(const struct mg_writer *w)
+{
+	return !w->bad && !w->depth && w->done && !w->out->failed;
+}
+
+const struct mg_str *json_pieces(struct mg_writer *w, size_t *n)
+{
+	struct mg_str *out;
+	size_t at = w->start;
+
+	*n = 0;
+	if (!whole(w) || !w->pool)
+		return NULL;
+	out = pool_alloc(w->pool, (2 * w->n_pieces + 1) * sizeof(*out));
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < w->n_pieces; at = w->pieces[i++].at) {
+		if (w->pieces[i].at > at)
+			out[(*n)++] = (struct mg_str){ w->out->at + at, w->pieces[i].at - at };
+		out[(*n)++] = w->pieces[i].text;
+	}
+	if (w->out->len > at)
+		out[(*n)++] = (struct mg_str){ w->out->at + at, w->out->len - at };
+	return out;
+}
+
+/* One text after all.  Pieces that were asked for before stay what they are. */
+static struct mg_str join(struct mg_writer *w)
+{
+	const struct mg_str *pieces;
+	size_t n, len = 0;
+
+	if (w->joined.len)
+		return buf_view(&w->joined);
+	pieces = json_pieces(w, &n);
+	for (size_t i = 0; i < n; i++)
+		len += pieces[i].len;
+	buf_init(&w->joined, len < pool_left(w->pool) ? len : 0);
+	if (!pieces || !buf_more(&w->joined, len))
+		return (struct mg_str){ NULL, 0 };
+	for (size_t i = 0; i < n; i++)
+		buf_str(&w->joined, pieces[i]);
+	return buf_view(&w->joined);
+}
+
 struct mg_str json_written(struct mg_writer *w)
 {
-	if (w->bad || w->depth || !w->done || w->out->failed)
+	if (!whole(w))
 		return (struct mg_str){ NULL, 0 };
+	if (w->n_pieces)
+		return join(w);
 	return (struct mg_str){ w->out->at + w->start, w->out->len - w->start };
 }

@@ -61,7 +61,11 @@ static struct mg_writer *on_writer(struct mg_call *c)
 {
 	struct mg_writer *w = json_writer(of(c)->pool);
 
-	return w ? w : &of(c)->no_writer;
+	if (!w)
+		return &of(c)->no_writer;
+	if (of(c)->inside == IN_REQUEST)
+		w->lasting = json_raw(of(c)->request);	/* stays for the whole attempt */
+	return w;
 }
 
 /* ---------------------------------------------------------------- blob */
@@ -459,5 +463,5 @@ const struct mg_host call_host = {
 	.writer = on_writer, .open = json_open, .close = json_close, .put = json_put, .put_raw = json_put_raw,
 	.put_int = json_put_int, .written = json_written,
 	.header = on_header, .auth = on_auth, .status = on_status, .answer = on_answer,
-	.emit = on_emit, .follow = on_follow,
+	.emit = on_emit, .follow = on_follow, .pieces = json_pieces,
 };

@@ -452,7 +452,7 @@ static int attempt_send(struct attempt *a, struct err *err)
 		r->relay_us = own_time_us(r);
 	}
 	if (r->echo && a->http.pieces && r->surface->debug)
-		r->surface->debug(r, a->http.body[0]);
+		r->surface->debug(r, pool_join(a->pool, a->http.body, a->http.pieces));
 	rc = attempt_authorized(a, err);
 	if (!rc)
 		loop_timer_set(r->w->loop, &a->quiet, or_else(r->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));

@@ -88,9 +88,11 @@ int attempt_transmit(struct attempt *a, struct err *err)
 	struct mg_str url;
 
 	if (!strncmp(p->base_url, "sim:", 4)) {
-		if (a->http.pieces != 1)
-			return fail(err, MG_EINVAL, "a sim: provider answers with one body");
-		a->lo = loopback_start(a->relay->w->loop, a->http.body[0], a->relay->stream, attempt_loop_head, attempt_loop_data, attempt_loop_end, a);
+		struct mg_str body = a->http.pieces == 1 ? a->http.body[0] : pool_join(a->pool, a->http.body, a->http.pieces);
+
+		if (!body.at)
+			return fail(err, MG_EINVAL, "a sim: provider answers with a body");
+		a->lo = loopback_start(a->relay->w->loop, body, a->relay->stream, attempt_loop_head, attempt_loop_data, attempt_loop_end, a);
 		if (!a->lo)
 			return fail(err, MG_ENOMEM, "no memory for the answer");
 		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), attempt_time_left_ms(a));

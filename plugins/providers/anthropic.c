@@ -42,9 +42,11 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
-	struct mg_str *body = h->alloc(c, sizeof(*body)), version = h->text(c, mg_quirk(c, "version_in_body"));
+	const struct mg_str *body;
+	struct mg_str version = h->text(c, mg_quirk(c, "version_in_body"));
 	bool streamed = h->kind(mg_asked(c, "stream")) == MG_TRUE && mg_quirk(c, "stream_path").doc;
 	struct plan p = { 0 };
+	size_t n;
 	int rc;
 
 	plan_request(c, &p);
@@ -67,9 +69,10 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_stop(c, w);
 	put_others(c, w);
 	h->close(w);
-	if (!body || !(*body = h->written(w)).at)
+	body = h->pieces(w, &n);
+	if (!body)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, streamed ? "stream_path" : "path", MG_STR("/v1/messages")), body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, streamed ? "stream_path" : "path", MG_STR("/v1/messages")), body, n };
 	return MG_OK;
 }
 

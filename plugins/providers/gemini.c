@@ -37,7 +37,8 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
-	struct mg_str *body = h->alloc(c, sizeof(*body));
+	const struct mg_str *body;
+	size_t n;
 	bool stream = h->kind(mg_asked(c, "stream")) == MG_TRUE;
 	int rc;
 
@@ -52,9 +53,10 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	if (rc)
 		return rc;
 	h->close(w);
+	body = h->pieces(w, &n);
 	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), stream ?
-		mg_path(c, "stream_path", MG_STR("/models/{model}:streamGenerateContent?alt=sse")) : mg_path(c, "path", MG_STR("/models/{model}:generateContent")), body, 1 };
-	if (!body || !out->path.at || !(*body = h->written(w)).at)
+		mg_path(c, "stream_path", MG_STR("/models/{model}:streamGenerateContent?alt=sse")) : mg_path(c, "path", MG_STR("/models/{model}:generateContent")), body, n };
+	if (!body || !out->path.at)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
 	return mg_authorize(c, "x-goog-api-key");
 }

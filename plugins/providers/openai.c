@@ -47,11 +47,12 @@
 
 static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
 {
-	struct mg_str *body = c->host->alloc(c, sizeof(*body));
+	size_t n;
+	const struct mg_str *body = c->host->pieces(w, &n);
 
-	if (!body || !(*body = c->host->written(w)).at)
+	if (!body)
 		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, n };
 	return mg_authorize(c, NULL);
 }
 

@@ -27,7 +27,8 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
-	struct mg_str *body = h->alloc(c, sizeof(*body));
+	const struct mg_str *body;
+	size_t n;
 	int rc;
 
 	h->open(w, NULL, '{');
@@ -43,9 +44,10 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_include(c, w);
 	put_others(c, w);
 	h->close(w);
-	if (!body || !(*body = h->written(w)).at)
+	body = h->pieces(w, &n);
+	if (!body)
 		return h->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, "path", MG_STR("/responses")), body, 1 };
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), mg_path(c, "path", MG_STR("/responses")), body, n };
 	return mg_authorize(c, NULL);
 }
 

@@ -266,6 +266,93 @@ static void writer(void)
 	pool_free(p);
 }
 
+static bool same_text(struct mg_str a, struct mg_str b)
+{
+	return a.at && b.at && a.len == b.len && !memcmp(a.at, b.at, a.len);
+}
+
+static struct mg_str joined(struct pool *p, const struct mg_str *pieces, size_t n)
+{
+	return pieces ? pool_join(p, pieces, n) : (struct mg_str){ NULL, 0 };
+}
+
+/* The same calls with and without bytes that last. */
+static void write_large(struct mg_writer *w, struct mg_str text, struct mg_str odd, size_t times)
+{
+	json_open(w, NULL, '{');
+	json_put(w, "plain", text);
+	json_open(w, "list", '[');
+	for (size_t i = 0; i < times; i++) {
+		json_put_raw(w, NULL, (struct mg_str){ text.at - 1, text.len + 2 });
+		json_put(w, NULL, MG_STR("small"));
+	}
+	json_close(w);
+	json_put(w, "odd", odd);
+	json_put(w, "half", (struct mg_str){ text.at, JSON_PIECE - 1 });
+	json_close(w);
+}
+
+static void pieces(void)
+{
+	enum { LEN = JSON_PIECE + 10 };
+	static char bytes[2 * LEN + 2];
+	struct mg_str text = { bytes + 1, LEN }, odd = { bytes + LEN + 2, LEN - 1 };
+	static const size_t times[] = { 0, 1, 3, JSON_PIECES - 1, JSON_PIECES, JSON_PIECES + 5 };
+	bool same = true, referred = true, kept = true;
+
+	memset(bytes, 'x', sizeof(bytes));
+	bytes[0] = bytes[LEN + 1] = '"';
+	bytes[sizeof(bytes) - 9] = '\n';	/* must be escaped: cannot stay where it is */
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		struct pool *p = pool_new(64 << 20);
+		struct mg_writer *copied = json_writer(p), *w = json_writer(p);
+		const struct mg_str *list, *again;
+		struct mg_str all;
+		size_t n, m, refs = 0;
+
+		write_large(copied, text, odd, times[i]);
+		w->lasting = (struct mg_str){ bytes, sizeof(bytes) };
+		write_large(w, text, odd, times[i]);
+		all = json_written(copied);
+		list = json_pieces(w, &n);
+		for (size_t k = 0; k < n; k++)
+			refs += list[k].at >= bytes && list[k].at < bytes + sizeof(bytes);
+		referred = referred && refs == (times[i] + 1 < JSON_PIECES ? times[i] + 1 : JSON_PIECES);
+		same = same && all.at && same_text(joined(p, list, n), all) && same_text(json_written(w), all) && same_text(json_written(w), all);
+		again = json_pieces(w, &m);
+		kept = kept && m == n && same_text(joined(p, list, n), all) && same_text(joined(p, again, m), all);
+		list = json_pieces(copied, &n);
+		kept = kept && n == 1 && list[0].at == all.at;
+		pool_free(p);
+	}
+	ok(same, "the pieces joined, and the text of a writer with pieces, are what one buffer would hold");
+	ok(referred, "what is large and lasts is not copied, up to a number of pieces");
+	ok(kept, "pieces stay when they are joined, and a writer without large values has one");
+}
+
+static void pieces_refused(void)
+{
+	struct pool *p = pool_new(1 << 20), *small = pool_new(4 * JSON_PIECE);
+	struct mg_writer *w = json_writer(p);
+	static char bytes[4 * JSON_PIECE];
+	size_t n = 7;
+
+	json_open(w, NULL, '{');
+	ok(!json_pieces(w, &n) && !n, "no pieces before the last bracket");
+	memset(bytes, '1', sizeof(bytes));
+	w = json_writer(small);
+	w->lasting = (struct mg_str){ bytes, sizeof(bytes) };
+	json_put_raw(w, NULL, (struct mg_str){ bytes, sizeof(bytes) });
+	ok(json_pieces(w, &n) && n == 1, "pieces take no room of the pool");
+	ok(!json_written(w).at, "where there is no room to join them, there is no text");
+	w = json_writer(p);
+	w->lasting = (struct mg_str){ bytes, sizeof(bytes) - 1 };
+	json_put_raw(w, NULL, (struct mg_str){ bytes, sizeof(bytes) });
+	ok(json_pieces(w, &n) && n == 1 && json_pieces(w, &n)[0].at != bytes, "what reaches beyond the lasting bytes is copied");
+	pool_free(small);
+	pool_free(p);
+}
+
 /* a is replaced by A, b removed, c added where it is not. */
 static const struct { const char *in, *out; } splices[] = {
 	{ "{}", "{\"c\":0}" }, { " { } ", "{\"c\":0 }" }, { "{\"x\" : 1e2}", "{\"x\" : 1e2,\"c\":0}" }, { "{ \"a\" : 0.10 , \"x\":[ ] }", "{ \"a\" : [A] , \"x\":[ ],\"c\":0 }" },
@@ -328,6 +415,8 @@ int main(void)
 	views();
 	whole_numbers();
 	writer();
+	pieces();
+	pieces_refused();
 	splice();
 	blocks();
 	return tap_done();
