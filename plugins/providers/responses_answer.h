@@ -224,11 +224,12 @@ static int image(struct mg_call *c, struct item *i, struct mg_view v)
 	struct answer *a = c->state;
 	struct mg_str bytes = h->blob(c, h->get(v, "result")), format = h->text(c, h->get(v, "output_format"));
 	char type[24];
-	int n = snprintf(type, sizeof(type), "image/%.*s", (int)(format.len < 12 ? format.len : 12), format.len ? format.at : "png");
+	int n = format.len && format.len < 12 ? snprintf(type, sizeof(type), "image/%.*s", (int)format.len, format.at) : 0;
 
 	if (!bytes.len)
 		return MG_OK;
-	return h->emit(c, MG_EVENT(MG_EV_IMAGE, .index = a->n_images++, .name = { type, (size_t)(format.len ? n : 9) }, .data = bytes));
+	return h->emit(c, MG_EVENT(MG_EV_IMAGE, .index = a->n_images++, .data = bytes,
+		.name = mg_media_type((struct mg_str){ type, (size_t)n }, (struct mg_str)MG_STR("image/png"))));
 }
 
 static int call(struct mg_call *c, struct item *i, struct mg_view v)

@@ -109,6 +109,7 @@ static const struct rig_case answers[] = {
 	  .events = "start(i, m) text(Hé) " CITED "usage(input=12 cached=5 cache_write=3 output=5 reasoning=4 searches=2) finish(stop, completed)" },
 	{ "whose thoughts they are", .endpoint = "{\"model\":\"m-1\",\"provider\":\"azure\"}", .answer = ALL("{\"type\":\"reasoning\",\"id\":\"r\",\"encrypted_content\":\"e\"}", "completed", ""),
 	  .events = "start(i, m) reasoning(, azure-openai-responses-v1, {\"type\":\"reasoning.encrypted\",\"id\":\"r\",\"data\":\"e\"}) " COUNTED "finish(stop, completed)" },
+	{ "a picture that does not say its format", .answer = ALL("{\"type\":\"image_generation_call\",\"result\":\"AAEC\"}", "completed", ""), .events = "start(i, m) image(image/png, 3 bytes) " COUNTED "finish(stop, completed)" },
 	{ "a picture", .answer = ALL("{\"type\":\"image_generation_call\",\"result\":\"AAEC\",\"output_format\":\"webp\"}", "completed", ""), .events = "start(i, m) image(image/webp, 3 bytes) " COUNTED "finish(stop, completed)" },
 	{ "probabilities", .streamed = true, .answer = BEGIN ADDED("0", "{\"type\":\"message\"}") EV("output_text.delta", AT("0", ",\"delta\":\"x\",\"logprobs\":[{\"token\":\"x\",\"logprob\":-1}]")) END(""),
 	  .events = "start(i, m) text(x) logprobs({\"content\":[{\"token\":\"x\",\"logprob\":-1}]}) " COUNTED "finish(stop, completed)" },
