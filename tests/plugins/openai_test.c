@@ -207,6 +207,7 @@ static const struct recorded recordings[] = {
 int main(void)
 {
 	static const struct recorded embedding = { "openai-embeddings/embeddings-dimensions", NULL, "vector(0, |usage(input=", true };
+	static const struct recorded list = { "openrouter-models/prompt", NULL, "model(anthropic/claude-sonnet-4, " };
 	static const struct recorded voyage = { "voyage-embeddings/voyage-embedding", NULL, "vector(1, |usage(input=12)" };
 	static const struct recorded rank = { "voyage-rerank/voyageai-rerank-legacy", "{\"top_n\":\"top_k\",\"set\":{\"truncation\":true}}", "score(3, 0.7421875)|usage(input=57)",
 		.asks = "{\"query\":\"@/query\",\"documents\":\"@/documents\",\"top_n\":3}" };
@@ -217,6 +218,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(recordings) / sizeof(recordings[0]); i++)
 		recorded_run(MG_CHAT, &recordings[i]);
 	recorded_run(MG_EMBEDDINGS, &embedding);
+	recorded_run(MG_MODELS, &list);
 	recorded_run(MG_EMBEDDINGS, &voyage);
 	recorded_run(MG_RERANK, &rank);
 	recorded_run(MG_IMAGE, &picture);
