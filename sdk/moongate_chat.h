@@ -312,4 +312,57 @@ static inline struct mg_str mg_thought(struct mg_call *c, struct mg_view from, s
 	return (struct mg_str){ out, len + 1 };
 }
 
+/* ------------------------------------------------------- request, answer */
+
+/* A POST of what was written, with the provider's usual credential. */
+static inline int mg_post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
+{
+	size_t n;
+	const struct mg_str *body = c->host->pieces(w, &n);
+
+	if (!body)
+		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
+	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, n };
+	return mg_authorize(c, NULL);
+}
+
+/* The names of all functions that earlier messages call, each once; how many, at most `most`. */
+static inline size_t mg_called(struct mg_call *c, struct mg_str *names, size_t most)
+{
+	const struct mg_host *h = c->host;
+	size_t n = 0, i;
+
+	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m))
+		for (struct mg_view v = h->at(h->get(m, "tool_calls"), 0); h->kind(v) && n < most; v = h->next(v)) {
+			struct mg_str name = h->text(c, h->get(h->get(v, "function"), "name"));
+
+			for (i = 0; i < n && (names[i].len != name.len || memcmp(names[i].at, name.at, name.len)); i++)
+				;
+			if (name.at && i == n)
+				names[n++] = name;
+		}
+	return n;
+}
+
+/* A list of models, each named by a member of its own; what: the list's name, for who misses it. */
+static inline int mg_models(struct mg_call *c, struct mg_view list, const char *member, const char *what)
+{
+	const struct mg_host *h = c->host;
+	int rc = h->kind(list) == MG_ARRAY ? MG_OK : h->fail(c, MG_EPROTO, "an answer without %s[]", what);
+
+	for (struct mg_view v = h->at(list, 0); h->kind(list) == MG_ARRAY && h->kind(v) && !rc; v = h->next(v))
+		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, member)), .extra = h->raw(v)));
+	return rc;
+}
+
+/* What speech is billed by: characters, not bytes. */
+static inline uint64_t mg_characters(struct mg_str text)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += ((unsigned char)text.at[i] & 0xC0) != 0x80;
+	return n;
+}
+
 #endif

@@ -243,7 +243,8 @@ static void machine_defaults(json_t *tree)
 
 bool config_catalog(const json_t *tree, const char *file, char *out, size_t size)
 {
-	static const char *const places[] = { "../share/moongate/catalog", "../catalog", "../../catalog", "../../../catalog", "../../../../catalog" };
+	static const char *const places[] = { "../share/moongate/catalog", "../sdk/catalog", "../../sdk/catalog", "../../../sdk/catalog",
+		"../../../../sdk/catalog" };
 	const char *data = json_string_value(json_object_get(tree, "data_dir"));
 	char dir[512], below[600];
 

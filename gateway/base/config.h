@@ -41,7 +41,7 @@ json_t *config_show(const struct config *c);
 /* Each value of the tree, or of its member `from` ("limits", "limits.idle"; NULL: all), secrets masked, and who
  * said it: "config.lua:41", "MOONGATE_LOGGING__LEVEL", "default".  MG_EINVAL: there is no such member. */
 int config_walk(const struct config *c, const char *from, void (*fn)(void *arg, const char *place, const json_t *value, const char *origin), void *arg);
-/* The providers that are known without configuration (catalog/providers.json), by slug; NULL where
+/* The providers that are known without configuration (sdk/catalog/providers.json), by slug; NULL where
  * the file is not found.  A new reference. */
 json_t *config_known(const json_t *tree);
 /* A file of the catalogue ("models/groq.jsonl"): the operator's, below data_dir/catalog, before the shipped

@@ -33,7 +33,7 @@ void places_find(struct places *p, const struct config *conf)
 	if (is_there(tree)) {		/* build/moongate of a source tree */
 		snprintf(p->plugins, sizeof(p->plugins), "%s/plugins", here);
 		snprintf(p->policies, sizeof(p->policies), "%s/../policies", here);
-		snprintf(p->catalog, sizeof(p->catalog), "%s/../catalog", here);
+		snprintf(p->catalog, sizeof(p->catalog), "%s/../sdk/catalog", here);
 		snprintf(p->template, sizeof(p->template), "%s/../sdk/template", here);
 	} else {
 		snprintf(p->plugins, sizeof(p->plugins), "%s/../lib/moongate/plugins", here);

@@ -2,7 +2,7 @@
  * client.c - exchanges on their multis.
  *
  * libcurl refuses to add or remove a handle inside one of its callbacks, so
- * what is asked for there waits in the multi's todo list until it is out of
+ * what is asked for there waits in the multi's list for later until it is out of
  * them (settle()).  A resume waits always: libcurl would deliver bytes from
  * within it, and its caller does not expect that.
  */
@@ -72,20 +72,20 @@ static void later(struct exchange *x)
 
 	if (!x->listed) {
 		x->listed = true;
-		x->next_todo = m->todo;
-		m->todo = x;
+		x->next_later = m->later;
+		m->later = x;
 	}
 	loop_timer_set(m->client->loop, &m->client->work, 0);
 }
 
 static void unlist(struct exchange *x)
 {
-	struct exchange **at = &x->multi->todo;
+	struct exchange **at = &x->multi->later;
 
 	while (x->listed && *at && *at != x)
-		at = &(*at)->next_todo;
+		at = &(*at)->next_later;
 	if (x->listed && *at)
-		*at = x->next_todo;
+		*at = x->next_later;
 	x->listed = false;
 }
 
@@ -181,12 +181,12 @@ static void resume(struct exchange *x)
 	m->busy--;
 }
 
-static void run_todo(struct multi *m)
+static void run_later(struct multi *m)
 {
-	while (m->todo) {
-		struct exchange *x = m->todo;
+	while (m->later) {
+		struct exchange *x = m->later;
 
-		m->todo = x->next_todo;
+		m->later = x->next_later;
 		x->listed = false;
 		if (x->cancelled)
 			exchange_free(x);
@@ -223,7 +223,7 @@ static void settle(struct multi *m)
 		}
 		exchange_over(x, result_of(x, code), words(x, code));
 	}
-	run_todo(m);
+	run_later(m);
 }
 
 static void action(struct multi *m, curl_socket_t fd, int what)
@@ -260,7 +260,7 @@ static void client_work(struct timer *t)
 	struct client *c = loop_owner(t, struct client, work);
 
 	for (unsigned i = 0; i < c->n; i++)
-		if (c->multis[i].todo)
+		if (c->multis[i].later)
 			settle(&c->multis[i]);
 }
 

@@ -16,7 +16,7 @@ struct multi {
 	CURLM *curl;
 	struct timer timer;
 	struct sock *socks;
-	struct exchange *todo;	/* cancelled, started or resumed inside a callback */
+	struct exchange *later;	/* cancelled, started or resumed inside a callback */
 	CURL **spare;		/* easy handles to use again */
 	unsigned running, n_spare;
 	unsigned busy;		/* depth of calls into libcurl that may call back */
@@ -29,7 +29,7 @@ struct place { CURLU *url; char *text; unsigned users; bool plain; };
 struct client {
 	struct loop *loop;
 	CURLSH *share;
-	struct timer work;	/* zero: run what waits in the todo lists */
+	struct timer work;	/* zero: run what waits in the lists for later */
 	struct timer sweep;
 	unsigned keep_s, swept;		/* swept: how far this round is */
 	struct exchange *all;
@@ -40,7 +40,7 @@ struct client {
 
 struct exchange {
 	struct exchange *prev, *next;		/* of the client */
-	struct exchange *next_todo;
+	struct exchange *next_later;
 	struct multi *multi;
 	CURL *easy;
 	struct place *place;

@@ -153,7 +153,7 @@ static void give_head(struct loopback *lb, int status)
 	lb->inside = false;
 }
 
-/* False: the owner wants no more, for now or for good. */
+/* False: the owner wants no more, until it resumes or ever. */
 static bool give(struct loopback *lb, const char *at, size_t len)
 {
 	bool more;

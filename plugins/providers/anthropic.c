@@ -465,14 +465,7 @@ static int meter(struct mg_call *c, const struct mg_frame *f)
 
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	const struct mg_host *h = c->host;
-	int rc = MG_OK;
-
-	if (h->kind(h->get(f->json, "data")) != MG_ARRAY)
-		return h->fail(c, MG_EPROTO, "an answer without data[]");
-	for (struct mg_view v = h->at(h->get(f->json, "data"), 0); h->kind(v) && !rc; v = h->next(v))
-		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, "id")), .extra = h->raw(v)));
-	return rc;
+	return mg_models(c, c->host->get(f->json, "data"), "id", "data");
 }
 
 static const struct mg_operation chat = {

@@ -233,19 +233,9 @@ static int put_given(struct mg_call *c, struct mg_writer *w, const struct plan *
 /* A history with tool calls needs tools, even where the client gave none any more. */
 static void put_remembered(struct mg_call *c, struct mg_writer *w)
 {
-	const struct mg_host *h = c->host;
 	struct mg_str names[32];
-	size_t n = 0, i;
+	size_t n = mg_called(c, names, 32), i;
 
-	for (struct mg_view m = h->at(mg_asked(c, "messages"), 0); h->kind(m); m = h->next(m))
-		for (struct mg_view v = h->at(h->get(m, "tool_calls"), 0); h->kind(v) && n < 32; v = h->next(v)) {
-			struct mg_str name = h->text(c, h->get(h->get(v, "function"), "name"));
-
-			for (i = 0; i < n && (names[i].len != name.len || memcmp(names[i].at, name.at, name.len)); i++)
-				;
-			if (name.at && i == n)
-				names[n++] = name;
-		}
 	for (i = 0; i < n; i++)
 		put_spec(c, w, names[i], (struct mg_str){ NULL, 0 }, no_members, false);
 	if (!n)		/* results without their calls */

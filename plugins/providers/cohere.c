@@ -10,16 +10,6 @@
 
 struct answer { bool ended, called, argued, spoke; };
 
-static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
-{
-	struct mg_str *body = c->host->alloc(c, sizeof(*body));
-
-	if (!body || !(*body = c->host->written(w)).at)
-		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, 1 };
-	return mg_authorize(c, NULL);
-}
-
 static struct mg_writer *begin_body(struct mg_call *c)
 {
 	struct mg_writer *w = c->host->writer(c);
@@ -41,7 +31,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_members(c, w);
 	c->host->put_raw(w, "stream", c->host->kind(mg_asked(c, "stream")) == MG_TRUE ? MG_STR("true") : MG_STR("false"));
 	c->host->close(w);
-	return post(c, w, mg_path(c, "chat_path", MG_STR("/v2/chat")), out);
+	return mg_post(c, w, mg_path(c, "chat_path", MG_STR("/v2/chat")), out);
 }
 
 /* One text, or a list of them. */
@@ -77,7 +67,7 @@ static int embed_request(struct mg_call *c, struct mg_http *out)
 	h->put_raw(w, "output_dimension", h->raw(mg_asked(c, "dimensions")));
 	h->put_raw(w, "truncate", h->raw(mg_asked(c, "truncate")));
 	h->close(w);
-	return post(c, w, mg_path(c, "embed_path", MG_STR("/v2/embed")), out);
+	return mg_post(c, w, mg_path(c, "embed_path", MG_STR("/v2/embed")), out);
 }
 
 static int rerank_request(struct mg_call *c, struct mg_http *out)
@@ -93,7 +83,7 @@ static int rerank_request(struct mg_call *c, struct mg_http *out)
 	h->put_raw(w, "top_n", h->raw(mg_asked(c, "top_n")));
 	h->put_raw(w, "max_tokens_per_doc", h->raw(mg_asked(c, "max_tokens_per_doc")));
 	h->close(w);
-	return post(c, w, mg_path(c, "rerank_path", MG_STR("/v2/rerank")), out);
+	return mg_post(c, w, mg_path(c, "rerank_path", MG_STR("/v2/rerank")), out);
 }
 
 static int models_request(struct mg_call *c, struct mg_http *out)
@@ -337,12 +327,7 @@ static int rerank_frame(struct mg_call *c, const struct mg_frame *f)
 
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	const struct mg_host *h = c->host;
-	int rc = h->kind(h->get(f->json, "models")) == MG_ARRAY ? MG_OK : h->fail(c, MG_EPROTO, "an answer without models[]");
-
-	for (struct mg_view v = h->at(h->get(f->json, "models"), 0); h->kind(v) && !rc; v = h->next(v))
-		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, "name")), .extra = h->raw(v)));
-	return rc;
+	return mg_models(c, c->host->get(f->json, "models"), "name", "models");
 }
 
 static const struct mg_operation chat = { .size = sizeof(chat), .state_size = sizeof(struct answer), .op = MG_CHAT, .plain = MG_JSON,

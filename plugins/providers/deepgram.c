@@ -168,10 +168,8 @@ static int speak_frame(struct mg_call *c, const struct mg_frame *f)
 static int speak_finish(struct mg_call *c)
 {
 	struct mg_str text = c->host->text(c, mg_asked(c, "input"));
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1 };
+	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .characters = mg_characters(text) };
 
-	for (size_t i = 0; i < text.len; i++)
-		m.characters += ((unsigned char)text.at[i] & 0xC0) != 0x80;
 	return c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 

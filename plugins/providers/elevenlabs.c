@@ -87,8 +87,8 @@ static int speech_finish(struct mg_call *c)
 
 	for (size_t i = 0; i < said.len && said.at[i] >= '0' && said.at[i] <= '9' && m.characters < UINT32_MAX; i++)
 		m.characters = m.characters * 10 + (uint64_t)(said.at[i] - '0');
-	for (size_t i = 0; i < text.len && !said.len; i++)
-		m.characters += ((unsigned char)text.at[i] & 0xC0) != 0x80;
+	if (!said.len)
+		m.characters = mg_characters(text);
 	return c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 

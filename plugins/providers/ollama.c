@@ -181,16 +181,6 @@ static int put_tools(struct mg_call *c, struct mg_writer *w)
 	return MG_OK;
 }
 
-static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
-{
-	struct mg_str *body = c->host->alloc(c, sizeof(*body));
-
-	if (!body || !(*body = c->host->written(w)).at)
-		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, 1 };
-	return mg_authorize(c, NULL);
-}
-
 static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
@@ -212,7 +202,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_think(c, w);
 	h->put_raw(w, "stream", h->kind(mg_asked(c, "stream")) == MG_TRUE ? MG_STR("true") : MG_STR("false"));
 	h->close(w);
-	return post(c, w, MG_STR("/api/chat"), out);
+	return mg_post(c, w, MG_STR("/api/chat"), out);
 }
 
 static int embed_request(struct mg_call *c, struct mg_http *out)
@@ -228,7 +218,7 @@ static int embed_request(struct mg_call *c, struct mg_http *out)
 	h->put_raw(w, "input", h->raw(input));
 	h->put_raw(w, "dimensions", h->raw(mg_asked(c, "dimensions")));
 	h->close(w);
-	return post(c, w, MG_STR("/api/embed"), out);
+	return mg_post(c, w, MG_STR("/api/embed"), out);
 }
 
 static int models_request(struct mg_call *c, struct mg_http *out)
@@ -360,12 +350,7 @@ static int embed_frame(struct mg_call *c, const struct mg_frame *f)
 
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	const struct mg_host *h = c->host;
-	int rc = h->kind(h->get(f->json, "models")) == MG_ARRAY ? MG_OK : h->fail(c, MG_EPROTO, "an answer without models[]");
-
-	for (struct mg_view v = h->at(h->get(f->json, "models"), 0); h->kind(v) && !rc; v = h->next(v))
-		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, "name")), .extra = h->raw(v)));
-	return rc;
+	return mg_models(c, c->host->get(f->json, "models"), "name", "models");
 }
 
 static const struct mg_operation chat = { .size = sizeof(chat), .state_size = sizeof(struct answer), .op = MG_CHAT, .plain = MG_JSON,

@@ -45,17 +45,6 @@
 
 /* ------------------------------------------------------------ the request */
 
-static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out)
-{
-	size_t n;
-	const struct mg_str *body = c->host->pieces(w, &n);
-
-	if (!body)
-		return c->host->fail(c, MG_ENOMEM, "no memory for the request");
-	*out = (struct mg_http){ sizeof(*out), MG_STR("POST"), path, body, n };
-	return mg_authorize(c, NULL);
-}
-
 static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
@@ -75,7 +64,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 	put_set(c, w, "set");
 	put_stream(c, w);
 	h->close(w);
-	return post(c, w, mg_path(c, "path", MG_STR("/chat/completions")), out);
+	return mg_post(c, w, mg_path(c, "path", MG_STR("/chat/completions")), out);
 }
 
 /* What a text is for: kept as it is, said in the quirk's words, or not said. */
@@ -105,7 +94,7 @@ static int embeddings_request(struct mg_call *c, struct mg_http *out)
 	put_others(c, w, typed);
 	put_input_type(c, w);
 	h->close(w);
-	return post(c, w, mg_path(c, "embeddings_path", MG_STR("/embeddings")), out);
+	return mg_post(c, w, mg_path(c, "embeddings_path", MG_STR("/embeddings")), out);
 }
 
 static int models_request(struct mg_call *c, struct mg_http *out)

@@ -428,15 +428,7 @@ static int embeddings_frame(struct mg_call *c, const struct mg_frame *f)
 /* {"data":[..]}, or a bare array (Together). */
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	const struct mg_host *h = c->host;
-	struct mg_view list = h->kind(f->json) == MG_ARRAY ? f->json : h->get(f->json, "data");
-	int rc = MG_OK;
-
-	if (h->kind(list) != MG_ARRAY)
-		return h->fail(c, MG_EPROTO, "an answer without data[]");
-	for (struct mg_view v = h->at(list, 0); h->kind(v) && !rc; v = h->next(v))
-		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, "id")), .extra = h->raw(v)));
-	return rc;
+	return mg_models(c, c->host->kind(f->json) == MG_ARRAY ? f->json : c->host->get(f->json, "data"), "id", "data");
 }
 
 #endif

@@ -12,7 +12,6 @@
 #include "moongate_form.h"
 #include "openai_request.h"
 
-static int post(struct mg_call *c, struct mg_writer *w, struct mg_str path, struct mg_http *out);
 static int usage(struct mg_call *c, struct mg_view u);
 
 static struct mg_str model_of(struct mg_call *c)
@@ -39,7 +38,7 @@ static int put_body(struct mg_call *c, const char *const *but, const char *quirk
 	put_others(c, w, but);
 	put_set(c, w, "set");
 	c->host->close(w);
-	return post(c, w, mg_path(c, quirk, path), out);
+	return mg_post(c, w, mg_path(c, quirk, path), out);
 }
 
 /* ---------------------------------------------------------------- rerank */
@@ -61,7 +60,7 @@ static int rerank_request(struct mg_call *c, struct mg_http *out)
 	h->put_raw(w, top.at ? terminated(c, top) : "top_n", h->raw(mg_asked(c, "top_n")));
 	put_set(c, w, "set");
 	h->close(w);
-	return post(c, w, mg_path(c, "rerank_path", MG_STR("/rerank")), out);
+	return mg_post(c, w, mg_path(c, "rerank_path", MG_STR("/rerank")), out);
 }
 
 /* results[] or data[], or the list itself. */
@@ -171,10 +170,8 @@ static int speech_frame(struct mg_call *c, const struct mg_frame *f)
 static int speech_finish(struct mg_call *c)
 {
 	struct mg_str text = c->host->text(c, mg_asked(c, "input"));
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1 };
+	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .characters = mg_characters(text) };
 
-	for (size_t i = 0; i < text.len; i++)
-		m.characters += ((unsigned char)text.at[i] & 0xC0) != 0x80;
 	return c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 

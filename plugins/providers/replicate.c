@@ -2,7 +2,7 @@
  * replicate - models of all kinds behind one form: input goes in, a prediction comes out.
  *
  *	inputs		what a model calls its inputs, over the usual names: {"max_tokens": "max_new_tokens"}; false: it has none.
- *			Chat: prompt, system (system_prompt), max_tokens, temperature, top_p, top_k, seed, stop
+ *			Chat: prompt, system, which is system_prompt, max_tokens, temperature, top_p, top_k, seed, stop
  *			(stop_sequences), image, images (a list, where one is not enough).  Images: prompt, n (num_outputs),
  *			size (width and height), image, and every other member of the request by its own name
  *	input		inputs that are always given: {"prompt_template": "{prompt}"}

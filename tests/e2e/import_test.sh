@@ -21,21 +21,21 @@ cd "$dir" || exit 1
 printf 'return { dev = true, data_dir = "%s/data", providers = { groq = { api_key = "k" }, sim = { dialect = "sim", base_url = "sim:" } } }\n' "$dir" >config.lua
 
 # ---- what is shipped
-models() { cat "$root"/catalog/models/*.jsonl | sed -n 's/^{"id":"\([^"]*\)".*/\1/p' | sort -u | wc -l; }
-priced() { grep -l '"price"' "$root"/catalog/models/*.jsonl | wc -l; }
+models() { cat "$root"/sdk/catalog/models/*.jsonl | sed -n 's/^{"id":"\([^"]*\)".*/\1/p' | sort -u | wc -l; }
+priced() { grep -l '"price"' "$root"/sdk/catalog/models/*.jsonl | wc -l; }
 ok "at least 1,500 models are known" test "$(models)" -ge 1500
 ok "at least 100 providers have prices" test "$(priced)" -ge 100
-ok "each price has its source and day" sh -c "! grep -h '\"price\":\[' '$root'/catalog/models/*.jsonl | grep -v '\"since\":\"20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]\",\"source\":\"'"
+ok "each price has its source and day" sh -c "! grep -h '\"price\":\[' '$root'/sdk/catalog/models/*.jsonl | grep -v '\"since\":\"20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]\",\"source\":\"'"
 # All of them at once, as far as their addresses are known.
 {
 	echo "return { dev = true, data_dir = '$dir/all', providers = {"
-	awk '/^\t"/ { gsub(/[\t":{ ]/, ""); slug = $0; url = "" } /"base_url": "http/ && !/[{]/ { url = 1 } /^\t}/ { if (url && slug != "amazon-bedrock") print "[\"" slug "\"] = { api_key = \"k\", models = true }," }' "$root/catalog/providers.json"
+	awk '/^\t"/ { gsub(/[\t":{ ]/, ""); slug = $0; url = "" } /"base_url": "http/ && !/[{]/ { url = 1 } /^\t}/ { if (url && slug != "amazon-bedrock") print "[\"" slug "\"] = { api_key = \"k\", models = true }," }' "$root/sdk/catalog/providers.json"
 	echo "} }"
 } >all.lua
 dialects() { ls "${MOONGATE%/*}"/plugins/providers/*.so | sed 's|.*/||; s|\.so$||'; }
 # A provider whose dialect is not built is not asked for.
 awk -v have=" $(dialects | tr '\n' ' ') " 'NR == FNR { if (/^\t"/) { s = $0; gsub(/[\t":{ ]/, "", s) } if (/"dialect": /) { d = $2; gsub(/[",]/, "", d); if (!index(have, " " d " ")) drop[s] = 1 } next }
-	{ s = $0; sub(/^\["/, "", s); sub(/".*/, "", s); if (!(s in drop)) print }' "$root/catalog/providers.json" all.lua >some.lua
+	{ s = $0; sub(/^\["/, "", s); sub(/".*/, "", s); if (!(s in drop)) print }' "$root/sdk/catalog/providers.json" all.lua >some.lua
 whole() { says '"id"' "$MOONGATE" model list --config some.lua --json && [ "$(grep -o '"id":' said | wc -l)" -ge 1200 ]; }
 ok "all of it loads at once" whole
 

@@ -115,7 +115,7 @@ static void providers(json_t *known)
 
 static void models(json_t *known)
 {
-	DIR *dir = opendir("catalog/models");
+	DIR *dir = opendir("sdk/catalog/models");
 	unsigned files = 0, good = 0;
 	struct err err;
 	struct dirent *e;
@@ -128,7 +128,7 @@ static void models(json_t *known)
 		if (e->d_name[0] == '.')
 			continue;
 		files++;
-		snprintf(path, sizeof(path), "catalog/models/%.190s", e->d_name);
+		snprintf(path, sizeof(path), "sdk/catalog/models/%.190s", e->d_name);
 		snprintf(slug, sizeof(slug), "%.*s", (int)(strlen(e->d_name) - 6), e->d_name);
 		dialect = json_string_value(json_object_get(json_object_get(known, slug), "dialect"));
 		if (!dialect)
@@ -147,7 +147,7 @@ static void models(json_t *known)
 
 int main(void)
 {
-	json_t *known = json_load_file("catalog/providers.json", JSON_REJECT_DUPLICATES, NULL);
+	json_t *known = json_load_file("sdk/catalog/providers.json", JSON_REJECT_DUPLICATES, NULL);
 
 	ok(known != NULL, "providers.json is JSON without doubles (run at the top of the repository)");
 	providers(known);
