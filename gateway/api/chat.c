@@ -33,9 +33,9 @@ static void client_of(struct relay *r, struct mg_view request)
 
 static void key_of(struct relay *r, struct facts *f)
 {
-	f->key.id = pool_dup(r->pool, (struct mg_str){ r->key.hash, strlen(r->key.hash) });
+	f->key.id = (struct mg_str){ r->key->hash, strlen(r->key->hash) };
 	f->key.org = (struct mg_str)MG_STR("");
-	f->key.workspace = pool_dup(r->pool, (struct mg_str){ r->key.workspace, strlen(r->key.workspace) });
+	f->key.workspace = (struct mg_str){ r->key->workspace, strlen(r->key->workspace) };
 	f->key.user = r->client.user.at ? r->client.user : (struct mg_str)MG_STR("");
 	f->key.plan = (struct mg_str)MG_STR("");
 }
@@ -50,7 +50,7 @@ static struct relay *relay_of(struct api_call *c, struct mg_view request)
 	r->w = c->w;		/* one by one: it is zeroed already, and large */
 	r->http = c->http;
 	r->pool = c->http->pool;
-	r->key = c->key;
+	r->key = &c->key;
 	r->surface = &chat_surface;
 	r->request = request;
 	r->created_ms = clock_wall_ms();

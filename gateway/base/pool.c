@@ -3,9 +3,9 @@
 #include <stdarg.h>
 
 #ifdef SANITIZED	/* one malloc an object, so that ASan sees every overrun */
-enum { CHUNK = 0, ALIGN = 1 };
+enum { CHUNK = 3072, ALIGN = 1 };
 #else
-enum { CHUNK = 2560, ALIGN = _Alignof(max_align_t) };
+enum { CHUNK = 3072, ALIGN = _Alignof(max_align_t) };
 #endif
 enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, SPARES = 128 };
 

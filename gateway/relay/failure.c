@@ -120,7 +120,7 @@ void refuse_money(struct relay *r, const struct scope *scope)
 	if (scope && !strcmp(scope_kind(scope), "key")) {
 		why = (struct refusal){ .status = 403, .error_type = "permission_denied" };
 		snprintf(why.message, sizeof(why.message), "Key limit exceeded (%s limit). Manage it with the key's management API",
-			windows[r->key.reset]);
+			windows[r->key->reset]);
 	} else {
 		snprintf(why.message, sizeof(why.message), "Insufficient credits. Add more, or ask for fewer max_tokens");
 	}
@@ -136,12 +136,22 @@ void refuse_store(struct relay *r, const struct err *err)
 	relay_refuse(r, &why, "moongate_error");
 }
 
+void relay_remember(struct relay *r, const struct refusal *why)
+{
+	static const struct refusal wordless = { .status = 503, .error_type = "server", .message = "No provider answered" };
+	struct refusal *kept = pool_alloc(r->pool, sizeof(*kept));
+
+	if (kept)
+		*kept = *why;
+	r->last = kept ? kept : &wordless;
+}
+
 /* Every attempt failed: the last failure speaks, the others are listed. */
 void refuse_upstreams(struct relay *r)
 {
-	struct refusal why = r->last;
+	struct refusal why = r->last ? *r->last : (struct refusal){ .status = 0 };
 
-	if (!r->n_tried && !why.status) {
+	if (!r->last) {
 		why = (struct refusal){ .status = 503, .error_type = "provider_overloaded", .availability = "temporarily_unavailable",
 			.retryable = true, .retry_after_s = 1 };
 		snprintf(why.message, sizeof(why.message), "All providers for %.*s are unavailable at the moment",

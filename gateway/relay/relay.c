@@ -37,7 +37,7 @@ static int estimate_nusd(struct relay *r, const struct endpoint *e, int64_t *nus
  * byte goes upstream (R40). */
 static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
 {
-	struct scope *scopes[2] = { r->key.scope, accounts_balance(r->w->gw->accounts) };
+	struct scope *scopes[2] = { r->key->scope, accounts_balance(r->w->gw->accounts) };
 
 	if (r->hold.open)
 		return hold_raise(&r->hold, nusd, which) == MG_OK;
@@ -45,6 +45,25 @@ static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
 }
 
 /* ------------------------------------------------ attempts */
+
+/* Room for two, four, eight ...: a request without memory for more is not told of them. */
+static void tried_add(struct relay *r, const struct tried *t)
+{
+	unsigned n = r->n_tried;
+
+	if (n == ATTEMPTS_MAX)
+		return;
+	if (!n || (n > 1 && !(n & (n - 1)))) {
+		struct tried *more = pool_alloc(r->pool, (n ? 2 * n : 2) * sizeof(*more));
+
+		if (!more)
+			return;
+		if (n)
+			memcpy(more, r->tried, n * sizeof(*more));
+		r->tried = more;
+	}
+	r->tried[r->n_tried++] = *t;
+}
 
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID])
 {
@@ -60,16 +79,18 @@ const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static 
 static int intent(struct relay *r, const struct endpoint *e, const char *attempt_id, struct err *err)
 {
 	return journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
-		.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key.hash, .endpoint = e->id,
+		.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key->hash, .endpoint = e->id,
 		.hold_nusd = r->hold.nusd, .at_ms = r->created_ms }, err);
 }
 
 static void attempt_refused(struct relay *r, const struct candidate *c, const struct err *err)
 {
+	struct refusal why;
 	struct mg_failure f = { .size = sizeof(f), .kind = err->rc == MG_EINVAL ? MG_E_BAD_REQUEST : MG_E_UPSTREAM,
 		.retryable = err->rc != MG_EINVAL, .message = { err->msg, strlen(err->msg) } };
 
-	refusal_of_failure(r, c->endpoint, &f, 0, &r->last);
+	refusal_of_failure(r, c->endpoint, &f, 0, &why);
+	relay_remember(r, &why);
 	r->last_kind = f.kind;
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
 }
@@ -104,7 +125,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 	if (estimate_nusd(r, c->endpoint, &nusd) != MG_OK) {
 		c->dropped = "no_price";		/* never free by mistake (R49) */
 		live_unallow(c->endpoint->live);
-		r->last = (struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" };
+		relay_remember(r, &(struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" });
 		return false;
 	}
 	if (!relay_hold(r, nusd, &which)) {
@@ -308,8 +329,7 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 	}
 	r->now = NULL;
 	r->endpoint = e;
-	if (r->n_tried < ATTEMPTS_MAX)
-		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = 200, .ok = true, .ms = attempt_us(a) / 1000 };
+	tried_add(r, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .ms = attempt_us(a) / 1000 });
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
 	relay_settle(r, 200, "ok");
 	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,
@@ -332,9 +352,8 @@ static void account_failure(struct relay *r, struct attempt *a, const struct mg_
 	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && !attempt_stale(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
 		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
-	if (r->n_tried < ATTEMPTS_MAX)
-		r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
-			.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 };
+	tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
+		.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 });
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", e->id), LOG_S("kind", kind),
 		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
 }
@@ -348,7 +367,7 @@ static void relay_break(struct relay *r)
 	relay_settle(r, 200, r->last_kind == MG_E_TIMEOUT ? "timeout" : "upstream_error");
 	r->ended = true;
 	c = closing_of(r);
-	r->surface->broken(r, &c, &r->last);
+	r->surface->broken(r, &c, r->last);
 }
 
 static void skip(struct relay *r, const struct action *act, const struct endpoint *e)
@@ -416,11 +435,13 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 		.phase = phase, .retry_after_ms = f->retry_after_ms, .elapsed_ms = (clock_us() - r->began_us) / 1000,
 		.deadline_ms = r->d.plan.deadline_ms };
 	struct action act = { .what = ACT_NEXT };
+	struct refusal why;
 
 	if (r->ended)
 		return;
 	account_failure(r, a, f);
-	refusal_of_failure(r, e, f, attempt_status(a), &r->last);
+	refusal_of_failure(r, e, f, attempt_status(a), &why);
+	relay_remember(r, &why);
 	r->last_kind = f->kind;
 	r->now = NULL;
 	if (r->committed) {
@@ -487,9 +508,8 @@ void relay_gone(struct relay *r)
 		e = attempt_endpoint(r->now);
 		live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(r->now) }, clock_ms());
 		metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", "cancelled"));
-		if (r->n_tried < ATTEMPTS_MAX)
-			r->tried[r->n_tried++] = (struct tried){ .endpoint = e, .status = attempt_status(r->now),
-				.kind = MG_E_CANCELLED, .ms = attempt_us(r->now) / 1000 };
+		tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(r->now), .kind = MG_E_CANCELLED,
+			.ms = attempt_us(r->now) / 1000 });
 		attempt_cancel(r->now);
 	}
 	inline_stop(r);

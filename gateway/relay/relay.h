@@ -72,7 +72,7 @@ struct relay {
 	struct pool *pool;
 	struct snapshot *snap;
 	struct pinned_policy *policy;
-	struct key_facts key;
+	const struct key_facts *key;	/* in the same pool */
 	const struct surface *surface;
 	void *state;			/* the surface's */
 	struct mg_view request;		/* canonical */
@@ -92,9 +92,9 @@ struct relay {
 	struct timer beat;		/* a comment for a client that waits (R18) */
 	uint64_t early_ms, alive_ms, wrote_ms;	/* to the first comment before output, 0: none; between comments; last output */
 	size_t next;			/* in d.order */
-	struct tried tried[ATTEMPTS_MAX];
+	struct tried *tried;		/* grows as attempts end: most requests have one */
 	unsigned n_tried;
-	struct refusal last;		/* why the last attempt failed */
+	const struct refusal *last;	/* why the last attempt failed; NULL: none did */
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
 	struct mg_str upstream_id, upstream_model;
@@ -137,6 +137,9 @@ void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 
 void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
+
+/* What refuse_upstreams() will say; kept in the pool. */
+void relay_remember(struct relay *r, const struct refusal *why);
 
 /* Ends without an answer: settled, and the client told; once. */
 void refuse_policy(struct relay *r, const struct err *err);

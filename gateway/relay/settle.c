@@ -112,7 +112,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->model = r->endpoint ? r->endpoint->model->slug : words(r, r->d.facts.model);
 	g->provider_name = r->endpoint ? r->endpoint->provider->name : NULL;
 	g->service_tier = r->endpoint ? r->endpoint->tier : NULL;
-	g->workspace_id = r->key.workspace;
+	g->workspace_id = r->key->workspace;
 	g->streamed = r->stream;
 	g->cancelled = r->cancelled;
 	g->finish_reason = finish_word(r);
@@ -177,7 +177,7 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 		log_at(LOG_ERROR, EV_INTERNAL, r->client.request_id.at, LOG_S("why", err.msg));
 	buf_put(&json, "", 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
-			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key.hash, .model = g.model ? g.model : "",
+			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key->hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
 			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at, .decision = decision_of(r) }, &err) != MG_OK)
@@ -192,7 +192,7 @@ static void write_decision(struct relay *r)
 
 	if (text)
 		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
-			.generation_id = r->id, .at_ms = r->created_ms, .json = text, .key_hash = r->key.hash });
+			.generation_id = r->id, .at_ms = r->created_ms, .json = text, .key_hash = r->key->hash });
 }
 
 /* ------------------------------------------------ counters and the access line */
@@ -258,11 +258,11 @@ static void access_line(struct relay *r, int status, const char *outcome)
 	money_text(&cost, r->w->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
 	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
-		LOG_W("error_code", r->last.status && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
+		LOG_W("error_code", r->last && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", words(r, r->d.facts.model)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
-		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key.hash[0] ? r->key.hash + SHA256_HEX - 8 : ""),
-		LOG_S("workspace", r->key.workspace), LOG_S("app", words(r, r->client.title.at ? r->client.title : r->client.referer)),
+		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
+		LOG_S("workspace", r->key->workspace), LOG_S("app", words(r, r->client.title.at ? r->client.title : r->client.referer)),
 		LOG_S("client", program(r)), LOG_S("session_id", words(r, r->client.session)), LOG_N("stream", r->stream),
 		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
