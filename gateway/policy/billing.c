@@ -229,6 +229,62 @@ int bill_read(lua_State *L, int i, struct decision *d, struct bill *out)
 	return rc;
 }
 
+void bill_push(lua_State *L, const struct bill *b)
+{
+	lua_createtable(L, 0, 1);
+	lua_createtable(L, (int)b->n, 0);
+	for (size_t i = 0; i < b->n; i++) {
+		const struct bill_line *l = &b->lines[i];
+
+		lua_createtable(L, 0, 5);
+		lua_pushstring(L, l->code);
+		lua_setfield(L, -2, "code");
+		lua_pushinteger(L, l->qty < INT64_MAX ? (lua_Integer)l->qty : INT64_MAX);
+		lua_setfield(L, -2, "qty");
+		lua_pushinteger(L, l->rate_pusd);
+		lua_setfield(L, -2, "rate_pusd");
+		lua_pushinteger(L, l->pusd < INT64_MAX ? (lua_Integer)l->pusd : INT64_MAX);
+		lua_setfield(L, -2, "pusd");
+		lua_pushstring(L, l->side == SIDE_COST ? "cost" : "charge");
+		lua_setfield(L, -2, "side");
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, "lines");
+}
+
+/* The table on top becomes one with the same members. */
+static void flat_copy(lua_State *L)
+{
+	int from = lua_gettop(L);
+
+	lua_newtable(L);
+	lua_pushnil(L);
+	while (lua_istable(L, from) && lua_next(L, from)) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, from + 1);
+	}
+	lua_remove(L, from);
+}
+
+void bill_copy(lua_State *L, int i)
+{
+	int copy = lua_gettop(L) + 1;
+	lua_Integer n;
+
+	lua_pushvalue(L, i);
+	flat_copy(L);
+	lua_getfield(L, copy, "lines");
+	flat_copy(L);
+	n = (lua_Integer)lua_rawlen(L, -1);
+	for (lua_Integer k = 1; k <= n; k++) {
+		lua_rawgeti(L, copy + 1, k);
+		flat_copy(L);
+		lua_rawseti(L, copy + 1, k);
+	}
+	lua_setfield(L, copy, "lines");
+}
+
 /* ---- list price, for when no policy says one */
 
 static const struct { const char *code; size_t at; enum rate rate; } buckets[] = {

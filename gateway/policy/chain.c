@@ -3,7 +3,10 @@
  * and which of them are for the request at hand.
  */
 #include <limits.h>
+#include "base/crypto.h"
 #include "policy/state.h"
+
+enum { ALL_BPS = 10000 };
 
 const char *const scope_names[IN_COUNT] = { "guard", "default", "org", "workspace", "key", "request" };
 
@@ -72,9 +75,26 @@ static int take_order(struct policy_state *s, struct entry *e, int line)
 	return 0;
 }
 
+/* share_bps = 500: for one key in twenty, always the same ones. */
+static int take_share(struct policy_state *s, struct entry *e, int line)
+{
+	lua_State *L = s->L;
+	lua_Integer bps;
+	int type = lua_getfield(L, line, "share_bps");
+
+	bps = lua_tointeger(L, -1);
+	if (type != LUA_TNIL && (!lua_isinteger(L, -1) || bps < 0 || bps > ALL_BPS))
+		return refuse(s, "bundle.lua: %s: share_bps is a whole number, 0..10000: so many of 10000 keys", e->name);
+	if (type != LUA_TNIL && e->scope == IN_GUARD)
+		return refuse(s, "bundle.lua: %s: a guard policy is for every key: it has no share_bps", e->name);
+	e->share_bps = type == LUA_TNIL ? ALL_BPS : (unsigned)bps;
+	lua_pop(L, 1);
+	return 0;
+}
+
 static int take_entry(struct policy_state *s, int line, enum scope_kind scope, const char *id)
 {
-	static const char *const keys[] = { "use", "with", "mode", "order", NULL };
+	static const char *const keys[] = { "use", "with", "mode", "order", "share_bps", NULL };
 	lua_State *L = s->L;
 	struct entry *e = &s->entries[s->n_entries];
 	const char *use, *mode;
@@ -87,7 +107,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	lua_pushnil(L);
 	while (lua_next(L, line)) {
 		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
-			return refuse(s, "bundle.lua: %s: unknown member '%s'; known are use, with, mode, order", use,
+			return refuse(s, "bundle.lua: %s: unknown member '%s'; known are use, with, mode, order, share_bps", use,
 				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
 		lua_pop(L, 1);
 	}
@@ -98,7 +118,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	if (mode && strcmp(mode, "shadow") && strcmp(mode, "live"))
 		return refuse(s, "bundle.lua: %s: mode must be \"live\" or \"shadow\"", use);
 	e->shadow = mode && *mode == 's';
-	if (take_order(s, e, line))
+	if (take_order(s, e, line) || take_share(s, e, line))
 		return -1;
 	if (lua_getfield(L, line, "with") == LUA_TTABLE)
 		with = lua_gettop(L);
@@ -112,7 +132,8 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)))
 		return -1;
 	e->decl = luaL_ref(L, LUA_REGISTRYINDEX);
-	s->scoped |= scope > IN_DEFAULT;
+	s->scoped |= scope > IN_DEFAULT || e->share_bps < ALL_BPS;
+	s->shadows |= e->shadow;
 	return 0;
 }
 
@@ -307,8 +328,18 @@ int chain_build(struct policy_state *s, struct err *err)
 	return 0;
 }
 
+/* By the key, so that nobody changes sides between two requests; and whoever is in a small share is in a larger one. */
+static bool in_share(const struct entry *e, const struct facts *f)
+{
+	uint64_t name = hash64(e->name, strlen(e->name), 17);
+
+	return e->share_bps == ALL_BPS || hash64(f->key.id.at ? f->key.id.at : "", f->key.id.len, name) % ALL_BPS < e->share_bps;
+}
+
 static bool in_scope(const struct entry *e, const struct facts *f)
 {
+	if (!in_share(e, f))
+		return false;
 	switch (e->scope) {
 	case IN_ORG: return mg_is(f->key.org, e->scope_id);
 	case IN_WORKSPACE: return mg_is(f->key.workspace, e->scope_id);

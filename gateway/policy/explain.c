@@ -122,6 +122,26 @@ static void notes_of(struct page *p, json_t *notes)
 		say(p, "%-10s %-16s %s", word(n, "hook"), word(n, "by"), word(n, "text"));
 }
 
+/* What policies in shadow would have changed. */
+static void shadows(struct page *p, json_t *list)
+{
+	size_t i, k;
+	json_t *row, *one;
+
+	json_array_foreach(list, i, row) {
+		char what[300] = "";
+		size_t len = 0;
+
+		json_array_foreach(json_object_get(row, "differences"), k, one) {
+			int n = snprintf(what + len, sizeof(what) - len, "%s%s (%" PRId64 ")", len ? ", " : ": ", word(one, "what"), count(one, "count"));
+
+			len = n < 0 || (size_t)n >= sizeof(what) - len ? sizeof(what) - 1 : len + (size_t)n;
+		}
+		say(p, "shadow     %-16s %s asked %" PRId64 ", otherwise %" PRId64 ", failed %" PRId64 "%s", word(row, "by"), word(row, "hook"), count(row, "asked"),
+			count(row, "differed"), count(row, "failed"), what);
+	}
+}
+
 static void attempts(struct page *p, json_t *list)
 {
 	size_t i;
@@ -154,5 +174,6 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 	free(text);
 	say(&p, "plan       %s", plan);
 	attempts(&p, json_object_get(record, "attempts"));
+	shadows(&p, json_object_get(record, "shadow"));
 	say(&p, "fuel       %" PRId64 "    lua %" PRId64 " us    errors %" PRId64, count(record, "fuel"), count(record, "lua_us"), count(record, "errors"));
 }

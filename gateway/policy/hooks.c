@@ -39,7 +39,7 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		struct denial said = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
 		bool ok = false;
 
-		if (silent(s, d, e, HOOK_ADMIT))
+		if (e->shadow || silent(s, d, e, HOOK_ADMIT))
 			continue;
 		asked_push(s, d, e, HOOK_ADMIT);
 		if (hook_call(s, d, e, HOOK_ADMIT, 1, 1)) {
@@ -56,45 +56,60 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		}
 		if (ok)
 			continue;
-		hook_note(d, HOOK_ADMIT, e, "%s%d %s: %s", e->shadow ? "shadow: " : "", said.status, said.code, said.message);
-		if (e->shadow || !admitted)
+		hook_note(d, HOOK_ADMIT, e, "%d %s: %s", said.status, said.code, said.message);
+		if (!admitted)
 			continue;	/* the first denial is the answer; all are noted */
 		admitted = false;
 		snprintf(said.by, sizeof(said.by), "%s", e->at[HOOK_ADMIT]);
 		*no = said;
 	}
+	if (s->shadows && admitted)
+		shadow_admit(s, d);
 	return admitted;
+}
+
+void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out)
+{
+	*out = (struct keep){ .store = KEEP_NONE, .ttl_s = d->keep.ttl_s, .cache = false };
+	if (hook_call(s, d, e, HOOK_RETAIN, 1, 1)) {
+		*out = (struct keep){ 0 };
+		return;
+	}
+	if (keep_read(s->L, lua_gettop(s->L), out)) {
+		hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache}");
+		*out = (struct keep){ 0 };
+	}
+	lua_pop(s->L, 1);
+}
+
+/* The first word takes the place of the default; after it, the strictest. */
+void keep_narrow(struct decision *d, const struct keep *said)
+{
+	if (!d->keep_said)
+		d->keep = *said;
+	if (said->store < d->keep.store)
+		d->keep.store = said->store;
+	if (said->ttl_s < d->keep.ttl_s)
+		d->keep.ttl_s = said->ttl_s;
+	d->keep.cache &= said->cache;
+	d->keep_said = true;
 }
 
 void policy_retain(struct policy_state *s, struct decision *d)
 {
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_RETAIN, e) {
-		struct keep said = { .store = KEEP_NONE, .ttl_s = d->keep.ttl_s, .cache = false };
+		struct keep said;
 
 		if (e->shadow)
 			continue;
 		hook_push(s, e, HOOK_RETAIN);
 		req_push(s, d);
-		if (hook_call(s, d, e, HOOK_RETAIN, 1, 1)) {
-			said = (struct keep){ 0 };
-		} else {
-			if (keep_read(s->L, lua_gettop(s->L), &said)) {
-				hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache}");
-				said = (struct keep){ 0 };
-			}
-			lua_pop(s->L, 1);
-		}
-		/* The first word takes the place of the default; after it, the strictest. */
-		if (!d->keep_said)
-			d->keep = said;
-		if (said.store < d->keep.store)
-			d->keep.store = said.store;
-		if (said.ttl_s < d->keep.ttl_s)
-			d->keep.ttl_s = said.ttl_s;
-		d->keep.cache &= said.cache;
-		d->keep_said = true;
+		keep_answer(s, d, e, &said);
+		keep_narrow(d, &said);
 	}
+	if (s->shadows)
+		shadow_retain(s, d);
 }
 
 /* ---- resolve */
@@ -124,21 +139,28 @@ static const char *text_of(struct policy_state *s, struct decision *d, int at, c
 	return out;
 }
 
-static int resolution_take(struct policy_state *s, struct decision *d, const struct entry *e, int at)
+int resolution_read(struct policy_state *s, struct decision *d, int at)
 {
 	struct facts before = d->facts;
 	bool resolved = d->resolved;
-	const char *note, *strategy;
 	int rc = models_take(s, d, at);
 
 	if (!rc && lua_getfield(s->L, at, "prefs") != LUA_TNIL)
 		rc = prefs_tighten(s->L, lua_gettop(s->L), d);
 	lua_settop(s->L, at);
-	if (rc) {
-		d->facts = before;
-		d->resolved = resolved;
+	if (!rc)
+		return 0;
+	d->facts = before;
+	d->resolved = resolved;
+	return -1;
+}
+
+static int resolution_take(struct policy_state *s, struct decision *d, const struct entry *e, int at)
+{
+	const char *note, *strategy;
+
+	if (resolution_read(s, d, at))
 		return -1;
-	}
 	note = text_of(s, d, at, "note");
 	strategy = text_of(s, d, at, "strategy");
 	if (strategy)
@@ -172,12 +194,14 @@ bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *n
 			hook_failed(s, d, e, HOOK_RESOLVE, "resolve must return nil, {models, prefs, strategy, note} or deny{}");
 		lua_settop(s->L, at - 1);
 	}
+	if (s->shadows)
+		shadow_resolve(s, d);
 	return true;
 }
 
 /* ---- plan, shape, on_error */
 
-static void list_push(struct policy_state *s, struct candidate *const *list, size_t n)
+void candidates_push(struct policy_state *s, struct candidate *const *list, size_t n)
 {
 	lua_createtable(s->L, (int)n, 0);
 	for (size_t i = 0; i < n; i++) {
@@ -194,7 +218,7 @@ void policy_plan(struct policy_state *s, struct decision *d)
 			continue;
 		asked_push(s, d, e, HOOK_PLAN);
 		if (e->args[HOOK_PLAN] > 1)
-			list_push(s, d->order, d->n_order);
+			candidates_push(s, d->order, d->n_order);
 		else
 			lua_pushnil(s->L);	/* nobody looks at it */
 		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
@@ -205,6 +229,8 @@ void policy_plan(struct policy_state *s, struct decision *d)
 			hook_failed(s, d, e, HOOK_PLAN, "plan must return nil or a plan of whole numbers");
 		lua_pop(s->L, 1);
 	}
+	if (s->shadows)
+		shadow_plan(s, d);
 }
 
 bool policy_shape(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, struct shape *out)
@@ -229,6 +255,8 @@ bool policy_shape(struct policy_state *s, struct decision *d, const struct endpo
 		}
 		lua_pop(s->L, 1);
 	}
+	if (s->shadows && ok)
+		shadow_shape(s, d, endpoint, out);
 	return ok;
 }
 
@@ -238,7 +266,7 @@ static void integer_in(lua_State *L, const char *name, uint64_t n)
 	lua_setfield(L, -2, name);
 }
 
-static void failure_push(lua_State *L, const struct attempt_error *e)
+void failure_push(lua_State *L, const struct attempt_error *e)
 {
 	lua_createtable(L, 0, 12);
 	integer_in(L, "n", e->n);
@@ -257,12 +285,12 @@ static void failure_push(lua_State *L, const struct attempt_error *e)
 	proxy_push(L, SIGHT_PLAIN);
 }
 
+const char *const action_names[] = { "next", "retry", "model", "stop" }, *const skip_names[] = { "", ", skip model", ", skip provider" };
+
 static void describe(struct decision *d, const struct entry *e, const struct attempt_error *err, const struct action *a)
 {
-	static const char *const names[] = { "next", "retry", "model", "stop" }, *const skips[] = { "", ", skip model", ", skip provider" };
-
 	hook_note(d, HOOK_ON_ERROR, e, "%s at %s -> %s%s", error_kinds[(unsigned)err->kind < ERROR_KINDS ? err->kind : MG_E_UPSTREAM],
-		err->endpoint ? err->endpoint->id : "?", names[a->what], skips[a->skip]);
+		err->endpoint ? err->endpoint->id : "?", action_names[a->what], skip_names[a->skip]);
 }
 
 /* First opinion wins.  Nobody's: the next endpoint, or the end. */
@@ -281,7 +309,7 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 		hook_push(s, e, HOOK_ON_ERROR);
 		req_push(s, d);
 		failure_push(s->L, err);
-		list_push(s, rest, n);
+		candidates_push(s, rest, n);
 		if (hook_call(s, d, e, HOOK_ON_ERROR, 3, 1))
 			continue;
 		if (!lua_isnil(s->L, -1)) {
@@ -295,16 +323,11 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 		*out = a;
 		describe(d, e, err, &a);
 	}
+	if (s->shadows)
+		shadow_on_error(s, d, err, rest, n, out);
 }
 
 /* ---- price and observe */
-
-static void bill_push(lua_State *L)
-{
-	lua_createtable(L, 0, 1);
-	lua_newtable(L);
-	lua_setfield(L, -2, "lines");
-}
 
 /* Lines are appended, and an earlier line may change its side alone. */
 static bool appended(const struct bill *before, const struct bill *after, size_t n_before, size_t n_after)
@@ -331,8 +354,7 @@ static size_t count_lines(lua_State *L, int i)
 	return n;
 }
 
-/* The bill is on top and stays there, whatever a policy returned. */
-static int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
+int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
 	const struct mg_usage *u, bool estimated, struct bill *bill)
 {
 	lua_State *L = s->L;
@@ -359,29 +381,40 @@ static int price_step(struct policy_state *s, struct decision *d, const struct e
 int policy_price(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, const struct mg_usage *u, bool estimated, struct bill *bill)
 {
 	int top = lua_gettop(s->L), rc = 0;
-	bool asked = false;
+	bool asked = false, listed = false;
 
 	bill_clear(bill);
 	if (!endpoint->priced)
 		return -1;
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_PRICE, e) {
-		if (e->shadow || rc || !concerns(s, d, e, HOOK_PRICE, endpoint))
+		if (e->shadow || rc)
 			continue;
+		if (!concerns(s, d, e, HOOK_PRICE, endpoint)) {
+			listed = true;
+			continue;
+		}
+		if (!asked && listed)	/* whom it does not concern leaves the list price to the next */
+			list_price(endpoint, u, d->facts.now_ms, bill);
 		if (!asked)
-			bill_push(s->L);
+			bill_push(s->L, bill);
 		asked = true;
 		rc = price_step(s, d, e, endpoint, u, estimated, bill);
 	}
-	lua_settop(s->L, top);
 	if (rc || !asked) {
 		list_price(endpoint, u, d->facts.now_ms, bill);
 		bill->needs_rating = rc != 0;
 	}
+	if (s->shadows && !rc && !estimated) {
+		if (!asked)
+			bill_push(s->L, listed ? bill : &(struct bill){ .n = 0 });
+		shadow_price(s, d, endpoint, u, bill);
+	}
+	lua_settop(s->L, top);
 	return 0;
 }
 
-static void outcome_push(struct policy_state *s, const struct outcome *o)
+void outcome_push(struct policy_state *s, const struct outcome *o)
 {
 	lua_State *L = s->L;
 
@@ -436,4 +469,6 @@ void policy_observe(struct policy_state *s, struct decision *d, const struct out
 		outcome_push(s, o);
 		hook_call(s, d, e, HOOK_OBSERVE, 2, 0);
 	}
+	if (s->shadows)
+		shadow_observe(s, d, o);
 }

@@ -66,6 +66,11 @@ static inline void bill_clear(struct bill *b) { memset(b, 0, offsetof(struct bil
 struct outcome { int status; const char *kind; const struct endpoint *endpoint; unsigned attempts;
 	uint64_t ttft_ms, latency_ms; const struct mg_usage *usage; const struct bill *bill; bool hedged, sticky_hit; };
 
+/* What a policy in shadow would have said, for each of its hooks.  Counts are calls, or candidates of a filter. */
+enum { SHADOW_KINDS = 6 };
+struct shadowed { const char *hook, *by; unsigned asked, differed, failed; int64_t charge_nusd;	/* of all bills, above what was charged */
+	struct { const char *what; unsigned n; } kinds[SHADOW_KINDS]; size_t n_kinds; struct shadowed *next; };
+
 struct decision {
 	struct pool *pool;
 	struct facts facts;		/* filled by the caller before the first hook; resolve changes models and prefs */
@@ -75,7 +80,8 @@ struct decision {
 	struct keep keep;
 	bool policy_error;		/* errors alone emptied the list */
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
-	uint64_t lua_us; long fuel;
+	struct shadowed *shadowed;	/* in the order in which they ran */
+	uint64_t lua_us; long fuel, shadow_fuel;
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
 	unsigned errors;		/* hooks that failed */
 	bool alias, resolved, keep_said;		/* a model was named by an alias; a policy chose the models */

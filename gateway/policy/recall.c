@@ -178,6 +178,33 @@ static int put_candidates(struct telling *t, struct mg_view kept, struct err *er
 
 /* ---- what was decided */
 
+static void put_shadow(struct telling *t, struct mg_view row)
+{
+	static const char *const names[] = { "hook", "by", "asked", "differed", "failed", "charge_nusd" };
+	struct mg_view v = json_at(row, 0);
+
+	json_open(&t->w, NULL, '{');
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v = json_next(v))
+		put_or(t, names[i], v, i < 2 ? "\"\"" : "0");
+	json_open(&t->w, "differences", '[');
+	for (; json_kind(v) == MG_STRING; v = json_next(json_next(v))) {
+		json_open(&t->w, NULL, '{');
+		put_as_is(t, "what", v);
+		put_or(t, "count", json_next(v), "1");
+		json_close(&t->w);
+	}
+	json_close(&t->w);
+	json_close(&t->w);
+}
+
+static void put_shadows(struct telling *t, struct mg_view list)
+{
+	json_open(&t->w, "shadow", '[');
+	for (struct mg_view v = json_at(list, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
+		put_shadow(t, v);
+	json_close(&t->w);
+}
+
 static void put_decided(struct telling *t, struct mg_view kept)
 {
 	struct mg_view keep = json_get(kept, "keep"), spent = json_get(kept, "spent");
@@ -197,6 +224,8 @@ static void put_decided(struct telling *t, struct mg_view kept)
 		json_close(&t->w);
 	}
 	json_close(&t->w);
+	if (json_kind(json_get(kept, "shadow")) != MG_ABSENT)
+		put_shadows(t, json_get(kept, "shadow"));
 	json_put_bool(&t->w, "policy_error", is_true(json_get(kept, "policy_error")));
 	put_or(t, "errors", json_get(kept, "errors"), "0");
 	put_or(t, "fuel", json_at(spent, 0), "0");

@@ -424,6 +424,34 @@ static void notes(struct buf *b, const struct decision *d)
 	LIT(b, "]");
 }
 
+/* [hook, policy, asked, differed, failed, charge_nusd, what, how often, what ...] */
+static void shadows(struct buf *b, const struct decision *d)
+{
+	if (!d->shadowed)
+		return;
+	LIT(b, ",\"shadow\":[");
+	for (const struct shadowed *w = d->shadowed; w; w = w->next) {
+		const int64_t counts[] = { w->asked, w->differed, w->failed, w->charge_nusd };
+
+		put(b, ",[" + (w == d->shadowed), 2 - (w == d->shadowed));
+		words(b, w->hook);
+		LIT(b, ",");
+		words(b, w->by);
+		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+			LIT(b, ",");
+			number(b, counts[i]);
+		}
+		for (size_t i = 0; i < w->n_kinds; i++) {
+			LIT(b, ",");
+			words(b, w->kinds[i].what);
+			LIT(b, ",");
+			number(b, w->kinds[i].n);
+		}
+		LIT(b, "]");
+	}
+	LIT(b, "]");
+}
+
 const char *decision_record(struct policy_state *s, const struct decision *d)
 {
 	struct buf *b = &s->record;
@@ -435,6 +463,7 @@ const char *decision_record(struct policy_state *s, const struct decision *d)
 	plan(b, &d->plan);
 	keep(b, &d->keep);
 	notes(b, d);
+	shadows(b, d);
 	put_true(b, "\"policy_error\":", d->policy_error);
 	put_count(b, "\"errors\":", d->errors);
 	LIT(b, ",\"spent\":[");

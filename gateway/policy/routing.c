@@ -98,15 +98,13 @@ static void filter(struct policy_state *s, struct decision *d, struct candidate 
 {
 	for (size_t i = 0; i < s->n_chain[HOOK_FILTER] && !c->dropped; i++) {
 		struct entry *e = &s->entries[s->chain[HOOK_FILTER][i]];
-		struct verdict v = e->active ? verdict_of(s, d, e, c) : (struct verdict){ NULL, NULL };
+		struct verdict v = e->active && !e->shadow ? verdict_of(s, d, e, c) : (struct verdict){ NULL, NULL };
 
-		if (v.why && e->shadow) {
-			hook_note(d, HOOK_FILTER, e, "shadow: would drop %s: %s", c->endpoint->id, v.why);
-		} else if (v.why) {
-			c->dropped = v.why;
-			c->by = v.by;
-		}
+		c->dropped = v.why;
+		c->by = v.why ? v.by : NULL;
 	}
+	if (s->shadows && !c->dropped)
+		shadow_filter(s, d, c);
 }
 
 /* Its sight remembers which candidate it is, so that a ranking can be read back. */
@@ -133,7 +131,7 @@ static void filter_all(struct policy_state *s, struct decision *d)
 
 /* ---- rankings: a permutation of what is left, or fewer */
 
-static void order_push(struct policy_state *s, const struct decision *d)
+void order_push(struct policy_state *s, const struct decision *d)
 {
 	lua_createtable(s->L, (int)d->n_order, 0);
 	for (size_t i = 0; i < d->n_order; i++) {
@@ -142,8 +140,7 @@ static void order_push(struct policy_state *s, const struct decision *d)
 	}
 }
 
-/* The list on top into next: -1 when it holds anything that it was not given, or the same twice. */
-static int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n)
+int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n)
 {
 	lua_State *L = s->L;
 	size_t len;
@@ -201,7 +198,7 @@ static void rank_all(struct policy_state *s, struct decision *d)
 		const struct entry *e = &s->entries[s->chain[HOOK_RANK][i]];
 		size_t n;
 
-		if (!e->active)
+		if (!e->active || e->shadow)
 			continue;
 		hook_push(s, e, HOOK_RANK);
 		req_push(s, d);
@@ -210,12 +207,12 @@ static void rank_all(struct policy_state *s, struct decision *d)
 			continue;	/* the order stays */
 		if (order_read(s, d, next, &n))
 			hook_failed(s, d, e, HOOK_RANK, "rank must return endpoints of its list, each at most once");
-		else if (e->shadow)
-			hook_note(d, HOOK_RANK, e, "shadow: first would be %s", n ? next[0]->endpoint->id : "none");
 		else
 			order_take(d, e, next, n);
 		lua_pop(s->L, 1);
 	}
+	if (s->shadows)
+		shadow_rank(s, d);
 	for (size_t i = 0; i < d->n_order; i++)
 		d->order[i]->rank = (unsigned)i + 1;
 }

@@ -174,6 +174,14 @@ static void need_write(lua_State *L, const char *what)
 	luaL_error(L, "%s is not allowed in hook '%s' (only admit and observe may write)", what, s->hook == HOOK_NONE ? "none" : hook_names[s->hook]);
 }
 
+/* What a policy in shadow counts is counted apart: nobody else sees it. */
+static bool in_shadow(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+
+	return s->entry && s->entry->shadow;
+}
+
 /* limit.take(name, key, {max, per_s, n}) -> ok, retry_after_s */
 static int limit_take(lua_State *L)
 {
@@ -196,7 +204,7 @@ static int limit_take(lua_State *L)
 	per_s = luaL_checkinteger(L, -2);
 	take = luaL_optinteger(L, -1, 1);
 	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
-	name_make(&n, "limit", words_of(what), key, len);
+	name_make(&n, in_shadow(L) ? "shadow limit" : "limit", words_of(what), key, len);
 	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, true);
 	if (r) {
@@ -217,38 +225,56 @@ static int limit_take(lua_State *L)
 	return 2;
 }
 
-static int counter_get(lua_State *L)
+static int64_t counter_read(struct shared *sh, const char *kind, const char *what, struct mg_str key, int64_t otherwise)
 {
-	size_t len;
-	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
 	struct name n;
 	struct shard *s;
 	struct row *r;
 	int64_t value;
 
-	state_of(L)->impure = true;
-	name_make(&n, "counter", words_of(what), key, len);
-	s = shard_lock(state_of(L)->shared, &n);
+	name_make(&n, kind, words_of(what), key.at, key.len);
+	s = shard_lock(sh, &n);
 	r = row_at(s, &n, false);
-	value = r ? r->n : 0;
+	value = r ? r->n : otherwise;
 	pthread_mutex_unlock(&s->lock);
-	lua_pushinteger(L, value);
+	return value;
+}
+
+static int counter_get(lua_State *L)
+{
+	struct policy_state *s = state_of(L);
+	const char *what = luaL_checkstring(L, 1);
+	struct mg_str key;
+	int64_t value;
+
+	key.at = luaL_checklstring(L, 2, &key.len);
+	s->impure = true;
+	value = counter_read(s->shared, "counter", what, key, 0);
+	lua_pushinteger(L, in_shadow(L) ? counter_read(s->shared, "shadow counter", what, key, value) : value);
 	return 1;
 }
 
 static int counter_add(lua_State *L)
 {
-	size_t len;
-	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
+	struct policy_state *st = state_of(L);
+	const char *what = luaL_checkstring(L, 1);
 	lua_Integer add = luaL_optinteger(L, 3, 1);
+	bool apart = in_shadow(L);
+	int64_t value = 0;
+	struct mg_str key;
 	struct name n;
 	struct shard *s;
 	struct row *r;
 
+	key.at = luaL_checklstring(L, 2, &key.len);
 	need_write(L, "counter.add");
-	name_make(&n, "counter", words_of(what), key, len);
-	s = shard_lock(state_of(L)->shared, &n);
+	if (apart)	/* a copy, from the first change on */
+		value = counter_read(st->shared, "shadow counter", what, key, counter_read(st->shared, "counter", what, key, 0));
+	name_make(&n, apart ? "shadow counter" : "counter", words_of(what), key.at, key.len);
+	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, true);
+	if (r && apart)
+		r->n = value;
 	if (r && __builtin_add_overflow(r->n, add, &r->n))
 		r->n = add < 0 ? INT64_MIN : INT64_MAX;
 	pthread_mutex_unlock(&s->lock);

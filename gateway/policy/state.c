@@ -164,8 +164,11 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 {
 	struct mg_str id = pool_dup(d->pool, d->facts.id);
 
-	d->errors++;
-	hook_note(d, h, e, "error: %s", what);
+	if (e->shadow)
+		shadow_failed(d, e, h);
+	else
+		d->errors++;
+	hook_note(d, h, e, "%serror: %s", e->shadow ? "shadow: " : "", what);
 	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", what));
 }
 
@@ -173,9 +176,10 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results)
 {
 	uint64_t began = clock_us(), took;
+	long *spent = e->shadow ? &d->shadow_fuel : &d->fuel;	/* of its own: it may loop, and nobody notices */
 	int rc;
 
-	if (d->fuel >= s->request_fuel) {
+	if (*spent >= s->request_fuel) {
 		lua_pop(s->L, n_args + 1);
 		hook_failed(s, d, e, h, "the request's fuel is exhausted");
 		return -1;
@@ -187,7 +191,7 @@ int hook_call(struct policy_state *s, struct decision *d, const struct entry *e,
 	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
 	s->hook = HOOK_NONE;
 	s->entry = NULL;
-	d->fuel += s->fuel_max - s->fuel;
+	*spent += s->fuel_max - s->fuel;
 	took = clock_us() - began;
 	d->lua_us += took;
 	if (rc)

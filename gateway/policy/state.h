@@ -31,6 +31,7 @@ int bundle_read(const char *dir, const char *base_dir, struct bundle **out, stru
 struct entry {
 	char name[NAME_BYTES], scope_id[NAME_BYTES];
 	enum scope_kind scope;
+	unsigned share_bps;		/* of the keys */
 	bool shadow, open;		/* open: a failing admit lets pass */
 	int my;				/* registry: what setup gave, read-only */
 	int decl;			/* registry: the policy's own table */
@@ -91,6 +92,7 @@ struct policy_state {
 	uint64_t version, ticks, routes;
 	const struct catalog *catalog;
 
+	bool shadows;			/* some entries are in shadow */
 	bool scoped;			/* some entries are for an org, a workspace, a key or a request alone */
 	bool impure;			/* what runs has read something that a remembered verdict must not depend on */
 	bool remembers;			/* false in a test of it: nothing is remembered */
@@ -214,13 +216,45 @@ void hook_note(struct decision *d, enum hook h, const struct entry *e, const cha
 	for (size_t at_##e = 0; at_##e < (s)->n_chain[h]; at_##e++) \
 		for (struct entry *e = &(s)->entries[(s)->chain[h][at_##e]]; e && e->active; e = NULL)
 
+/* ---- hooks.c */
+void failure_push(lua_State *L, const struct attempt_error *e);
+void outcome_push(struct policy_state *s, const struct outcome *o);
+void candidates_push(struct policy_state *s, struct candidate *const *list, size_t n);
+extern const char *const action_names[], *const skip_names[];	/* by what and skip of an action */
+/* After the question is pushed: what it says of keeping; nothing at all where it fails. */
+void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out);
+void keep_narrow(struct decision *d, const struct keep *said);
+int resolution_read(struct policy_state *s, struct decision *d, int at);	/* into d's facts; -1: nonsense, nothing is changed */
+/* The bill on top is replaced by the next one, and stays where it fails. */
+int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
+	const struct mg_usage *u, bool estimated, struct bill *bill);
+
+/* ---- shadow.c: after a hook's answer stands, what policies in shadow would have said */
+void shadow_failed(struct decision *d, const struct entry *e, enum hook h);
+void shadow_admit(struct policy_state *s, struct decision *d);
+void shadow_retain(struct policy_state *s, struct decision *d);
+void shadow_resolve(struct policy_state *s, struct decision *d);
+void shadow_filter(struct policy_state *s, struct decision *d, const struct candidate *c);
+void shadow_rank(struct policy_state *s, struct decision *d);
+void shadow_plan(struct policy_state *s, struct decision *d);
+void shadow_shape(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, const struct shape *now);
+void shadow_on_error(struct policy_state *s, struct decision *d, const struct attempt_error *err,
+	struct candidate *const *rest, size_t n, const struct action *now);
+void shadow_price(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, const struct mg_usage *u, const struct bill *now);
+void shadow_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
+
 /* ---- routing.c */
+void order_push(struct policy_state *s, const struct decision *d);
+/* The list on top into next: -1 when it holds anything that it was not given, or the same twice. */
+int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n);
 /* Filters and ranks d->candidates, which are filled in; d->order has room for as many. */
 bool route_listed(struct policy_state *s, struct decision *d, struct denial *no);
 
 /* ---- billing.c */
 /* Reads the bill at index i of the stack; -1: nonsense. */
 int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);
+void bill_push(lua_State *L, const struct bill *b);
+void bill_copy(lua_State *L, int i);	/* pushes one that shares no table with it */
 int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
 extern const long hook_fuel[HOOK_COUNT];
 

@@ -79,6 +79,23 @@ static void money(struct world *w)
 	w->endpoints[0].priced = true;
 }
 
+/* A markup of an operator's own, behind the shipped policy which has nothing to say of a plain endpoint. */
+static void fees(void)
+{
+	struct mg_usage u = { .size = sizeof(u), .input = 600, .cached = 400, .output = 200, .requests = 1 };
+	struct bill bill;
+	struct world w;
+
+	world_init(&w);
+	three(&w);
+	world_file(&w, "p.lua", "return policy { name = \"p\", api = 1, price = function(req, ep, u, bill)\n"
+		"  return money.flat(bill, \"fee\", money.bps(money.sum(bill, \"cost\"), 1000), \"charge\") end }\n");
+	ok(world_open(&w, "return { base = \"openrouter\", policies = { org = { org_1 = { { use = \"p\" } } } } }\n") &&
+		!policy_price(w.state, world_ask(&w), &w.endpoints[0], &u, false, &bill) && bill.cost_nusd == 840000 && bill.charge_nusd == 924000,
+		"a fee comes on top of the list price, which needs no line of its own");
+	world_release(&w);
+}
+
 static void failing_over(struct world *w)
 {
 	struct denial no;
@@ -214,6 +231,7 @@ int main(void)
 	balance(&w);
 	denied(&w);
 	money(&w);
+	fees();
 	failing_over(&w);
 	sessions(&w);
 	variants(&w);
