@@ -8,7 +8,7 @@
 #include "base/crypto.h"
 #include "catalog/live.h"
 
-enum { SPAN_MS = 10000, SPANS = 30, MINUTE_MS = 60000, MINUTES = 30, HOUR_MS = 3600000, HOURS = 24,
+enum { SPAN_MS = 10000, SPANS = 30, LONG_MS = 300000, LONGS = 6, MINUTE_MS = 60000, MINUTES = 30, HOUR_MS = 3600000, HOURS = 24,
 	BINS = 80, BINS_PER_OCTAVE = 4,	/* 1 to 2^20: ms, tokens per second; a bin is 19 % wide */
 	TRIP = 5, OUTAGE = 3,		/* failures in 10 to 20 s, and at least half of the attempts; slow ones: four fifths */
 	COOL_MS = 5000, COOL_MAX_MS = 60000, RETRY_AFTER_MAX_MS = 60000, PROBE_MS = 60000 };
@@ -34,6 +34,7 @@ struct live {
 	_Atomic uint64_t summed_at;			/* monotonic ms + 1; 0: never */
 	_Atomic double sums[SUMS];			/* what the rings said then */
 	struct span spans[SPANS];
+	struct span longs[LONGS];			/* half an hour, of times alone */
 	struct tally minutes[MINUTES], hours[HOURS];
 };
 
@@ -102,10 +103,10 @@ static void clear_tally(void *bucket)
 	PUT(t->count[ERROR], 0);
 }
 
-static struct span *span_now(struct live *l, uint64_t now_ms)
+static struct span *span_now(struct span *ring, uint64_t size, uint64_t every_ms, uint64_t now_ms)
 {
-	uint64_t n = now_ms / SPAN_MS + 1;
-	struct span *s = &l->spans[n % SPANS];
+	uint64_t n = now_ms / every_ms + 1;
+	struct span *s = &ring[n % size];
 
 	return claim(&s->number, n, clear_span, s) ? s : NULL;
 }
@@ -120,11 +121,14 @@ static void tally(struct tally *ring, uint64_t size, uint64_t every_ms, uint64_t
 		ADD(t->count[good ? OK : ERROR], 1);
 }
 
-static void sample(struct span *s, int histogram, double value)
+static void sample(struct span *const s[2], int histogram, double value)
 {
-	double bin = value > 1 ? log2(value) * BINS_PER_OCTAVE : 0;
+	double place = value > 1 ? log2(value) * BINS_PER_OCTAVE : 0;
+	int bin = place < BINS ? (int)place : BINS - 1;
 
-	ADD(s->bin[histogram][bin < BINS ? (int)bin : BINS - 1], 1);
+	for (int i = 0; i < 2; i++)
+		if (s[i])
+			ADD(s[i]->bin[histogram][bin], 1);
 }
 
 /* ---- the breaker: closed --TRIP failures--> open --cool-down--> one probe --> closed, or open for longer */
@@ -244,7 +248,7 @@ static bool callers_fault(enum mg_error kind)
 	return kind == MG_E_BAD_REQUEST || kind == MG_E_CONTEXT_LENGTH || kind == MG_E_MODERATION || kind == MG_E_CANCELLED;
 }
 
-static void measure(struct span *s, const struct live_outcome *o)
+static void measure(struct span *const s[2], const struct live_outcome *o)
 {
 	uint64_t writing_us = o->total_us > o->ttft_us ? o->total_us - o->ttft_us : 0;
 
@@ -254,14 +258,16 @@ static void measure(struct span *s, const struct live_outcome *o)
 		sample(s, LATENCY, (double)o->total_us / 1e3);
 	if (o->output_tokens > 1 && writing_us)
 		sample(s, TPUT, (double)o->output_tokens * 1e6 / (double)writing_us);
-	ADD(s->count[PROMPT], o->input_tokens);
-	ADD(s->count[CACHED], o->cached_tokens);
+	if (!s[0])
+		return;
+	ADD(s[0]->count[PROMPT], o->input_tokens);
+	ADD(s[0]->count[CACHED], o->cached_tokens);
 }
 
 void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
 {
 	bool limited = !o->ok && o->kind == MG_E_RATE_LIMITED;
-	struct span *s = span_now(l, now_ms);
+	struct span *s = span_now(l->spans, SPANS, SPAN_MS, now_ms);
 
 	ADD(l->inflight, -1);
 	if (!o->ok && o->retry_after_ms && o->counts) {
@@ -275,8 +281,8 @@ void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
 	}
 	if (s)
 		ADD(s->count[limited ? LIMITED : o->ok ? OK : ERROR], 1);
-	if (s && o->ok)
-		measure(s, o);
+	if (o->ok)
+		measure((struct span *const[2]){ s, span_now(l->longs, LONGS, LONG_MS, now_ms) }, o);
 	if (limited) {
 		PUT(l->probe_at, 0);
 		return;
@@ -369,18 +375,25 @@ static struct live_pcts kept_pcts(const struct live *l, int h)
 	return (struct live_pcts){ GET(at[0]), GET(at[1]), GET(at[2]), GET(at[3]) };
 }
 
+static void add_ring(struct sums *sum, const struct span *ring, uint64_t size, uint64_t every_ms, uint64_t now_ms)
+{
+	uint64_t n = now_ms / every_ms + 1;
+
+	memset(sum, 0, sizeof(*sum));
+	for (uint64_t i = 0; i < size; i++) {
+		uint64_t number = atomic_load_explicit(&ring[i].number, memory_order_acquire);
+
+		if (number != CLEARING && number && number <= n && number + size > n)
+			add_span(sum, &ring[i]);
+	}
+}
+
 static void sum_up(struct live *l, uint64_t now_ms)
 {
-	uint64_t n = now_ms / SPAN_MS + 1, samples;
 	struct sums sum;
+	uint64_t samples;
 
-	memset(&sum, 0, sizeof(sum));
-	for (int i = 0; i < SPANS; i++) {
-		uint64_t number = atomic_load_explicit(&l->spans[i].number, memory_order_acquire);
-
-		if (number != CLEARING && number && number <= n && number + SPANS > n)
-			add_span(&sum, &l->spans[i]);
-	}
+	add_ring(&sum, l->spans, SPANS, SPAN_MS, now_ms);
 	PUT(l->sums[S_ERRORS], share(sum.count[ERROR], sum.count[OK] + sum.count[ERROR]));
 	PUT(l->sums[S_LIMITED], share(sum.count[LIMITED], sum.count[OK] + sum.count[ERROR] + sum.count[LIMITED]));
 	PUT(l->sums[S_CACHED], share(sum.count[CACHED], sum.count[PROMPT]));
@@ -426,6 +439,15 @@ void live_read(const struct live *const_live, uint64_t now_ms, struct live_facts
 	};
 }
 
+void live_last_30m(const struct live *l, uint64_t now_ms, struct live_pcts *ttft_ms, struct live_pcts *tput_tps)
+{
+	struct sums sum;
+
+	add_ring(&sum, l->longs, LONGS, LONG_MS, now_ms);
+	*ttft_ms = percentiles(&sum, TTFT);
+	*tput_tps = percentiles(&sum, TPUT);
+}
+
 int live_breaker(const struct live *l, uint64_t now_ms)
 {
 	uint64_t open = GET(l->open_until);
@@ -441,6 +463,8 @@ void live_reset(struct live *l)
 	PUT(l->summed_at, 0);
 	for (int i = 0; i < SPANS; i++)
 		clear_span(&l->spans[i]);
+	for (int i = 0; i < LONGS; i++)
+		clear_span(&l->longs[i]);
 	for (int i = 0; i < MINUTES; i++)
 		clear_tally(&l->minutes[i]);
 	for (int i = 0; i < HOURS; i++)

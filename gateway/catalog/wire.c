@@ -381,15 +381,17 @@ static void put_uptime(struct mg_writer *w, const char *name, double part, uint6
 
 static void put_health(struct mg_writer *w, const struct endpoint *e, bool live, uint64_t mono_ms)
 {
+	struct live_pcts ttft_ms, tput_tps;
 	struct live_facts f;
 
 	live_read(e->live, mono_ms, &f);
+	live_last_30m(e->live, mono_ms, &ttft_ms, &tput_tps);
 	json_put_int(w, "status", f.breaker == 2 ? -2 : f.breaker == 1 ? -1 : 0);
 	put_uptime(w, "uptime_last_5m", 1 - f.error_rate, f.samples);
 	put_uptime(w, "uptime_last_30m", f.uptime_30m, f.samples_30m);
 	put_uptime(w, "uptime_last_1d", f.uptime_1d, f.samples_1d);
-	put_pcts(w, "latency_last_30m", f.ttft_ms, live);
-	put_pcts(w, "throughput_last_30m", f.tput_tps, live);
+	put_pcts(w, "latency_last_30m", ttft_ms, live);
+	put_pcts(w, "throughput_last_30m", tput_tps, live);
 }
 
 /* The four ways of tool_choice come and go together: a row knows the parameter, not its values. */

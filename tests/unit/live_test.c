@@ -31,6 +31,7 @@ static void counting(void)
 {
 	struct live *l = live_new();
 	struct live_facts f = facts(l);
+	struct live_pcts ttft, tput;
 
 	ok(f.outage_ago_ms == INT64_MAX && f.uptime_30m == 1 && !f.samples && f.ttft_ms.p50 == 0 && !f.breaker, "fresh: nothing is known");
 	for (int i = 0; i < 30; i++)
@@ -48,9 +49,13 @@ static void counting(void)
 	now += 301000;
 	f = facts(l);
 	ok(!f.samples && f.ttft_ms.p50 == 0 && near(f.uptime_30m, 30.0 / 31), "after five minutes rates are forgotten, uptime is not");
+	live_last_30m(l, now, &ttft, &tput);
+	ok(near(ttft.p50, 200) && near(tput.p50, 100), "nor are the percentiles of half an hour");
 	now += 1900000;
 	f = facts(l);
 	ok(f.uptime_30m == 1 && !f.samples_30m && near(f.uptime_1d, 30.0 / 31) && f.samples_1d == 31, "after thirty minutes that is, too; the day is not");
+	live_last_30m(l, now, &ttft, &tput);
+	ok(ttft.p50 == 0 && tput.p50 == 0, "nor are there percentiles");
 	now += 86400000;
 	f = facts(l);
 	ok(f.uptime_1d == 1 && !f.samples_1d, "after a day all of it");
