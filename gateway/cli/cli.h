@@ -77,6 +77,7 @@ int policy_new_run(int argc, char **argv);
 int policy_check_run(int argc, char **argv);
 int policy_test_run(int argc, char **argv);
 int policy_explain_run(int argc, char **argv);
+int policy_shadow_run(int argc, char **argv);
 int policy_types_run(int argc, char **argv);
 int plugin_new_run(int argc, char **argv);
 int plugin_check_run(int argc, char **argv);

@@ -41,7 +41,7 @@ cd "$DIR" || exit 1
 run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr, 2"
 run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
 for c in "init" "config check" "config show" "config schema" "key create" "key list" "key show" "key update" "key disable" "key delete" \
-	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy types" \
+	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy shadow" "policy types" \
 	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" \
 	"backup" "restore" "serve" "completion" "man" "version"; do
 	run 0 $c --help && out "^usage: moongate $c" && out '^examples:' && ! awk 'length($0) > 80' "$DIR/out" | grep -q .
@@ -122,6 +122,11 @@ run 0 env codex --url http://gw:8080/v1 && out 'base_url = "http://gw:8080/api/v
 run 2 env emacs; ok "env: unknown client"
 
 # ---- beside a running gateway
+cat >policies/dearest.lua <<'END'
+return policy { name = "dearest", api = 1, admit = function(req) return deny { status = 429, code = "not_now", message = "later" } end,
+  retain = function(req) error("broken") end }
+END
+echo 'return { base = "openrouter", policies = { guard = { { use = "dearest", mode = "shadow" } } } }' >policies/bundle.lua
 MOONGATE_MANAGEMENT_KEY=$(cat "$DIR/admin.key")
 export MOONGATE_MANAGEMENT_KEY
 mkfifo "$DIR/ready"
@@ -160,6 +165,8 @@ ID=$(sed 's/"provider_responses.*//; s/.*"id":"\(gen-[^"]*\)".*/\1/' "$DIR/out")
 run 0 log show "$ID" && out "^id  *$ID"; ok "log show, over HTTP"
 (unset MOONGATE_URL; run 0 policy explain "$ID" && out 'sim'); ok "policy explain, from the store"
 run 0 policy explain "$ID" && out 'sim'; ok "policy explain, over HTTP"
+run 0 policy shadow && out '^dearest *admit  *3  *3  *0  deny 429 not_now 3$' && out '^dearest *retain  *3  *3  *3  store none 3$' && err '3 decisions'; ok "policy shadow: how often, and how"
+run 0 policy shadow --since 1h --json && out '"differences":\[{"what":"deny 429 not_now","count":'; ok "policy shadow --json"
 run 0 usage --by key,model && out '^app ('; ok "usage --by key,model"
 run 0 usage --json && out '"total":{"requests":3'; ok "usage --json"
 run 0 audit && out '^clean: 0 findings'; ok "audit beside the gateway"
