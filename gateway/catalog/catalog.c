@@ -208,6 +208,14 @@ static int build(struct build *b)
 	return rc ? rc : names(b);
 }
 
+static void bounds(struct catalog *c, const struct config *conf)
+{
+	const json_t *limits = json_object_get(conf->tree, "limits");
+
+	c->attempts = (unsigned)json_integer_value(json_object_get(limits, "attempts"));
+	c->attempts_per_model = (unsigned)json_integer_value(json_object_get(limits, "attempts_per_model"));
+}
+
 static json_t *by_id(const struct catalog *previous)
 {
 	json_t *out = json_object();
@@ -231,6 +239,7 @@ struct catalog *catalog_new(const struct config *conf, const struct registry *pl
 		free(b.c);
 		return NULL;
 	}
+	bounds(b.c, conf);
 	b.known = config_known(conf->tree);
 	b.ids = json_object();
 	b.health = by_id(previous);

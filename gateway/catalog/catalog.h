@@ -79,6 +79,7 @@ struct catalog {
 	struct model **wild; size_t n_wild;
 	struct pool *pool;		/* parsed rows */
 	void *index;			/* slug, canonical or alias -> model */
+	unsigned attempts, attempts_per_model;	/* the most that a request may make (R32) */
 	uint64_t version;		/* 1, 2, ... of this process */
 	int64_t changes_ms;		/* Unix: a price that is known already begins to hold; 0: none does */
 };

@@ -249,29 +249,33 @@ static int plan_member(lua_State *L, const char *name, struct decision *d)
 			return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
 		}
 	if (!strcmp(name, "max_attempts"))
-		p->attempts = n < 16 ? (unsigned)n : 16;
+		p->attempts = n < 6 ? (unsigned)n : 6;
 	else if (!strcmp(name, "max_attempts_per_model"))
-		p->attempts_per_model = n < 16 ? (unsigned)n : 16;
+		p->attempts_per_model = n < 3 ? (unsigned)n : 3;
 	else if (!strcmp(name, "max_charge_nusd"))
 		p->max_charge_nusd = n;
 	else
-		return 0;
+		return -1;
 	return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
 }
 
 /* Later policies overwrite field by field; the hard limits stand. */
-int plan_read(lua_State *L, int i, struct decision *d)
+int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES])
 {
 	struct plan before = d->plan;
 	int top = lua_gettop(L), rc = 0;
 
+	*wrong = '\0';
 	if (!table_at(L, i))
 		return -1;
 	bare_push(L, i);
 	lua_pushnil(L);
 	while (!rc && lua_next(L, top + 1)) {
-		if (lua_type(L, -2) == LUA_TSTRING)
-			rc = plan_member(L, lua_tostring(L, -2), d);
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "1";
+
+		rc = plan_member(L, name, d);
+		if (rc)
+			snprintf(wrong, NAME_BYTES, "%s", name);
 		lua_pop(L, 1);
 	}
 	lua_settop(L, top);

@@ -210,8 +210,18 @@ void candidates_push(struct policy_state *s, struct candidate *const *list, size
 	}
 }
 
+static void plan_refused(struct policy_state *s, struct decision *d, const struct entry *e, const char *member)
+{
+	char said[2 * NAME_BYTES];
+
+	snprintf(said, sizeof(said), "plan.%s: no such member, or no whole number from 0 on", member);
+	hook_failed(s, d, e, HOOK_PLAN, *member ? said : "plan must return nil or a plan");
+}
+
 void policy_plan(struct policy_state *s, struct decision *d)
 {
+	char wrong[NAME_BYTES];
+
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_PLAN, e) {
 		if (e->shadow || silent(s, d, e, HOOK_PLAN))
@@ -225,8 +235,8 @@ void policy_plan(struct policy_state *s, struct decision *d)
 			continue;
 		if (lua_isnil(s->L, -1))
 			remember_silence(s, d, e, HOOK_PLAN);
-		else if (plan_read(s->L, lua_gettop(s->L), d))
-			hook_failed(s, d, e, HOOK_PLAN, "plan must return nil or a plan of whole numbers");
+		else if (plan_read(s->L, lua_gettop(s->L), d, wrong))
+			plan_refused(s, d, e, wrong);
 		lua_pop(s->L, 1);
 	}
 	if (s->shadows)
@@ -448,6 +458,15 @@ void outcome_push(struct policy_state *s, const struct outcome *o)
 	freeze(L);
 }
 
+/* It was there before that this one answers. */
+static bool stuck(struct policy_state *s, const struct decision *d, const struct outcome *o)
+{
+	const struct mg_str key = d->plan.sticky_key;
+	char value[VALUE_BYTES];
+
+	return key.at && key.len && o->endpoint && sticky_find(s->shared, d->facts.key.id, key.at, key.len, value) && !strcmp(value, o->endpoint->id);
+}
+
 /* Who answered is remembered for the next turn, where a plan asked for it. */
 static void remember(struct policy_state *s, const struct decision *d, const struct outcome *o)
 {
@@ -457,9 +476,13 @@ static void remember(struct policy_state *s, const struct decision *d, const str
 		sticky_put(s->shared, d->facts.key.id, key.at, key.len, o->endpoint->id, d->plan.sticky_ttl_s);
 }
 
-void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o)
+void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *told)
 {
+	struct outcome copy = *told, *o = &copy;
+
 	hook_begin(s, d);
+	if (s->n_chain[HOOK_OBSERVE])
+		o->sticky_hit = stuck(s, d, o);
 	remember(s, d, o);
 	EACH_ENTRY(s, HOOK_OBSERVE, e) {
 		if (e->shadow)

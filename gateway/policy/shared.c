@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "policy/state.h"
 
-enum { SHARDS = 16, ROWS = 4096, KEY_BYTES = 160, VALUE_BYTES = 200 };
+enum { SHARDS = 16, ROWS = 4096, KEY_BYTES = 160 };
 
 struct row {
 	char key[KEY_BYTES], value[VALUE_BYTES];
@@ -145,7 +145,7 @@ void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t 
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES])
+bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES])
 {
 	struct name n;
 	struct shard *s;

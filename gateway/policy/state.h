@@ -262,12 +262,14 @@ extern const long hook_fuel[HOOK_COUNT];
 struct shared *shared_new(void);
 void shared_free(struct shared *sh);
 struct shared *shared_process(void);
+enum { VALUE_BYTES = 200 };	/* with the NUL */
+bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES]);
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */
 int prefs_tighten(lua_State *L, int i, struct decision *d);
 int words_read(lua_State *L, int i, struct pool *p, struct words *out);
-int plan_read(lua_State *L, int i, struct decision *d);
+int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES]);	/* wrong: the member, or "" */
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
 int keep_read(lua_State *L, int i, struct keep *out);
 int denial_read(lua_State *L, int i, struct denial *out);	/* 0 only for a deny{} */

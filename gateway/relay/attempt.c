@@ -84,6 +84,20 @@ static void attempt_end(struct attempt *a)
 	attempt_free(a);
 }
 
+/* The feed stopped: by an error of the upstream, by ours, or because it was enough. */
+static void attempt_stopped(struct attempt *a, const struct err *err)
+{
+	if (a->failure.size) {
+		attempt_fail(a, &a->failure, phase_of(a));
+	} else if (a->relay->full) {
+		a->result = "ok";
+		relay_attempt_filled(a->relay, a);
+		attempt_free(a);
+	} else {
+		attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : err->msg, phase_of(a));
+	}
+}
+
 /* ------------------------------------------------ what the plugin says */
 
 /* What ends the wait for the first output (R29): some upstreams send their id and the
@@ -133,9 +147,9 @@ static int on_frame(void *arg, struct mg_str event, struct mg_str data)
 {
 	struct attempt *a = arg;
 
-	if (a->pass)
-		return call_meter(&a->call, a->framer.framing, event, data, on_pass, a);
-	return call_frame(&a->call, a->framer.framing, event, data);
+	int rc = a->pass ? call_meter(&a->call, a->framer.framing, event, data, on_pass, a) : call_frame(&a->call, a->framer.framing, event, data);
+
+	return rc || !a->relay->full || a->call.finished ? rc : MG_EDENIED;	/* that is not paid for: the feed stops */
 }
 
 /* ------------------------------------------------ what the wire says */
@@ -187,10 +201,7 @@ static bool attempt_data(struct attempt *a, const char *at, size_t len, bool *ov
 	if (framer_feed(&a->framer, at, len, &err) == MG_OK)
 		return true;
 	*over = true;
-	if (a->failure.size)
-		attempt_fail(a, &a->failure, phase_of(a));
-	else
-		attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : err.msg, phase_of(a));
+	attempt_stopped(a, &err);
 	return true;
 }
 
@@ -226,10 +237,7 @@ static void attempt_answered(struct attempt *a)
 		call_failure(&a->call, MG_JSON, buf_view(&a->error), &f);
 		attempt_fail(a, &f, "headers");
 	} else if (framer_end(&a->framer, &err) != MG_OK && (!a->call.finished || a->failure.size)) {	/* a whole answer may be an error */
-		if (a->failure.size)
-			attempt_fail(a, &a->failure, phase_of(a));
-		else
-			attempt_break(a, MG_E_UPSTREAM, a->call.err.msg[0] ? a->call.err.msg : err.msg, phase_of(a));
+		attempt_stopped(a, &err);
 	} else if (a->call.follows) {
 		attempt_send_again(a);
 	} else if (call_finish(&a->call) != MG_OK) {

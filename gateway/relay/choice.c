@@ -6,8 +6,6 @@
 #include "catalog/gate.h"
 #include "relay/relay.h"
 
-enum { ATTEMPTS = 6, ATTEMPTS_PER_MODEL = 3 };	/* R32 */
-
 static unsigned tries_of_model(const struct relay *r, const struct model *m)
 {
 	unsigned n = 0;
@@ -26,16 +24,20 @@ unsigned choice_tries(const struct relay *r, const struct endpoint *e)
 	return n;
 }
 
+/* A plan may ask for less than is configured (R32). */
+static unsigned at_most(unsigned wish, unsigned limit)
+{
+	return wish && wish < limit ? wish : limit;
+}
+
 unsigned choice_most(const struct relay *r)
 {
-	unsigned most = r->d.plan.attempts ? r->d.plan.attempts : ATTEMPTS;
-
-	return most < ATTEMPTS_MAX ? most : ATTEMPTS_MAX;
+	return at_most(r->d.plan.attempts, r->snap->catalog->attempts);
 }
 
 unsigned choice_most_per_model(const struct relay *r)
 {
-	return r->d.plan.attempts_per_model ? r->d.plan.attempts_per_model : ATTEMPTS_PER_MODEL;
+	return at_most(r->d.plan.attempts_per_model, r->snap->catalog->attempts_per_model);
 }
 
 static bool tried_before(const struct relay *r, const struct provider *p)
@@ -65,6 +67,24 @@ static struct candidate *take(struct relay *r, size_t i)
 	memmove(order + r->next + 1, order + r->next, (i - r->next) * sizeof(*order));
 	order[r->next++] = c;
 	return c;
+}
+
+bool choice_again(struct relay *r, const struct endpoint *e)
+{
+	size_t i = r->next;
+
+	while (i > 0 && r->d.order[i - 1]->endpoint != e)
+		i--;
+	if (!i || tries_of_model(r, e->model) >= choice_most_per_model(r))
+		return false;
+	for (; i < r->next; i++) {
+		struct candidate *c = r->d.order[i - 1];
+
+		r->d.order[i - 1] = r->d.order[i];
+		r->d.order[i] = c;
+	}
+	r->next--;
+	return true;
 }
 
 /* The next endpoint that a breaker lets through and that has a place; else one to

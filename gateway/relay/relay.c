@@ -8,42 +8,6 @@
 
 static void relay_next(struct relay *r);
 
-/* ------------------------------------------------ money before the wire */
-
-void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out)
-{
-	const struct features *f = &r->d.facts.feat;
-	uint64_t most = e->max_output ? e->max_output : e->context_length > f->prompt_tokens ? e->context_length - f->prompt_tokens : 4096;
-	bool writes = r->surface->op == MG_CHAT;
-
-	*out = (struct mg_usage){ .size = sizeof(*out), .input = f->prompt_tokens, .requests = 1, .cost_nusd = -1 };
-	if (writes)
-		out->output = f->max_tokens && (f->max_tokens < most || !e->max_output) ? f->max_tokens : most;
-}
-
-static int estimate_nusd(struct relay *r, const struct endpoint *e, int64_t *nusd)
-{
-	struct mg_usage u;
-	struct bill bill;
-
-	relay_estimate(r, e, &u);
-	if (policy_price(r->policy->state, &r->d, e, &u, true, &bill) != MG_OK)
-		return MG_EINVAL;
-	*nusd = bill.charge_nusd;
-	return MG_OK;
-}
-
-/* The first attempt takes the hold, a dearer one raises it first; both before any
- * byte goes upstream (R40). */
-static bool relay_hold(struct relay *r, int64_t nusd, struct scope **which)
-{
-	struct scope *scopes[2] = { r->key->scope, accounts_balance(r->w->gw->accounts) };
-
-	if (r->hold.open)
-		return hold_raise(&r->hold, nusd, which) == MG_OK;
-	return hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, nusd, r->created_ms, which) == MG_OK;
-}
-
 /* ------------------------------------------------ attempts */
 
 /* Room for two, four, eight ...: a request without memory for more is not told of them. */
@@ -122,13 +86,20 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 	char id[ATTEMPT_ID];
 	int64_t nusd;
 
-	if (estimate_nusd(r, c->endpoint, &nusd) != MG_OK) {
+	if (hold_estimate(r, c->endpoint, &nusd) != MG_OK) {
 		c->dropped = "no_price";		/* never free by mistake (R49) */
 		live_unallow(c->endpoint->live);
 		relay_remember(r, &(struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" });
 		return false;
 	}
-	if (!relay_hold(r, nusd, &which)) {
+	if (!hold_pays_prompt(r, c->endpoint)) {
+		c->dropped = "max_charge";
+		live_unallow(c->endpoint->live);
+		relay_remember(r, &(struct refusal){ .status = 402, .error_type = "payment_required",
+			.message = "The prompt alone costs more than this request may" });
+		return false;
+	}
+	if (!hold_for(r, nusd, &which)) {
 		c->dropped = "budget";
 		live_unallow(c->endpoint->live);
 		if (r->next < r->d.n_order || r->n_tried)
@@ -158,11 +129,23 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 	return false;
 }
 
+uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p)
+{
+	uint64_t wish = r->d.plan.deadline_ms;
+
+	return wish && wish < p->total_ms ? wish : p->total_ms;
+}
+
+static bool has_time(const struct relay *r)
+{
+	return !r->d.plan.deadline_ms || (clock_us() - r->began_us) / 1000 < r->d.plan.deadline_ms;
+}
+
 static void relay_next(struct relay *r)
 {
 	bool waits = false;
 
-	while (!r->ended && r->n_tried < choice_most(r)) {
+	while (!r->ended && r->n_tried < choice_most(r) && has_time(r)) {
 		struct candidate *c = choice_next(r);
 
 		if (!c)
@@ -175,6 +158,8 @@ static void relay_next(struct relay *r)
 		if (try_candidate(r, c))
 			return;
 	}
+	if (!r->ended && !r->last && !has_time(r))
+		relay_remember(r, &(struct refusal){ .status = 504, .error_type = "timeout", .message = "No time is left for this request" });
 	if (!r->ended)
 		refuse_upstreams(r);
 }
@@ -245,12 +230,20 @@ static void begin_beat(struct relay *r)
 		loop_timer_set(r->w->loop, &r->beat, r->early_ms);
 }
 
+static void first_output(struct relay *r)
+{
+	r->first_us = clock_us();
+	if (r->stream && r->d.plan.max_charge_nusd)
+		r->output_max = hold_output_max(r);
+}
+
 /* Output: nothing else may answer from here on (R20, R24). */
 static void commit(struct relay *r, uint64_t bytes)
 {
 	if (!r->first_us)
-		r->first_us = clock_us();
+		first_output(r);
 	r->output_bytes += bytes;
+	r->full = r->output_bytes > r->output_max;
 	r->wrote_ms = loop_now_ms(r->w->loop);
 	if (!r->committed && r->stream) {
 		r->committed = true;
@@ -344,6 +337,15 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 	r->surface->finish(r, &c);
 }
 
+/* max_charge_nusd of the plan is reached: the end is that of max_tokens, and what was
+ * delivered is charged.  A whole answer has cost what it costs: it is not cut. */
+void relay_attempt_filled(struct relay *r, struct attempt *a)
+{
+	r->finish = MG_LENGTH;
+	r->native = (struct mg_str)MG_STR("max_charge");
+	relay_attempt_done(r, a);
+}
+
 static void account_failure(struct relay *r, struct attempt *a, const struct mg_failure *f)
 {
 	const struct endpoint *e = attempt_endpoint(a);
@@ -403,10 +405,8 @@ static void follow_action(struct relay *r, const struct action *act, const struc
 		refuse_upstreams(r);
 		return;
 	case ACT_RETRY:
-		if (r->next > 0 && choice_tries(r, e) < choice_most_per_model(r)) {
-			r->next--;
+		if (choice_again(r, e))
 			wait_ms = act->after_ms;
-		}
 		break;
 	case ACT_MODEL:
 		if (!reroute(r, act->model)) {
@@ -433,7 +433,7 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 	const struct endpoint *e = attempt_endpoint(a);
 	struct attempt_error error = { .endpoint = e, .kind = f->kind, .status = attempt_status(a), .retryable = f->retryable,
 		.phase = phase, .retry_after_ms = f->retry_after_ms, .elapsed_ms = (clock_us() - r->began_us) / 1000,
-		.deadline_ms = r->d.plan.deadline_ms };
+		.deadline_ms = relay_deadline_ms(r, e->provider) };
 	struct action act = { .what = ACT_NEXT };
 	struct refusal why;
 
@@ -473,6 +473,7 @@ void relay_start(struct relay *r)
 	struct err err = { 0 };
 
 	r->step.fire = on_step;
+	r->output_max = UINT64_MAX;
 	r->started_us = clock_us();
 	r->w->running++;
 	r->snap = snapshot_pin(r->w->gw->snapshots, r->w->n);

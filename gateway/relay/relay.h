@@ -20,7 +20,7 @@
 #include "policy/metadata.h"
 #include "relay/gateway.h"
 
-enum { ATTEMPTS_MAX = 16, ATTEMPT_ID = 64 };
+enum { ATTEMPTS_MAX = 6, ATTEMPT_ID = 64, OUTPUT_BYTES_A_TOKEN = 4 };
 
 struct relay;
 
@@ -98,8 +98,9 @@ struct relay {
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
 	struct mg_str upstream_id, upstream_model;
-	bool opened, committed, ended, cancelled, settled;	/* opened: the 200 is out; committed: so is output */
+	bool opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
+	uint64_t output_max;		/* of a stream: past so many it is full (max_charge_nusd of the plan) */
 	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
 	struct mg_usage usage; bool usage_reported;
 	enum mg_finish finish; struct mg_str native;
@@ -120,6 +121,7 @@ void relay_release(struct relay *r);	/* from http's ended(): pins and timers go;
 struct candidate *choice_next(struct relay *r);	/* NULL: nobody is left */
 void choice_count(const struct relay *r, const struct endpoint *e);	/* it is tried now */
 unsigned choice_tries(const struct relay *r, const struct endpoint *e);	/* of this request, there */
+bool choice_again(struct relay *r, const struct endpoint *e);	/* it is tried next once more, if it may be */
 unsigned choice_most(const struct relay *r);
 unsigned choice_most_per_model(const struct relay *r);
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err);	/* NULL: it could not begin */
@@ -134,6 +136,7 @@ bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
 void relay_pass(struct relay *r, struct mg_view frame);
 void relay_attempt_done(struct relay *r, struct attempt *a);
+void relay_attempt_filled(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 
 void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
@@ -150,8 +153,14 @@ void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could 
 
 /* "gen-...-2": of the n-th attempt, from 1. */
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);
+uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p);	/* for all of the request, counted from its begin */
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
+int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd);	/* its price; MG_EINVAL: none is known (R49) */
+/* The first attempt takes the hold, a dearer one raises it to nusd, before any byte goes upstream.  false: which refused. */
+bool hold_for(struct relay *r, int64_t nusd, struct scope **which);
+bool hold_pays_prompt(struct relay *r, const struct endpoint *e);	/* false: the prompt alone passes max_charge_nusd of the plan */
+uint64_t hold_output_max(struct relay *r);	/* bytes of output that the plan pays for; UINT64_MAX: any */
 /* What an attempt cost that did not win, from its usage: before that is forgotten. */
 void relay_lose(struct relay *r, const struct endpoint *e);
 /* Bills the winner, ends the hold, writes the record.  Once. */

@@ -75,7 +75,7 @@ static void add_row_headers(struct attempt *a)
 /* Of the time that all attempts of the request share (R32). */
 uint64_t attempt_time_left_ms(const struct attempt *a)
 {
-	uint64_t all = or_else(a->relay->d.plan.deadline_ms, a->endpoint->provider->total_ms);
+	uint64_t all = relay_deadline_ms(a->relay, a->endpoint->provider);
 	uint64_t gone = (clock_us() - a->relay->began_us) / 1000;
 
 	return gone < all ? all - gone : 1;

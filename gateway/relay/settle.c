@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-enum { BYTES_PER_TOKEN = 4, RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024 };
+enum { RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024 };
 
 /* ------------------------------------------------ what was used */
 
@@ -27,19 +27,39 @@ static void clamp_usage(struct relay *r)
 			*counts[i] = limit;
 }
 
+static uint64_t tokens_delivered(const struct relay *r)
+{
+	return (r->output_bytes + OUTPUT_BYTES_A_TOKEN - 1) / OUTPUT_BYTES_A_TOKEN;
+}
+
+/* The last word on usage never came, but perhaps a first one: some upstreams tell the prompt's at once. */
+static bool cut_short(const struct relay *r)
+{
+	return r->full || r->finish == MG_NONE || r->finish == MG_FAILED;
+}
+
+static bool more_delivered(struct relay *r)
+{
+	uint64_t told = r->usage.output + r->usage.reasoning + r->usage.audio_out, n = tokens_delivered(r);
+
+	if (n > told)
+		r->usage.output += n - told;
+	return n > told;
+}
+
 /* Nobody reported: the prompt as estimated, the output as delivered; nothing
  * delivered, nothing billed (R44). */
 static enum usage_source usage_of(struct relay *r)
 {
 	if (r->usage_reported && r->endpoint) {
 		clamp_usage(r);
-		return USAGE_REPORTED;
+		return cut_short(r) && more_delivered(r) ? USAGE_COUNTED : USAGE_REPORTED;
 	}
 	r->usage = (struct mg_usage){ .size = sizeof(r->usage), .cost_nusd = -1 };
 	if (!r->endpoint || !r->first_us)
 		return USAGE_NONE;
 	r->usage.input = r->d.facts.feat.prompt_tokens;
-	r->usage.output = (r->output_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+	r->usage.output = tokens_delivered(r);
 	r->usage.requests = 1;
 	return USAGE_COUNTED;
 }

@@ -1,0 +1,78 @@
+/*
+ * hold.c - money before the wire: what an attempt may cost is held before its
+ * first byte goes upstream (R40), and what a plan pays for is known in bytes of
+ * output before the second one goes to the client.
+ */
+#include "relay/relay.h"
+
+void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out)
+{
+	const struct features *f = &r->d.facts.feat;
+	uint64_t most = e->max_output ? e->max_output : e->context_length > f->prompt_tokens ? e->context_length - f->prompt_tokens : 4096;
+	bool writes = r->surface->op == MG_CHAT;
+
+	*out = (struct mg_usage){ .size = sizeof(*out), .input = f->prompt_tokens, .requests = 1, .cost_nusd = -1 };
+	if (writes)
+		out->output = f->max_tokens && (f->max_tokens < most || !e->max_output) ? f->max_tokens : most;
+}
+
+static int price(struct relay *r, const struct endpoint *e, const struct mg_usage *u, int64_t *nusd)
+{
+	struct bill bill;
+
+	if (policy_price(r->policy->state, &r->d, e, u, true, &bill) != MG_OK)
+		return MG_EINVAL;
+	*nusd = bill.charge_nusd;
+	return MG_OK;
+}
+
+int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd)
+{
+	struct mg_usage u;
+
+	relay_estimate(r, e, &u);
+	return price(r, e, &u, nusd);
+}
+
+bool hold_for(struct relay *r, int64_t nusd, struct scope **which)
+{
+	struct scope *scopes[2] = { r->key->scope, accounts_balance(r->w->gw->accounts) };
+
+	if (r->hold.open)
+		return hold_raise(&r->hold, nusd, which) == MG_OK;
+	return hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, nusd, r->created_ms, which) == MG_OK;
+}
+
+bool hold_pays_prompt(struct relay *r, const struct endpoint *e)
+{
+	struct mg_usage u;
+	int64_t nusd;
+
+	if (!r->d.plan.max_charge_nusd)
+		return true;
+	relay_estimate(r, e, &u);
+	u.output = 0;
+	return price(r, e, &u, &nusd) == MG_OK && nusd <= r->d.plan.max_charge_nusd;
+}
+
+/* Prices are the policies', so they are tried; more output is never cheaper. */
+uint64_t hold_output_max(struct relay *r)
+{
+	struct mg_usage u;
+	uint64_t few = 0, many;
+	int64_t nusd;
+
+	relay_estimate(r, r->endpoint, &u);
+	many = u.output + 1;
+	if (r->usage_reported)
+		u = r->usage;		/* the prompt as the upstream counts it */
+	while (few + 1 < many) {
+		u.output = few + (many - few) / 2;
+		if (price(r, r->endpoint, &u, &nusd) == MG_OK && nusd <= r->d.plan.max_charge_nusd)
+			few = u.output;
+		else
+			many = u.output;
+	}
+	relay_estimate(r, r->endpoint, &u);
+	return few == u.output ? UINT64_MAX : few * OUTPUT_BYTES_A_TOKEN;
+}
