@@ -210,18 +210,19 @@ void candidates_push(struct policy_state *s, struct candidate *const *list, size
 	}
 }
 
-static void plan_refused(struct policy_state *s, struct decision *d, const struct entry *e, const char *member)
+int plan_take(struct policy_state *s, struct decision *d, const struct entry *e)
 {
-	char said[2 * NAME_BYTES];
+	char wrong[NAME_BYTES], said[2 * NAME_BYTES];
+	int rc = plan_read(s->L, lua_gettop(s->L), d, wrong);
 
-	snprintf(said, sizeof(said), "plan.%s: no such member, or no whole number from 0 on", member);
-	hook_failed(s, d, e, HOOK_PLAN, *member ? said : "plan must return nil or a plan");
+	snprintf(said, sizeof(said), "plan.%s: no such member, or no whole number from 0 on", wrong);
+	if (rc)
+		hook_failed(s, d, e, HOOK_PLAN, *wrong ? said : "plan must return nil or a plan");
+	return rc;
 }
 
 void policy_plan(struct policy_state *s, struct decision *d)
 {
-	char wrong[NAME_BYTES];
-
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_PLAN, e) {
 		if (e->shadow || silent(s, d, e, HOOK_PLAN))
@@ -235,8 +236,8 @@ void policy_plan(struct policy_state *s, struct decision *d)
 			continue;
 		if (lua_isnil(s->L, -1))
 			remember_silence(s, d, e, HOOK_PLAN);
-		else if (plan_read(s->L, lua_gettop(s->L), d, wrong))
-			plan_refused(s, d, e, wrong);
+		else
+			plan_take(s, d, e);
 		lua_pop(s->L, 1);
 	}
 	if (s->shadows)

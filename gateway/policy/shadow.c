@@ -230,10 +230,8 @@ void shadow_plan(struct policy_state *s, struct decision *d)
 		candidates_push(s, d->order, d->n_order);
 		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
 			continue;
-		if (!lua_isnil(s->L, -1) && plan_read(s->L, lua_gettop(s->L), d)) {
-			hook_failed(s, d, e, HOOK_PLAN, "plan must return nil or a plan of whole numbers");
+		if (!lua_isnil(s->L, -1) && plan_take(s, d, e))
 			i = n + 1;
-		}
 		while (i < n && !memcmp((char *)&now + members[i].at, (char *)&d->plan + members[i].at, members[i].size))
 			i++;
 		if (i < n)

@@ -270,6 +270,7 @@ void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t 
 int prefs_tighten(lua_State *L, int i, struct decision *d);
 int words_read(lua_State *L, int i, struct pool *p, struct words *out);
 int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES]);	/* wrong: the member, or "" */
+int plan_take(struct policy_state *s, struct decision *d, const struct entry *e);	/* hooks.c: the plan on top; -1: it is none, which is noted */
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
 int keep_read(lua_State *L, int i, struct keep *out);
 int denial_read(lua_State *L, int i, struct denial *out);	/* 0 only for a deny{} */
