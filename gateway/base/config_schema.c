@@ -199,8 +199,19 @@ static const struct member telemetry[] = {
 	{ .name = "otlp", .kind = M_OBJECT, .fallback = "{}", .sub = otlp, .doc = "traces" },
 	{ .name = "metrics", .kind = M_OBJECT, .fallback = "{}", .sub = metrics, .doc = "Prometheus" },
 	END };
+static const struct member lookup[] = {
+	{ .name = "url", .kind = M_STRING, .required = true, .doc = "https://host/path, or http:// for a server of yours" },
+	{ .name = "method", .kind = M_WORD, .words = "POST|PUT|GET", .doc = "default: POST with the argument as its JSON body, or GET where query is said" },
+	{ .name = "query", .kind = M_STRING, .doc = "the argument goes as this member of the query instead, a text as it is" },
+	{ .name = "headers", .kind = M_MAP, .sub = &(const struct member){ .name = "header", .kind = M_SECRET }, .doc = "sent with each" },
+	{ .name = "timeout", .kind = M_DURATION, .fallback = "\"200ms\"", .min = 1, .max = 250, .doc = "then the policy goes on with its fallback" },
+	{ .name = "ttl", .kind = M_DURATION, .fallback = "0", .max = DAY, .doc = "an answer is kept so long for the same argument; 0: each is asked for" },
+	{ .name = "ca", .kind = M_PATH, .doc = "certificates to trust instead of the system's, PEM" },
+	END };
+static const struct member a_lookup = { .name = "lookup", .kind = M_OBJECT, .sub = lookup };
 static const struct member policy[] = {
 	{ .name = "bundle", .kind = M_PATH, .doc = "a folder with bundle.lua; absent: the shipped one" },
+	{ .name = "lookups", .kind = M_MAP, .fallback = "{}", .sub = &a_lookup, .doc = "services that policies may ask by name, with lookup()" },
 	END };
 static const struct member credits[] = {
 	{ .name = "enabled", .kind = M_BOOL, .fallback = "false", .doc = "requests are paid from a balance" },

@@ -64,7 +64,8 @@ static struct snapshot *snapshot_build(struct serving *s, const struct catalog *
 	snap->catalog = catalog_new(&snap->conf, s->gw.plugins, previous, err);
 	if (!snap->catalog)
 		goto failed;
-	if (bundle_open(text_at(snap->conf.tree, "policy", "bundle"), s->places.policies, &bundle, err) != MG_OK)
+	if (policy_lookups_check(snap->conf.tree, err) != MG_OK ||
+	    bundle_open(text_at(snap->conf.tree, "policy", "bundle"), s->places.policies, &bundle, err) != MG_OK)
 		goto failed;
 	snap->bundle = bundle;
 	snap->bundle_free = bundle_drop;

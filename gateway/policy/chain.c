@@ -118,6 +118,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	if (mode && strcmp(mode, "shadow") && strcmp(mode, "live"))
 		return refuse(s, "bundle.lua: %s: mode must be \"live\" or \"shadow\"", use);
 	e->shadow = mode && *mode == 's';
+	e->waits = lookup_named(s->bundle, e->name);
 	if (take_order(s, e, line) || take_share(s, e, line))
 		return -1;
 	if (lua_getfield(L, line, "with") == LUA_TTABLE)

@@ -23,6 +23,21 @@ static void asked_push(struct policy_state *s, struct decision *d, const struct 
 		req_push(s, d);
 }
 
+/* admit and resolve, which may wait, and then go on where they were. */
+static int ask(struct policy_state *s, struct decision *d, struct entry *e, enum hook h)
+{
+	if (d->waits)
+		return hook_go_on(s, d);
+	asked_push(s, d, e, h);
+	return e->waits && d->conf ? hook_start(s, d, e, h) : hook_call(s, d, e, h, 1, 1);
+}
+
+/* Not this one: it has nothing to say, or it is not the one that waited. */
+static bool passed_by(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h)
+{
+	return d->waits ? d->waits->entry != e : silent(s, d, e, h);
+}
+
 /* It had nothing to say. */
 static void remember_silence(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h)
 {
@@ -32,17 +47,25 @@ static void remember_silence(struct policy_state *s, struct decision *d, const s
 
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 {
+	static const struct denial broken = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
 	bool admitted = true;
 
 	hook_begin(s, d);
+	if (hook_lost(s, d)) {
+		*no = broken;
+		return false;
+	}
 	EACH_ENTRY(s, HOOK_ADMIT, e) {
-		struct denial said = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
+		struct denial said = broken;
 		bool ok = false;
+		int rc;
 
-		if (e->shadow || silent(s, d, e, HOOK_ADMIT))
+		if (e->shadow || passed_by(s, d, e, HOOK_ADMIT))
 			continue;
-		asked_push(s, d, e, HOOK_ADMIT);
-		if (hook_call(s, d, e, HOOK_ADMIT, 1, 1)) {
+		rc = ask(s, d, e, HOOK_ADMIT);
+		if (rc == HOOK_WAITS)
+			return false;
+		if (rc) {
 			ok = e->open;
 		} else {
 			ok = lua_isboolean(s->L, -1) && lua_toboolean(s->L, -1);
@@ -60,6 +83,7 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		if (!admitted)
 			continue;	/* the first denial is the answer; all are noted */
 		admitted = false;
+		d->denied = true;
 		snprintf(said.by, sizeof(said.by), "%s", e->at[HOOK_ADMIT]);
 		*no = said;
 	}
@@ -173,13 +197,17 @@ static int resolution_take(struct policy_state *s, struct decision *d, const str
 bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *no)
 {
 	hook_begin(s, d);
+	if (hook_lost(s, d))
+		return true;
 	EACH_ENTRY(s, HOOK_RESOLVE, e) {
-		int at;
+		int at, rc;
 
-		if (e->shadow || silent(s, d, e, HOOK_RESOLVE))
+		if (e->shadow || passed_by(s, d, e, HOOK_RESOLVE))
 			continue;
-		asked_push(s, d, e, HOOK_RESOLVE);
-		if (hook_call(s, d, e, HOOK_RESOLVE, 1, 1))
+		rc = ask(s, d, e, HOOK_RESOLVE);
+		if (rc == HOOK_WAITS)
+			return false;
+		if (rc)
 			continue;
 		at = lua_gettop(s->L);
 		if (lua_isnil(s->L, at))

@@ -70,6 +70,11 @@ struct outcome { int status; const char *kind; const struct endpoint *endpoint; 
 enum { SHADOW_KINDS = 6 };
 struct shadowed { const char *hook, *by; unsigned asked, differed, failed; int64_t charge_nusd;	/* of all bills, above what was charged */
 	struct { const char *what; unsigned n; } kinds[SHADOW_KINDS]; size_t n_kinds; struct shadowed *next; };
+/* What a hook read that is not of the request: the same again, and the decision is the same again.  In order. */
+struct readout { const char *of; struct mg_str what, value; struct readout *next; };	/* "lookup", "difficulty {...}", JSON */
+
+/* What admit or resolve waits for: a call that the configuration names. */
+struct question { const json_t *call; struct mg_str arg; uint64_t ms; };	/* arg: JSON, or what the query's member is to be; ms: at most */
 
 struct decision {
 	struct pool *pool;
@@ -82,9 +87,13 @@ struct decision {
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	struct shadowed *shadowed;	/* in the order in which they ran */
 	uint64_t lua_us; long fuel, shadow_fuel;
+	struct readout *readouts, **readouts_end;
+	const json_t *conf;		/* the configuration, for lookup(); NULL: nobody is asked, it gives its fallback */
+	struct waiting *waits;		/* admit or resolve waits: see policy_question() */
+	uint64_t waited_us[2];		/* by admit and resolve, for answers */
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
 	unsigned errors;		/* hooks that failed */
-	bool alias, resolved, keep_said;		/* a model was named by an alias; a policy chose the models */
+	bool alias, resolved, keep_said, denied;	/* a model was named by an alias; a policy chose the models; admit said no */
 	uint64_t stamp;			/* of this decision, for the states' caches; decision_init() */
 };
 void decision_init(struct decision *d, struct pool *pool);
@@ -105,6 +114,13 @@ void policy_state_free(struct policy_state *s);
 size_t policy_state_heap(const struct policy_state *s);	/* bytes */
 
 /* ---- the hooks, in the order of a request's life */
+/* admit and resolve may wait where conf is set: false and d->waits.  Then this is asked, answered, and the same hook called again. */
+const struct question *policy_question(const struct decision *d);
+void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
+void policy_abandon(struct policy_state *s, struct decision *d);	/* the request ends; nothing happens where nobody waits */
+int policy_lookups_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups */
+void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value);	/* copied */
+
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no);	/* false: no says why */
 void policy_retain(struct policy_state *s, struct decision *d);
 bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *no);

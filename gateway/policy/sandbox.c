@@ -80,16 +80,25 @@ void burn(lua_State *L, size_t n)
 }
 
 /* error{...}: only text may leave a policy. */
-static void keep_error(struct policy_state *s, int rc)
+static void keep_error(struct policy_state *s, lua_State *L, int rc)
 {
-	const char *text = lua_tostring(s->L, -1);
+	const char *text = lua_tostring(L, -1);
 
 	if (rc == LUA_ERRMEM)
 		s->starved = true;
 	if (rc == LUA_ERRMEM || text)
 		snprintf(s->error, sizeof(s->error), "%s", rc == LUA_ERRMEM ? "out of memory" : text);
 	else
-		snprintf(s->error, sizeof(s->error), "(error object is a %s value)", kind_name(s->L, -1));
+		snprintf(s->error, sizeof(s->error), "(error object is a %s value)", kind_name(L, -1));
+}
+
+static void meter(struct policy_state *s, lua_State *L, bool on)
+{
+	s->metered = on;
+	if (on)		/* restarts the count, too */
+		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, FUEL_STEP);
+	else
+		lua_sethook(L, NULL, 0, 0);
 }
 
 int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, size_t bytes)
@@ -102,19 +111,39 @@ int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, s
 		s->fuel = s->fuel_max = fuel;
 		s->spent = 0;
 		s->spent_max = bytes;
-		s->metered = true;
-		/* restarts the count, too */
-		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, FUEL_STEP);
+		meter(s, L, true);
 	}
 	rc = lua_pcall(L, n_args, n_results, 0);
-	if (outer) {
-		s->metered = false;
-		lua_sethook(L, NULL, 0, 0);
-	}
+	if (outer)
+		meter(s, L, false);
 	if (!rc)
 		return 0;
-	keep_error(s, rc);
+	keep_error(s, L, rc);
 	lua_pop(L, 1);
+	return -1;
+}
+
+int sandbox_resume(struct policy_state *s, lua_State *co, int n_args, struct spent *spent)
+{
+	int rc, n;
+
+	s->fuel = spent->fuel;
+	s->fuel_max = spent->fuel_max;
+	s->spent = spent->bytes;
+	s->spent_max = spent->bytes_max;
+	meter(s, co, true);
+	rc = lua_resume(co, s->L, n_args, &n);
+	meter(s, co, false);
+	spent->fuel = s->fuel;
+	spent->bytes = s->spent;
+	if (rc == LUA_OK) {
+		lua_settop(co, lua_gettop(co) - n + 1);	/* one result, whatever there is */
+		lua_xmove(co, s->L, 1);
+		return 0;
+	}
+	if (rc == LUA_YIELD)
+		return HOOK_WAITS;
+	keep_error(s, co, rc);
 	return -1;
 }
 
@@ -269,7 +298,7 @@ int sandbox_load(struct policy_state *s, const char *text, size_t len, const cha
 	snprintf(chunk, sizeof(chunk), "=%s", name);
 	rc = luaL_loadbufferx(L, text, len, chunk, "t");
 	if (rc) {
-		keep_error(s, rc);
+		keep_error(s, L, rc);
 		lua_pop(L, 1);
 		return -1;
 	}
@@ -326,7 +355,7 @@ int sandbox_open(struct policy_state *s)
 	lua_gc(s->L, LUA_GCGEN, 0, 0);
 	lua_pushcfunction(s->L, fill);
 	if (lua_pcall(s->L, 0, 0, 0)) {
-		keep_error(s, LUA_ERRRUN);
+		keep_error(s, s->L, LUA_ERRRUN);
 		lua_close(s->L);
 		s->L = NULL;
 		return -1;

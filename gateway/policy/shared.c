@@ -282,7 +282,7 @@ static int counter_add(lua_State *L)
 }
 
 /* In a test: what t.state() holds.  Leaves group[key], or nil. */
-static void scratch(lua_State *L, const char *group, const char *key)
+void scratch_push(lua_State *L, const char *group, const char *key)
 {
 	lua_rawgeti(L, LUA_REGISTRYINDEX, state_of(L)->scratch);
 	lua_getfield(L, -1, group);
@@ -303,7 +303,7 @@ static int sticky_get(lua_State *L)
 
 	state_of(L)->impure = true;
 	if (s->testing) {
-		scratch(L, "sticky", key);
+		scratch_push(L, "sticky", key);
 		return 1;
 	}
 	if (!s->d)
@@ -321,7 +321,7 @@ static bool budget(lua_State *L, lua_Integer *limit, lua_Integer *spent)
 	if (!state_of(L)->testing)
 		return false;
 	lua_pushfstring(L, "%s:%s", luaL_checkstring(L, 1), luaL_checkstring(L, 2));
-	scratch(L, "budget", lua_tostring(L, -1));
+	scratch_push(L, "budget", lua_tostring(L, -1));
 	if (!lua_istable(L, -1))
 		return false;
 	lua_getfield(L, -1, "limit");
@@ -361,26 +361,6 @@ static int budget_spent(lua_State *L)
 	state_of(L)->impure = true;
 	lua_pushinteger(L, budget(L, &limit, &spent) ? spent : 0);
 	return 1;
-}
-
-/* No lookup is configured outside of tests: the fallback, and why. */
-static int lookup(lua_State *L)
-{
-	struct policy_state *s = state_of(L);
-	const char *name = luaL_checkstring(L, 1);
-
-	s->impure = true;
-	if (s->hook != HOOK_ADMIT && s->hook != HOOK_RESOLVE)
-		return luaL_error(L, "lookup() may be used only in admit and resolve");
-	lua_settop(L, 3);
-	if (s->testing) {
-		scratch(L, "lookups", name);
-		if (!lua_isnil(L, -1))
-			return 1;
-	}
-	lua_pushvalue(L, 3);
-	lua_pushstring(L, s->testing ? "timeout" : "unconfigured");
-	return 2;
 }
 
 /* note(fmt, ...): a line of the decision's record. */
@@ -441,8 +421,7 @@ void shared_open(lua_State *L, int names)
 	group_open(L, names, "budget", budgets);
 	group_open(L, names, "sticky", stickies);
 	group_open(L, names, "log", logs);
-	lua_pushcfunction(L, lookup);
-	lua_setfield(L, names, "lookup");
+	lookup_open(L, names);
 	lua_getfield(L, names, "string");
 	lua_getfield(L, -1, "format");
 	lua_pushcclosure(L, l_note, 1);

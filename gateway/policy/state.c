@@ -8,7 +8,7 @@
 
 /* In instructions; a helper's work counts, too. */
 const long hook_fuel[HOOK_COUNT] = { 50000, 10000, 50000, 2000, 300000, 20000, 10000, 20000, 50000, 50000 };
-enum { HOOK_BYTES = 1 << 20, WALL_US = 5000, RECORD_BYTES = 1 << 20 };
+enum { WALL_US = 5000, RECORD_BYTES = 1 << 20 };
 
 static int state_fill(struct policy_state *s, struct err *err)
 {
@@ -100,7 +100,7 @@ size_t policy_state_heap(const struct policy_state *s)
 /* After a hook ran out of memory: a collection, or where that is not enough a new state (R64). */
 static void recover(struct policy_state *s)
 {
-	struct policy_state fresh = { .bundle = s->bundle, .shared = s->shared, .testing = s->testing };
+	struct policy_state fresh = { .bundle = s->bundle, .shared = s->shared, .testing = s->testing, .life = s->life + 1 };
 	struct err err;
 
 	s->starved = false;
@@ -120,10 +120,21 @@ void decision_init(struct decision *d, struct pool *pool)
 {
 	static _Atomic uint64_t stamps = 1;
 
-	*d = (struct decision){ .pool = pool, .notes_end = &d->notes,
+	*d = (struct decision){ .pool = pool, .notes_end = &d->notes, .readouts_end = &d->readouts,
 		.stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) << 8 };
 	d->facts.prefs.allow_fallbacks = true;
 	d->keep = (struct keep){ .store = KEEP_METADATA, .ttl_s = 30 * 86400 };
+}
+
+void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value)
+{
+	struct readout *r = pool_alloc(d->pool, sizeof(*r));
+
+	if (!r)
+		return;
+	*r = (struct readout){ of, pool_dup(d->pool, what), pool_dup(d->pool, value), NULL };
+	*d->readouts_end = r;
+	d->readouts_end = &r->next;
 }
 
 void hook_begin(struct policy_state *s, struct decision *d)
@@ -172,31 +183,50 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", what));
 }
 
-/* -1: it failed, which is noted; nothing is left on the stack then. */
-int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results)
+/* A policy in shadow has a request's fuel of its own: it may loop, and nobody notices. */
+static long *fuel_of(struct decision *d, const struct entry *e)
 {
-	uint64_t began = clock_us(), took;
-	long *spent = e->shadow ? &d->shadow_fuel : &d->fuel;	/* of its own: it may loop, and nobody notices */
-	int rc;
+	return e->shadow ? &d->shadow_fuel : &d->fuel;
+}
 
-	if (*spent >= s->request_fuel) {
+bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args)
+{
+	if (*fuel_of(d, e) >= s->request_fuel) {
 		lua_pop(s->L, n_args + 1);
 		hook_failed(s, d, e, h, "the request's fuel is exhausted");
-		return -1;
+		return false;
 	}
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
 	s->hook = h;
 	s->entry = e;
 	s->impure = false;
-	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
+	s->looked = 0;
+	return true;
+}
+
+int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int rc, long fuel, uint64_t began_us)
+{
+	uint64_t took = clock_us() - began_us;
+
 	s->hook = HOOK_NONE;
 	s->entry = NULL;
-	*spent += s->fuel_max - s->fuel;
-	took = clock_us() - began;
+	*fuel_of(d, e) += fuel;
 	d->lua_us += took;
-	if (rc)
+	if (rc < 0)
 		hook_failed(s, d, e, h, s->error);
 	else if (took > WALL_US)
 		hook_note(d, h, e, "slow: %llu us", (unsigned long long)took);
 	return rc;
+}
+
+/* -1: it failed, which is noted; nothing is left on the stack then. */
+int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results)
+{
+	uint64_t began = clock_us();
+	int rc;
+
+	if (!hook_enter(s, d, e, h, n_args))
+		return -1;
+	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
+	return hook_leave(s, d, e, h, rc, s->fuel_max - s->fuel, began);
 }

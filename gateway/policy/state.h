@@ -33,6 +33,7 @@ struct entry {
 	enum scope_kind scope;
 	unsigned share_bps;		/* of the keys */
 	bool shadow, open;		/* open: a failing admit lets pass */
+	bool waits;			/* it speaks of lookup(): admit and resolve run where they can wait */
 	int my;				/* registry: what setup gave, read-only */
 	int decl;			/* registry: the policy's own table */
 	int fn[HOOK_COUNT], when[HOOK_COUNT];	/* registry, or LUA_NOREF; when: does an endpoint concern the hook? */
@@ -62,6 +63,23 @@ struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t use
 	struct buf printed; /* its part of a record */ };
 
 struct shared;
+
+/* What a call has of its fuel and memory; it goes on counting after a wait. */
+struct spent { long fuel, fuel_max; size_t bytes, bytes_max; };
+
+/* A hook that waits: waiting.c. */
+enum { HOOK_WAITS = 1, LOOKUPS_MAX = 2, LOOKUPS_US = 250000, IDLE_MAX = 8, WAITING_MAX = 256, ANSWER_MAX = 16 << 10 };
+struct waiting {
+	struct entry *entry; enum hook hook;
+	lua_State *co; int ref;
+	uint64_t life;			/* of the state that the coroutine is of */
+	struct spent spent;
+	unsigned looked;		/* lookups of this call */
+	bool resumed;
+	struct question question; const char *name; struct mg_str key;	/* key: of what is kept */
+	uint64_t asked_us;
+	json_t *answer; const char *error;	/* one of them, once it is there; the pool's */
+};
 
 struct policy_state {
 	lua_State *L;
@@ -99,6 +117,10 @@ struct policy_state {
 	int live_view;			/* registry: see live_hide() */
 	bool tracing; int line; char file[NAME_BYTES + 8];	/* where the function returned */
 	struct why { char *code, *by; } *reasons; size_t n_reasons;	/* that remembered verdicts name */
+	uint64_t life;			/* how often it was built anew, see recover() */
+	struct { lua_State *co; int ref; } idle[IDLE_MAX]; unsigned n_idle, n_waiting;	/* coroutines */
+	unsigned looked;		/* lookups of the call at hand */
+	struct waiting *waiting;	/* whose coroutine runs; NULL: none */
 	bool testing;
 	int scratch;			/* registry: what t.state() gives */
 	struct shared *shared;
@@ -112,6 +134,9 @@ struct policy_state *state_of(lua_State *L);
 int sandbox_open(struct policy_state *s);
 /* Calls what lies under n_args arguments: 0, or -1 with s->error, nothing left on the stack. */
 int sandbox_call(struct policy_state *s, int n_args, int n_results, long fuel, size_t bytes);
+/* The same on a coroutine: what lies under n_args arguments, or where it yielded.  0 with one result on the
+ * state's stack; HOOK_WAITS; or -1 with s->error, and co to be reset. */
+int sandbox_resume(struct policy_state *s, lua_State *co, int n_args, struct spent *spent);
 void burn(lua_State *L, size_t n);
 /* Replaces the table on top by its read-only sight. */
 struct proxy *proxy_push(lua_State *L, enum sight kind);
@@ -209,6 +234,10 @@ void hook_begin(struct policy_state *s, struct decision *d);	/* the request's fa
 /* Pushes the function of e; after its arguments, hook_call(). */
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h);
 int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results);
+/* Around a call: false, and the function with its n_args is off the stack: the request's fuel is gone; else my is behind them. */
+bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args);
+int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int rc, long fuel, uint64_t began_us);
+enum { HOOK_BYTES = 1 << 20 };
 void hook_failed(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, const char *what);
 void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* for each active entry that has the hook */
@@ -242,6 +271,18 @@ void shadow_on_error(struct policy_state *s, struct decision *d, const struct at
 	struct candidate *const *rest, size_t n, const struct action *now);
 void shadow_price(struct policy_state *s, struct decision *d, const struct endpoint *endpoint, const struct mg_usage *u, const struct bill *now);
 void shadow_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
+/* ---- waiting.c */
+/* The function with its argument is on the stack: as hook_call(), but it may wait: HOOK_WAITS, and d->waits. */
+int hook_start(struct policy_state *s, struct decision *d, struct entry *e, enum hook h);
+int hook_go_on(struct policy_state *s, struct decision *d);	/* d->waits, with its answer */
+bool hook_lost(struct policy_state *s, struct decision *d);	/* its state is gone: told, and d->waits with it */
+
+/* ---- lookup.c */
+void lookup_open(lua_State *L, int names);
+bool lookup_named(const struct bundle *b, const char *name);	/* may that policy call it? */
+/* Any of what a service may say; NULL: error is "json". */
+json_t *answer_read(struct pool *p, struct mg_str text, const char **error);
+void answer_keep(const struct waiting *w, struct mg_str text);
 
 /* ---- routing.c */
 void order_push(struct policy_state *s, const struct decision *d);
@@ -259,6 +300,7 @@ int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms
 extern const long hook_fuel[HOOK_COUNT];
 
 /* ---- shared.c */
+void scratch_push(lua_State *L, const char *group, const char *key);	/* in a test: t.state()[group][key], or nil */
 struct shared *shared_new(void);
 void shared_free(struct shared *sh);
 struct shared *shared_process(void);

@@ -164,11 +164,25 @@ static void relay_next(struct relay *r)
 		refuse_upstreams(r);
 }
 
+static void begin_beat(struct relay *r);
+
+static void decide(struct relay *r)
+{
+	if (!relay_decide(r))
+		return;		/* it is refused; or r->step comes again */
+	begin_beat(r);
+	relay_next(r);
+}
+
 static void on_step(struct timer *t)
 {
 	struct relay *r = loop_owner(t, struct relay, step);
 
-	if (!r->ended)
+	if (r->ended)
+		return;
+	if (r->d.waits)
+		decide(r);
+	else
 		relay_next(r);
 }
 
@@ -469,7 +483,6 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 
 void relay_start(struct relay *r)
 {
-	struct denial no = { 0 };
 	struct err err = { 0 };
 
 	r->step.fire = on_step;
@@ -482,18 +495,8 @@ void relay_start(struct relay *r)
 		refuse_policy(r, &err);
 		return;
 	}
-	if (!policy_admit(r->policy->state, &r->d, &no)) {
-		refuse_denied(r, &no);
-		return;
-	}
-	policy_retain(r->policy->state, &r->d);
-	if (!policy_resolve(r->policy->state, &r->d, &no) || !policy_route(r->policy->state, &r->d, r->snap->catalog, &no)) {
-		refuse_denied(r, &no);
-		return;
-	}
-	policy_plan(r->policy->state, &r->d);
-	begin_beat(r);
-	relay_next(r);
+	r->d.conf = r->snap->conf.tree;
+	decide(r);
 }
 
 void relay_gone(struct relay *r)
@@ -514,6 +517,7 @@ void relay_gone(struct relay *r)
 		attempt_cancel(r->now);
 	}
 	inline_stop(r);
+	lookup_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);
 	relay_settle(r, 499, "cancelled");
 	r->ended = true;
@@ -538,6 +542,7 @@ void relay_cut(struct relay *r)
 		return;
 	if (!a) {
 		inline_stop(r);
+		lookup_stop(r);
 		refuse_upstreams(r);
 		return;
 	}
@@ -550,6 +555,7 @@ void relay_cut(struct relay *r)
 void relay_release(struct relay *r)
 {
 	inline_stop(r);
+	lookup_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);
 	loop_timer_clear(r->w->loop, &r->beat);
 	if (r->now)

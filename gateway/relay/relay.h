@@ -78,6 +78,7 @@ struct relay {
 	struct mg_view request;		/* canonical */
 	struct mg_view asked;		/* the same as the next attempt's upstream takes it; inline.h */
 	struct inlined *inlined;	/* what was fetched for it; NULL: nothing */
+	struct asking *asking;		/* for a policy that waits; NULL: none */
 	bool stream;
 	bool metadata, echo;		/* X-OpenRouter-Metadata: enabled; debug.echo_upstream_body */
 	bool translate;			/* no pass-through: something is left out of the answer */
@@ -98,7 +99,7 @@ struct relay {
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
 	struct mg_str upstream_id, upstream_model;
-	bool opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
+	bool admitted, opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
 	uint64_t output_max;		/* of a stream: past so many it is full (max_charge_nusd of the plan) */
 	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
@@ -150,6 +151,10 @@ void refuse_denied(struct relay *r, const struct denial *no);
 void refuse_money(struct relay *r, const struct scope *scope);		/* the scope that had too little */
 void refuse_store(struct relay *r, const struct err *err);
 void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could begin */
+
+/* false: the request is refused, or a policy waits for an answer (d.waits): r->step comes once it is there. */
+bool relay_decide(struct relay *r);
+void lookup_stop(struct relay *r);		/* nobody waits any more */
 
 /* "gen-...-2": of the n-th attempt, from 1. */
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);
