@@ -314,7 +314,7 @@ static void put_flat(struct mg_call *c, struct mg_writer *w, const char *type, s
 
 	h->put(w, "type", (struct mg_str){ type, strlen(type) });
 	for (struct mg_view v = h->at(from, 0); h->kind(from) == MG_OBJECT && h->kind(v); v = h->next(v))
-		if (!mg_is(h->name(v), "cache_control") && h->kind(v) != MG_NULL)
+		if (!mg_is(h->name(v), "type") && !mg_is(h->name(v), "cache_control") && h->kind(v) != MG_NULL)
 			h->put_raw(w, mg_terminated(c, h->name(v)), h->raw(v));
 }
 

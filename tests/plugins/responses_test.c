@@ -46,6 +46,8 @@ static const struct rig_case requests[] = {
 	  .body = SENT(SAID, ",\"tools\":[" TOOL_SENT ",{\"type\":\"function\",\"name\":\"g\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"},\"strict\":true},{\"type\":\"web_search\"}],\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"},\"parallel_tool_calls\":false") },
 	{ "some of the tools", .request = ASK(HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}"),
 	  .body = SENT(SAID, ",\"tools\":[" TOOL_SENT "],\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"name\":\"f\"}]}") },
+	{ "a type inside a function stays there", .request = ASK(HI, ",\"tools\":[{\"type\":\"function\",\"function\":{\"type\":\"x\",\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"type\":\"x\",\"name\":\"f\"}}"),
+	  .body = SENT(SAID, ",\"tools\":[" TOOL_SENT "],\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"}") },
 	{ "an unknown tool", .request = ASK(HI, ",\"tools\":[{\"type\":\"openrouter:x\"}]"), .events = "refused(tools[].type: not one that this upstream knows; use \"function\")" },
 	{ "a schema, verbosity, probabilities", .request = ASK(HI, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"strict\":true,\"schema\":{\"type\":\"object\"}}},\"verbosity\":\"low\",\"logprobs\":true,\"top_logprobs\":2"),
 	  .body = "{\"model\":\"m-1\",\"input\":[" SAID "],\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"x\",\"strict\":true,\"schema\":{\"type\":\"object\"}},\"verbosity\":\"low\"},"
