@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
+#include "catalog/token.h"
 #include "api/api.h"
 
 enum { METRICS_MAX = 16 * 1024 * 1024 };	/* bytes */
@@ -88,6 +89,20 @@ static void circuits(const struct model *m, uint64_t now_ms)
 	}
 }
 
+/* Of those that have been used. */
+static void credentials(const struct provider *p)
+{
+	struct token_state state;
+
+	if (!p->token)
+		return;
+	token_state(p->token, &state);
+	if (!state.used)
+		return;
+	metric_set(M_CREDENTIAL_LEFT, state.left_s, METRIC_LABELS(p->slug));
+	metric_set(M_CREDENTIAL_FAILING, state.why[0] != 0, METRIC_LABELS(p->slug));
+}
+
 static void upstreams(struct worker *w)
 {
 	struct snapshot *snap = snapshot_pin(w->gw->snapshots, w->n);
@@ -97,6 +112,7 @@ static void upstreams(struct worker *w)
 	for (size_t i = 0; i < c->n_providers; i++) {
 		const struct provider *p = &c->providers[i];
 
+		credentials(p);
 		if (!p->max_in_flight)
 			continue;
 		metric_set(M_UPSTREAM_LIMIT, p->max_in_flight, METRIC_LABELS(p->slug));

@@ -316,8 +316,11 @@ static json_t *row_of_environment(struct reading *r, const json_t *known)
 		return json_pack("{s:s, s:s}", "region", region, "api_key", key);
 	id = fetched(r, "AWS_ACCESS_KEY_ID");
 	secret = fetched(r, "AWS_SECRET_ACCESS_KEY");
-	return id && secret ? json_pack("{s:s, s:{s:s, s:s, s:s*}}", "region", region, "aws", "access_key_id", id,
-		"secret_access_key", secret, "session_token", fetched(r, "AWS_SESSION_TOKEN")) : NULL;
+	if (id && secret)
+		return json_pack("{s:s, s:{s:s, s:s, s:s*}}", "region", region, "aws", "access_key_id", id,
+			"secret_access_key", secret, "session_token", fetched(r, "AWS_SESSION_TOKEN"));
+	return fetched(r, "AWS_WEB_IDENTITY_TOKEN_FILE") || fetched(r, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || fetched(r, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+		? json_pack("{s:s, s:{}}", "region", region, "aws") : NULL;
 }
 
 static json_t *default_tree(struct reading *r)

@@ -57,9 +57,18 @@ static const struct member data[] = {
 	{ .name = "region", .kind = M_STRING, .doc = "where the data stays: \"eu\", \"us\"" },
 	END };
 static const struct member aws[] = {
-	{ .name = "access_key_id", .kind = M_SECRET, .required = true, .doc = "env \"AWS_ACCESS_KEY_ID\"" },
-	{ .name = "secret_access_key", .kind = M_SECRET, .required = true, .doc = "env \"AWS_SECRET_ACCESS_KEY\"" },
+	{ .name = "access_key_id", .kind = M_SECRET, .doc = "env \"AWS_ACCESS_KEY_ID\"; no keys: looked for where AWS's own tools do" },
+	{ .name = "secret_access_key", .kind = M_SECRET, .doc = "env \"AWS_SECRET_ACCESS_KEY\"" },
 	{ .name = "session_token", .kind = M_SECRET, .doc = "of temporary credentials: env(\"AWS_SESSION_TOKEN\", \"\")" },
+	{ .name = "source", .kind = M_WORD, .words = "environment|web_identity|profile|container|instance", .doc = "only there; default: the first of them that has something" },
+	{ .name = "profile", .kind = M_STRING, .doc = "of ~/.aws/credentials and ~/.aws/config; default: $AWS_PROFILE, then \"default\"" },
+	{ .name = "role_arn", .kind = M_STRING, .doc = "a role that is assumed with what was found" },
+	{ .name = "external_id", .kind = M_STRING, .doc = "that the role asks for" },
+	{ .name = "session_name", .kind = M_STRING, .doc = "of the role's session; default: moongate" },
+	{ .name = "duration", .kind = M_DURATION, .min = 900000, .max = 43200000, .doc = "of the role's session; default: 1h" },
+	{ .name = "web_identity_token_file", .kind = M_PATH, .doc = "a token that is renewed there: the role is assumed with it" },
+	{ .name = "sts_url", .kind = M_STRING, .doc = "default: $AWS_ENDPOINT_URL_STS, then https://sts.REGION.amazonaws.com" },
+	{ .name = "metadata_url", .kind = M_STRING, .doc = "default: $AWS_EC2_METADATA_SERVICE_ENDPOINT, then http://169.254.169.254" },
 	END };
 static const struct member google[] = {
 	{ .name = "credentials", .kind = M_SECRET, .doc = "file \"KEY.json\" of a service account or a user; absent: the metadata server is asked" },
@@ -87,7 +96,7 @@ static const struct member provider[] = {
 	{ .name = "dialect", .kind = M_STRING, .doc = "the plugin that translates: \"openai\", \"anthropic\" ..." },
 	{ .name = "base_url", .kind = M_STRING, .doc = "https://..., or http:// for a server of yours; {region}, {name}: from the row or its options" },
 	{ .name = "api_key", .kind = M_SECRET, .doc = "env \"NAME\" or file \"P\"" },
-	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key: requests are signed with it (SigV4)" },
+	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key: requests are signed (SigV4) with keys, a role, or what {} finds as AWS's own tools do" },
 	{ .name = "google", .kind = M_OBJECT, .sub = google, .doc = "instead of api_key: access tokens of Google are got with it" },
 	{ .name = "entra", .kind = M_OBJECT, .sub = entra, .doc = "instead of api_key: access tokens of Microsoft Entra are got with it" },
 	{ .name = "headers", .kind = M_MAP, .sub = &a_map_of_strings, .doc = "sent with each request" },

@@ -26,6 +26,7 @@
 	X(GENERATION, "generation", "a request was answered") \
 	X(UPSTREAM_RETRY, "upstream_retry", "another attempt follows") \
 	X(UPSTREAM_FAILED, "upstream_failed", "an attempt failed") \
+	X(CREDENTIAL_FAILED, "credential_failed", "no access token, no temporary keys; what there was before is used until its end") \
 	X(STORE_ERROR, "store_error", "the store refused a group") \
 	X(LEDGER_RECOVERED, "ledger_recovered", "the journal was replayed") \
 	X(AUDIT, "audit", "a management change") \

@@ -1,6 +1,7 @@
 /* Providers: a name, a place on the network, a dialect, a credential, facts about data. */
 #include <ctype.h>
 #include <unistd.h>
+#include "catalog/aws.h"
 #include "catalog/build.h"
 #include "catalog/gate.h"
 #include "catalog/grant.h"
@@ -190,49 +191,73 @@ static int headers(struct build *b, struct provider *p, json_t *list)
 	return MG_OK;
 }
 
-/* The one text that a provider's credential is: an AWS pair is "id:key[:token]". */
-static char *credential(const json_t *row)
-{
-	const json_t *aws = json_object_get(row, "aws");
-	const char *id = text_of(aws, "access_key_id"), *key = text_of(aws, "secret_access_key"), *token = text_of(aws, "session_token");
-	const char *plain = text_of(row, "api_key");
-	char *out = NULL;
-
-	if (plain && *plain)
-		return strdup(plain);
-	if (!id || !*id || !key || !*key)
-		return NULL;
-	token = token ? token : "";
-	return asprintf(&out, "%s:%s%s%s", id, key, *token ? ":" : "", token) < 0 ? NULL : out;
-}
-
 /* A signature names the region: the address tells it, or the row. */
-static int signs(struct build *b, const struct provider *p, const json_t *row)
+static int region_of(struct build *b, const struct provider *p, const json_t *row, char *out, size_t size)
 {
-	const char *region = text_of(json_object_get(row, "options"), "region");
+	const char *said = text_of(json_object_get(row, "options"), "region");
+	struct mg_str region = sigv4_region((struct mg_str){ p->host, strlen(p->host) });
 
-	if (!json_object_get(row, "aws") || region || sigv4_region((struct mg_str){ p->host, strlen(p->host) }).len)
+	if (said || region.len) {
+		snprintf(out, size, "%.*s", said ? (int)strlen(said) : (int)region.len, said ? said : region.at);
 		return MG_OK;
+	}
 	return blame(b, p->slug, "options.region", "options = { region = \"us-east-1\" }", "is required: '%.80s' is no address of AWS's own", p->host);
 }
 
+/* AWS's own order finds it; keys that do not end are "id:key[:session token]", the others a credential for token.h. */
+static int aws(struct build *b, struct provider *p, const json_t *row)
+{
+	struct err why = { MG_OK, "" };
+	char region[64];
+	const char *pair;
+	json_t *found;
+	int rc = region_of(b, p, row, region, sizeof(region));
+
+	if (rc)
+		return rc;
+	found = aws_find(json_object_get(row, "aws"), region, &why);
+	if (!found)
+		return blame(b, p->slug, "aws", "aws = {} looks where AWS's own tools do: keys, a role, a profile, a container, an instance", "%s", why.msg);
+	pair = aws_pair(found);
+	p->secret = pair ? strdup(pair) : json_dumps(found, JSON_COMPACT);
+	json_decref(found);
+	return p->secret ? MG_OK : fail(b->err, MG_ENOMEM, "no memory for the catalogue");
+}
+
 /* A credential that is a JSON text is for a token server; what it gave stays over reloads. */
-static int tokens(struct build *b, struct provider *p, const json_t *row)
+static int tokens(struct build *b, struct provider *p, const json_t *row, const char *member)
 {
 	const struct provider *was = b->previous ? catalog_provider(b->previous, (struct mg_str){ p->slug, strlen(p->slug) }) : NULL;
-	const char *member = "api_key";
-	json_t *made = p->secret ? NULL : grant_of_row(row, &member);
 	struct err why = { MG_OK, "" };
 
-	if (made)
-		p->secret = json_dumps(made, JSON_COMPACT);
-	json_decref(made);
 	if (!p->secret || *p->secret != '{')
 		return MG_OK;
-	p->token = was && token_is(was->token, p->secret) ? token_ref(was->token) : token_new(p->secret, &why);
+	p->token = was && token_is(was->token, p->secret) ? token_ref(was->token) : token_new(p->slug, p->secret, &why);
 	if (p->token)
 		return MG_OK;
 	return blame(b, p->slug, member, "google: the key file of a service account; entra: tenant_id, client_id and client_secret", "%s", why.msg);
+}
+
+/* The one text that a provider's credential is. */
+static int credential(struct build *b, struct provider *p, const json_t *row)
+{
+	const char *plain = text_of(row, "api_key"), *member = "api_key";
+	json_t *made;
+
+	if (plain && *plain) {
+		p->secret = strdup(plain);
+	} else if (json_object_get(row, "aws")) {
+		int rc = aws(b, p, row);
+
+		if (rc)
+			return rc;
+		member = "aws";
+	} else {
+		made = grant_of_row(row, &member);
+		p->secret = made ? json_dumps(made, JSON_COMPACT) : NULL;
+		json_decref(made);
+	}
+	return tokens(b, p, row, member);
 }
 
 /* Who is inside stays inside over reloads. */
@@ -267,13 +292,10 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 		rc = trusted(b, p, text_of(row, "ca"));
 	if (!rc)
 		rc = headers(b, p, json_object_get(row, "headers"));
-	if (!rc)
-		rc = signs(b, p, row);
 	if (rc)
 		return rc;
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);
-	p->secret = credential(row);
-	rc = tokens(b, p, row);
+	rc = credential(b, p, row);
 	if (rc)
 		return rc;
 	p->max_in_flight = (unsigned)int_of(row, "max_in_flight", 0);

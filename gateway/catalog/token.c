@@ -7,16 +7,24 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/log.h"
+#include "catalog/aws.h"
 #include "catalog/grant.h"
 
-enum { ANSWER_MAX = 64 * 1024, CONNECT_MS = 5000, TOTAL_MS = 20000, MARGIN_S = 60, LIFE_MAX_S = 86400, POOL_BYTES = 256 * 1024 };
+enum {
+	ANSWER_MAX = 64 * 1024, POOL_BYTES = 512 * 1024,
+	CONNECT_MS = 5000, TOTAL_MS = 20000, NEAR_CONNECT_MS = 1000, NEAR_TOTAL_MS = 5000,
+	MARGIN_S = 60,			/* before its end a token is used no more */
+	AHEAD_S = 300,			/* before that, another one is got while it is still used */
+	AGAIN_MS = 10000,		/* after that failed */
+};
 
 struct token_waiter {
 	struct scope *scope;
 	struct loop *loop;
 	void (*ready)(void *owner, const char *why);
 	void *owner;
-	char why[160];
+	char why[TOKEN_WHY];
 	bool told;		/* on its way to the loop */
 	bool given_up;		/* meanwhile: the loop's thread alone reads and writes it */
 	struct token_waiter *next, *prev;
@@ -25,9 +33,10 @@ struct token_waiter {
 /* What one scope has; under the credential's lock. */
 struct scope {
 	struct token *token;
-	char *name, *header;		/* header: NULL: none */
-	uint64_t until_ms;
+	char *name, *value;		/* value: NULL: none */
+	uint64_t until_ms, ahead_ms;	/* used until then; another one is got from then on */
 	bool busy;			/* an exchange runs */
+	char why[TOKEN_WHY];		/* the last one failed; "" */
 	struct token_waiter *first, *last;
 	struct scope *next;
 };
@@ -35,13 +44,14 @@ struct scope {
 struct token {
 	_Atomic unsigned refs;
 	pthread_mutex_t lock;
-	char *text;
+	char *text, *owner;
 	json_t *credential;
 	struct scope *scopes;
 };
 
 struct fetch {
 	struct scope *scope;
+	struct client *client;
 	struct pool *pool;
 	struct grant grant;
 	struct exchange *x;
@@ -60,18 +70,27 @@ static void forget(char **secret)
 }
 
 /* The values are copies of the secret, too. */
-static void credential_free(json_t *c)
+static void wipe_all(json_t *c)
 {
 	const char *name;
 	json_t *v;
+	size_t i;
 
 	json_object_foreach(c, name, v)
-		if (json_is_string(v))
-			wipe((void *)(uintptr_t)json_string_value(v), json_string_length(v));
+		wipe_all(v);
+	json_array_foreach(c, i, v)
+		wipe_all(v);
+	if (json_is_string(c))
+		wipe((void *)(uintptr_t)json_string_value(c), json_string_length(c));
+}
+
+static void credential_free(json_t *c)
+{
+	wipe_all(c);
 	json_decref(c);
 }
 
-struct token *token_new(const char *credential, struct err *err)
+struct token *token_new(const char *owner, const char *credential, struct err *err)
 {
 	struct token *t = calloc(1, sizeof(*t));
 	int rc = MG_ENOMEM;
@@ -83,8 +102,9 @@ struct token *token_new(const char *credential, struct err *err)
 	atomic_init(&t->refs, 1);
 	pthread_mutex_init(&t->lock, NULL);
 	t->text = strdup(credential);
+	t->owner = strdup(owner);
 	t->credential = json_loads(credential, JSON_REJECT_DUPLICATES, NULL);
-	if (!t->text)
+	if (!t->text || !t->owner)
 		fail(err, MG_ENOMEM, "no memory for a credential");
 	else if (!json_is_object(t->credential))
 		fail(err, MG_EINVAL, "the credential is not a JSON object");
@@ -111,11 +131,12 @@ void token_unref(struct token *t)
 		struct scope *s = t->scopes;
 
 		t->scopes = s->next;
-		forget(&s->header);
+		forget(&s->value);
 		free(s->name);
 		free(s);
 	}
 	forget(&t->text);
+	free(t->owner);
 	credential_free(t->credential);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -146,31 +167,93 @@ static struct scope *scope_of(struct token *t, const char *name)
 
 static bool fresh(const struct scope *s)
 {
-	return s->header && clock_ms() < s->until_ms;
+	return s->value && clock_ms() < s->until_ms;
 }
 
-struct mg_str token_header(struct token *t, const char *scope, struct pool *p)
+static void fetch(struct scope *s, struct client *client);
+
+struct mg_str token_value(struct token *t, const char *scope, struct client *client, struct pool *p)
 {
 	struct mg_str out = { NULL, 0 };
+	bool renew = false;
 	struct scope *s;
 
 	pthread_mutex_lock(&t->lock);
 	s = scope_of(t, scope);
-	if (s && fresh(s))
-		out = pool_dup(p, (struct mg_str){ s->header, strlen(s->header) });
+	if (s && fresh(s)) {
+		out = pool_dup(p, (struct mg_str){ s->value, strlen(s->value) });
+		renew = client && !s->busy && clock_ms() >= s->ahead_ms;
+		s->busy = s->busy || renew;
+	}
 	pthread_mutex_unlock(&t->lock);
+	if (renew)
+		fetch(s, client);
 	return out;
 }
 
-void token_drop(struct token *t, const char *scope, struct mg_str header)
+void token_drop(struct token *t, const char *scope, struct mg_str value)
 {
 	struct scope *s;
 
 	pthread_mutex_lock(&t->lock);
 	s = scope_of(t, scope);
-	if (s && s->header && strlen(s->header) == header.len && !memcmp(s->header, header.at, header.len))
-		forget(&s->header);	/* and not a newer one */
+	if (s && s->value && strlen(s->value) == value.len && !memcmp(s->value, value.at, value.len))
+		forget(&s->value);	/* and not a newer one */
 	pthread_mutex_unlock(&t->lock);
+}
+
+bool token_signs(const struct token *t)
+{
+	return !strcmp(grant_text(t->credential, "type", ""), "aws");
+}
+
+static const char *what(const struct token *t)
+{
+	return token_signs(t) ? "AWS credentials" : "access token";
+}
+
+void token_about(const struct token *t, char *out, size_t size)
+{
+	if (token_signs(t))
+		aws_about(t->credential, out, size);
+	else
+		snprintf(out, size, "%s", grant_text(t->credential, "type", ""));
+}
+
+/* Of several scopes the one with trouble speaks, else the one that ends first. */
+void token_state(struct token *t, struct token_state *out)
+{
+	uint64_t now = clock_ms();
+
+	*out = (struct token_state){ .used = false };
+	pthread_mutex_lock(&t->lock);
+	for (const struct scope *s = t->scopes; s; s = s->next) {
+		int64_t left = fresh(s) ? (int64_t)((s->until_ms - now) / 1000) + 1 : 0;
+
+		if (!out->used || left < out->left_s)
+			out->left_s = left;
+		if (s->why[0])
+			memcpy(out->why, s->why, sizeof(out->why));
+		out->used = true;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+int token_use(const struct token *t, struct call *c, struct mg_str value, struct err *err)
+{
+	if (token_signs(t) != (c->sign != NULL))
+		return fail(err, MG_EINVAL, c->sign ? "requests are signed here: google and entra are for dialects that take tokens"
+			: "requests are not signed here, as aws wants it: quirks = { auth = \"sigv4\" }, where the dialect knows it");
+	c->token = value;
+	if (c->sign) {
+		c->secret = value.at;
+		return MG_OK;
+	}
+	if (!c->token_at && c->n_headers == CALL_HEADERS)
+		return fail(err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
+	c->token_at = c->token_at ? c->token_at : ++c->n_headers;
+	c->headers[c->token_at - 1] = pool_join(c->pool, (struct mg_str[]){ MG_STR("Authorization: Bearer "), value }, 2);
+	return c->headers[c->token_at - 1].at ? MG_OK : fail(err, MG_ENOMEM, "no memory for an access token");
 }
 
 /* ------------------------------------------------------------- the waiters */
@@ -238,76 +321,45 @@ void token_give_up(struct token_waiter *w)
 
 /* ------------------------------------------------------------ the exchange */
 
-static void fetch_over(struct fetch *f, char *header, uint64_t life_s, const char *why)
+static void keep(struct scope *s, const char *value, uint64_t life_s)
+{
+	uint64_t use_ms = life_s > 2 * MARGIN_S ? 1000 * (life_s - MARGIN_S) : 500 * life_s;
+	uint64_t ahead_ms = use_ms / 4 < 1000 * AHEAD_S ? use_ms / 4 : 1000 * AHEAD_S;
+
+	forget(&s->value);
+	s->value = strdup(value);
+	s->until_ms = clock_ms() + use_ms;
+	s->ahead_ms = s->until_ms - ahead_ms;
+	s->why[0] = '\0';
+}
+
+/* why NULL: the grant's value is there.  What was there before is used until its end. */
+static void fetch_over(struct fetch *f, const char *why)
 {
 	struct scope *s = f->scope;
 	struct token *t = s->token;
+	char no[TOKEN_WHY] = "";
 
+	if (why)
+		snprintf(no, sizeof(no), "no %s: %s", what(t), why);
 	pthread_mutex_lock(&t->lock);
 	s->busy = false;
-	if (header) {
-		forget(&s->header);
-		s->header = header;
-		s->until_ms = clock_ms() + (life_s > 2 * MARGIN_S ? 1000 * (life_s - MARGIN_S) : 500 * life_s);
+	if (why) {
+		memcpy(s->why, no, sizeof(s->why));
+		s->ahead_ms = clock_ms() + AGAIN_MS;
+	} else {
+		keep(s, f->grant.value.at, f->grant.life_s);
 	}
-	tell(s, why);
+	tell(s, why ? no : NULL);
 	pthread_mutex_unlock(&t->lock);
-	if (f->answer.at)
-		wipe(f->answer.at, f->answer.len);
-	buf_release(&f->answer);
-	if (f->grant.body.at)
-		wipe((void *)(uintptr_t)f->grant.body.at, f->grant.body.len);
+	if (why)
+		log_at(LOG_WARN, EV_CREDENTIAL_FAILED, NULL, LOG_S("provider", t->owner), LOG_S("why", no));
+	if (f->grant.value.at)
+		wipe((void *)(uintptr_t)f->grant.value.at, f->grant.value.len);
 	pool_free(f->pool);
+	buf_release(&f->answer);
 	free(f);
 	token_unref(t);
-}
-
-/* Seconds as a number, or in quotes as Entra's older servers write it. */
-static uint64_t life_of(const json_t *answer)
-{
-	json_t *v = json_object_get(answer, "expires_in");
-	long long n = json_is_string(v) ? strtoll(json_string_value(v), NULL, 10) : json_integer_value(v);
-
-	return n <= 0 ? LIFE_MAX_S / 24 : n > LIFE_MAX_S ? LIFE_MAX_S : (uint64_t)n;
-}
-
-static bool is_token(const char *s)
-{
-	for (size_t i = 0; s[i]; i++)
-		if (s[i] <= ' ' || s[i] >= 0x7f || i > 16384)
-			return false;
-	return *s != '\0';
-}
-
-/* The server's word for it, if it is one: descriptions may quote what was sent. */
-static void refused(const struct fetch *f, const json_t *answer, char *why, size_t size)
-{
-	const char *word = json_string_value(json_object_get(answer, "error"));
-
-	if (!word)
-		word = json_string_value(json_object_get(json_object_get(answer, "error"), "status"));
-	if (!word || !*word || strlen(word) > 60 || word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")])
-		word = f->status / 100 == 2 ? "an answer without a token" : "no word why";
-	snprintf(why, size, "no access token: the token server answered %d, %s", f->status, word);
-}
-
-static void fetch_answered(struct fetch *f)
-{
-	json_t *answer = json_loadb(f->answer.at ? f->answer.at : "", f->answer.len, 0, NULL);
-	const char *token = json_string_value(json_object_get(answer, "access_token"));
-	uint64_t life_s = life_of(answer);
-	char why[160] = "", *header = NULL;
-
-	if (f->status / 100 != 2 || !token || !is_token(token))
-		refused(f, answer, why, sizeof(why));
-	else if (asprintf(&header, "Authorization: Bearer %s", token) < 0) {
-		header = NULL;
-		snprintf(why, sizeof(why), "no access token: no memory");
-	}
-	if (token)
-		wipe((void *)(uintptr_t)token, strlen(token));
-	json_decref(answer);
-	fetch_over(f, header, life_s, why[0] ? why : NULL);
 }
 
 static void on_head(void *owner, struct exchange *x, int status)
@@ -321,59 +373,71 @@ static bool on_data(void *owner, struct exchange *x, const char *at, size_t len)
 	return true;
 }
 
+static int fetch_next(struct fetch *f, struct err *err);
+
 static void on_end(void *owner, struct exchange *x, const struct exchange_result *how)
 {
 	struct fetch *f = owner;
-	char why[160];
+	struct err err = { MG_OK, "" };
+	int rc;
 
-	if (how->how == EXCHANGE_DONE) {
-		fetch_answered(f);
-		return;
-	}
-	snprintf(why, sizeof(why), "no access token: the token server cannot be reached: %.80s", how->why);
-	fetch_over(f, NULL, 0, why);
+	if (f->grant.body.at)
+		wipe((void *)(uintptr_t)f->grant.body.at, f->grant.body.len);
+	if (how->how == EXCHANGE_DONE)
+		rc = grant_answered(f->pool, f->scope->token->credential, time(NULL), f->status, buf_view(&f->answer), &f->grant, &err);
+	else
+		rc = fail(&err, MG_EDENIED, "%s cannot be reached: %.80s", f->grant.asked, how->why);
+	if (f->answer.at)
+		wipe(f->answer.at, f->answer.len);
+	buf_reset(&f->answer);
+	if (!rc && !f->grant.value.at)
+		rc = fetch_next(f, &err);
+	if (rc || f->grant.value.at)
+		fetch_over(f, rc ? err.msg : NULL);
 }
 
 static const struct exchange_events fetch_events = { on_head, on_data, on_end };
 
-static int fetch_start(struct fetch *f, struct client *client, struct err *err)
+static int fetch_next(struct fetch *f, struct err *err)
 {
 	struct grant *g = &f->grant;
-	int rc = f->pool ? grant_make(f->pool, f->scope->token->credential, f->scope->name, time(NULL), g, err)
-		: fail(err, MG_ENOMEM, "no memory");
-
-	if (rc)
-		return rc;
 	struct exchange_conf conf = {
 		.method = g->method, .url = g->url, .headers = g->headers, .n_headers = g->n_headers,
-		.body = g->body.at ? &g->body : NULL, .pieces = g->body.at != NULL,
-		.connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .max_bytes = ANSWER_MAX, .plain_http = !strncmp(g->url, "http://", 7),
+		.body = g->body.at ? &g->body : NULL, .pieces = g->body.at != NULL, .connect_ms = g->near ? NEAR_CONNECT_MS : CONNECT_MS,
+		.total_ms = g->near ? NEAR_TOTAL_MS : TOTAL_MS, .max_bytes = ANSWER_MAX, .plain_http = !strncmp(g->url, "http://", 7),
 	};
-	f->x = exchange_start(client, &conf, &fetch_events, f, err);
+
+	f->x = exchange_start(f->client, &conf, &fetch_events, f, err);
 	return f->x ? MG_OK : MG_EINVAL;
+}
+
+static int fetch_begin(struct fetch *f, struct err *err)
+{
+	int rc = f->pool ? grant_begin(f->pool, f->scope->token->credential, f->scope->name, time(NULL), &f->grant, err)
+		: fail(err, MG_ENOMEM, "no memory");
+
+	return rc || f->grant.value.at ? rc : fetch_next(f, err);
 }
 
 static void fetch(struct scope *s, struct client *client)
 {
 	struct fetch *f = calloc(1, sizeof(*f));
 	struct err err = { MG_OK, "" };
-	char why[160];
+	int rc;
 
 	if (!f) {
 		pthread_mutex_lock(&s->token->lock);
 		s->busy = false;
-		tell(s, "no access token: no memory");
+		tell(s, "no memory for a credential");
 		pthread_mutex_unlock(&s->token->lock);
 		return;
 	}
-	f->scope = s;
-	f->pool = pool_new(POOL_BYTES);
+	*f = (struct fetch){ .scope = s, .client = client, .pool = pool_new(POOL_BYTES) };
 	buf_init(&f->answer, ANSWER_MAX);
 	token_ref(s->token);
-	if (fetch_start(f, client, &err) == MG_OK)
-		return;
-	snprintf(why, sizeof(why), "no access token: %.120s", err.msg);
-	fetch_over(f, NULL, 0, why);
+	rc = fetch_begin(f, &err);
+	if (rc || f->grant.value.at)
+		fetch_over(f, rc ? err.msg : NULL);
 }
 
 struct token_waiter *token_wait(struct token *t, const char *scope, struct loop *loop, struct client *client,
@@ -422,7 +486,7 @@ static void on_ready(void *owner, const char *why)
 	loop_stop(pause->loop);
 }
 
-int token_now(struct token *t, const char *scope, struct pool *p, struct mg_str *header, struct err *err)
+int token_now(struct token *t, const char *scope, struct pool *p, struct mg_str *value, struct err *err)
 {
 	struct pause pause = { loop_new(err), err };
 	struct client *client = pause.loop ? client_new(pause.loop, 1, 1, err) : NULL;
@@ -434,11 +498,11 @@ int token_now(struct token *t, const char *scope, struct pool *p, struct mg_str 
 		fail(err, MG_ENOMEM, "no memory for an access token");
 	else
 		loop_run(pause.loop);
-	*header = err->rc ? (struct mg_str){ NULL, 0 } : token_header(t, scope, p);
+	*value = err->rc ? (struct mg_str){ NULL, 0 } : token_value(t, scope, NULL, p);
 	client_free(client);
 	if (pause.loop)
 		loop_free(pause.loop);
-	if (!err->rc && !header->at)
-		return fail(err, MG_EDENIED, "no access token: it was over before it was used");
+	if (!err->rc && !value->at)
+		return fail(err, MG_EDENIED, "no %s: it was over before it was used", what(t));
 	return err->rc;
 }

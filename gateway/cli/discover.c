@@ -147,17 +147,16 @@ static int row_of(struct asked *a, struct mg_view *row)
 	return json_parse(a->pool, copy, row, NULL);
 }
 
-/* The access token that the credential stands for. */
+/* The access token that the credential stands for, or AWS's keys. */
 static int authorize(struct asked *a)
 {
 	struct err err = { 0 };
-	struct mg_str header;
+	struct mg_str value;
 
 	if (!a->call.scope)
 		return EXIT_OK;
-	if (a->call.n_headers == CALL_HEADERS || token_now(a->p->token, a->call.scope, a->pool, &header, &err) != MG_OK)
+	if (token_now(a->p->token, a->call.scope, a->pool, &value, &err) != MG_OK || token_use(a->p->token, &a->call, value, &err) != MG_OK)
 		return cli_say(EXIT_DENIED, "%s: %s", a->p->slug, err.msg);
-	a->call.headers[a->call.n_headers++] = header;
 	return EXIT_OK;
 }
 

@@ -1,12 +1,13 @@
 /*
  * provider.c - moongate provider list, test.
  *
- * A test goes step by step: the name, the connection, TLS, from this machine;
- * then one small request through the gateway, held to this provider, which
+ * A test goes step by step: the name, the connection, TLS, an access token or
+ * temporary keys where the credential is exchanged, from this machine; then one small request through the gateway, held to this provider, which
  * shows whether its key is taken, when the first token comes, and the cost.
  */
 #include <stdio.h>
 #include "base/clock.h"
+#include "catalog/token.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 
@@ -157,6 +158,30 @@ static int test_wire(const struct provider *p)
 	return code ? EXIT_PROBLEMS : EXIT_OK;
 }
 
+/* Of a credential that is exchanged: the exchange, from this machine and with this environment. */
+static int test_credential(const struct provider *p)
+{
+	struct pool *pool = pool_new(BODY_MAX);
+	uint64_t began = clock_us();
+	struct token_state state;
+	struct err err = { 0 };
+	struct mg_str value;
+	char about[80];
+	int rc;
+
+	if (!pool)
+		return cli_say(EXIT_FAILED, "no memory for a request");
+	rc = token_now(p->token, "", pool, &value, &err);
+	token_about(p->token, about, sizeof(about));
+	token_state(p->token, &state);
+	if (rc)
+		step("credential", false, "%s: %s", about, err.msg);
+	else
+		step("credential", true, "%.1f ms, %s, good for %lld s", (double)(clock_us() - began) / 1000, about, (long long)state.left_s);
+	pool_free(pool);
+	return rc ? EXIT_DENIED : EXIT_OK;
+}
+
 /* ------------------------------------------------ test: one request */
 
 struct probe { uint64_t began, first; char cost[40], why[300]; bool done; };
@@ -250,6 +275,8 @@ int provider_test_run(int argc, char **argv)
 	}
 	if (!rc && !strncmp(p->base_url, "http", 4))
 		rc = test_wire(p);
+	if (!rc && p->token)
+		rc = test_credential(p);
 	if (!rc) {
 		m = model_at(l.catalog, p, cli_option(&c, "--model"));
 		if (!m)

@@ -9,7 +9,7 @@ enum { BODY_MAX = 32 << 20, RELOAD_WAIT_MS = 15000 };
 static const struct column facts[] = {
 	{ "url", "gateway", CELL_TEXT }, { "status", "status", CELL_TEXT }, { "reasons", "reasons", CELL_TEXT }, { "version", "version", CELL_TEXT },
 	{ "commit", "commit", CELL_TEXT }, { "in_flight", "requests in flight", CELL_TEXT }, { "connections", "connections", CELL_TEXT },
-	{ "store_queue", "rows waiting", CELL_TEXT }, { "last_reload_ok", "last reload took", CELL_TEXT }, { NULL, NULL, CELL_TEXT } };
+	{ "store_queue", "rows waiting", CELL_TEXT }, { "credentials", "credentials", CELL_TEXT }, { "last_reload_ok", "last reload took", CELL_TEXT }, { NULL, NULL, CELL_TEXT } };
 
 static int get(struct remote *r, const char *path, struct buf *out)
 {
@@ -45,6 +45,34 @@ static void put_metric(struct mg_writer *w, const char *member, const struct buf
 		json_put_int(w, member, n);
 }
 
+/* "vertex 58 min", "bedrock failing, 3 min left": of what is exchanged for access tokens and temporary keys. */
+static void put_credentials(struct mg_writer *w, const struct buf *page)
+{
+	static const char left_of[] = "moongate_credential_seconds{provider=\"", failing[] = "moongate_credential_failing{provider=\"%.*s\"} 1\n";
+	const char *at = page->at, *end = page->at + page->len;
+	char text[256], line[160];
+
+	json_open(w, "credentials", '[');
+	while (at && (at = memmem(at, (size_t)(end - at), left_of, sizeof(left_of) - 1))) {
+		const char *quote;
+		long long left;
+		size_t len;
+		bool bad;
+
+		at += sizeof(left_of) - 1;
+		quote = memchr(at, '"', (size_t)(end - at));
+		if (!quote || end - quote < 5)
+			break;
+		len = (size_t)(quote - at);
+		left = strtoll(quote + 3, NULL, 10) / 60;
+		snprintf(line, sizeof(line), failing, (int)(len < 64 ? len : 64), at);
+		bad = memmem(page->at, page->len, line, strlen(line));
+		snprintf(text, sizeof(text), "%.*s %s%lld min%s", (int)(len < 64 ? len : 64), at, bad ? "failing, " : "", left, bad ? " left" : "");
+		json_put_text(w, NULL, text);
+	}
+	json_close(w);
+}
+
 static int gather(struct remote *r, struct mg_writer *w, struct pool *p, bool *ready)
 {
 	struct mg_view view;
@@ -67,6 +95,7 @@ static int gather(struct remote *r, struct mg_writer *w, struct pool *p, bool *r
 			put_metric(w, "in_flight", &body, "moongate_http_requests_in_flight");
 			put_metric(w, "connections", &body, "moongate_connections");
 			put_metric(w, "store_queue", &body, "moongate_store_queue_length");
+			put_credentials(w, &body);
 			json_put_bool(w, "last_reload_ok", metric(&body, "moongate_config_last_reload_successful") == 1);
 		}
 	} else if (rc != EXIT_UNREACHABLE) {

@@ -29,6 +29,7 @@ struct call {
 	size_t n_headers;
 	struct mg_str url_query;	/* "key=..." of MG_QUERY, to append */
 	const char *scope;		/* a token is got for it before it is sent; "": the credential's own; NULL: none is needed */
+	struct mg_str token; size_t token_at;	/* what the token server gave, and its header, from 1; 0: it is none */
 	const char *sign; size_t n_signed;	/* AWS service to sign for when it is sent; headers that signing added last */
 	struct err err;			/* why the last callback failed */
 	struct mg_http follow; uint32_t follow_ms; bool follows;

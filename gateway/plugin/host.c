@@ -257,13 +257,14 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 		return fail(&c->err, MG_EINVAL, "the plugin asks for an unknown kind of credential");
 	if (!secret.at)
 		return MG_OK;
-	if (how == MG_SIGV4 && memchr(secret.at, ':', secret.len)) {	/* AWS's id and key: signed when it is sent */
+	if (how == MG_SIGV4 && memchr(secret.at, ':', secret.len)) {	/* AWS's id and key, or who gives them: signed when it is sent */
 		c->sign = pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at;
+		c->scope = *secret.at == '{' ? "" : NULL;
 		return c->sign ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
 	}
 	if (*secret.at == '{') {	/* for a token server: never to be sent itself */
 		if (how == MG_HEADER || how == MG_QUERY)
-			return fail(&c->err, MG_EINVAL, "this dialect takes a key; google and entra are for those that take tokens");
+			return fail(&c->err, MG_EINVAL, "this dialect takes a key; aws, google and entra are for those that sign, or take tokens");
 		c->scope = arg ? pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at : "";
 		return c->scope ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
 	}

@@ -208,15 +208,26 @@ static bool attempt_data(struct attempt *a, const char *at, size_t len, bool *ov
 static void attempt_send_again(struct attempt *a);
 static int attempt_authorized(struct attempt *a, struct err *err);
 
+/* AWS says 403, or 400, for what is over. */
+static bool says_no(struct attempt *a)
+{
+	struct mg_failure f = { .size = sizeof(f) };
+
+	if (a->call.status == 401 || !a->call.sign || (a->call.status != 403 && a->call.status != 400))
+		return a->call.status == 401;
+	call_failure(&a->call, MG_JSON, buf_view(&a->error), &f);
+	return f.code.len >= 12 && (!memcmp(f.code.at, "ExpiredToken", 12) || mg_is(f.code, "UnrecognizedClientException"));
+}
+
 /* A token may be taken back before its time: it is dropped, and another one asked for, once. */
 static bool token_refused(struct attempt *a)
 {
 	struct err err = { 0 };
 
-	if (a->call.status != 401 || !a->token_at || a->renewed)
+	if (!a->call.token.at || a->renewed || !says_no(a))
 		return false;
 	a->renewed = true;
-	token_drop(a->endpoint->provider->token, a->call.scope, a->call.headers[a->token_at - 1]);
+	token_drop(a->endpoint->provider->token, a->call.scope, a->call.token);
 	buf_reset(&a->error);
 	a->x = NULL;
 	a->closed = false;
@@ -413,22 +424,16 @@ static int attempt_authorized(struct attempt *a, struct err *err)
 {
 	struct token *t = a->endpoint->provider->token;
 	struct worker *w = a->relay->w;
-	struct mg_str header;
+	struct mg_str value;
 
 	if (!a->call.scope || !t)
 		return attempt_transmit(a, err);
-	header = token_header(t, a->call.scope, a->pool);
-	if (!header.at) {
+	value = token_value(t, a->call.scope, w->client, a->pool);
+	if (!value.at) {
 		a->token = token_wait(t, a->call.scope, w->loop, w->client, on_token, a);
 		return a->token ? MG_OK : fail(err, MG_ENOMEM, "no memory to wait for an access token");
 	}
-	if (!a->token_at) {
-		if (a->call.n_headers == CALL_HEADERS)
-			return fail(err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
-		a->token_at = ++a->call.n_headers;
-	}
-	a->call.headers[a->token_at - 1] = header;
-	return attempt_transmit(a, err);
+	return token_use(t, &a->call, value, err) ? err->rc : attempt_transmit(a, err);
 }
 
 /* ------------------------------------------------ the gate */

@@ -20,7 +20,6 @@ struct attempt {
 	struct timer quiet;		/* no output yet (R29), a place in line, or the pause before a follow-up */
 	struct waiter *place;		/* in the line; NULL: none */
 	struct token_waiter *token;	/* an access token is on its way; NULL: none */
-	size_t token_at;		/* its header in call.headers, from 1; 0: none */
 	bool renewed;			/* it was refused once, and another one was got */
 	bool inside;			/* of the gate */
 	const char *result;		/* for metrics */

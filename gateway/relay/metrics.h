@@ -29,6 +29,8 @@
 	X(UPSTREAM_IN_FLIGHT, "moongate_upstream_in_flight", GAUGE, "Attempts under way.", "provider") \
 	X(UPSTREAM_LIMIT, "moongate_upstream_limit", GAUGE, "Attempts that may be under way at once.", "provider") \
 	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \
+	X(CREDENTIAL_LEFT, "moongate_credential_seconds", GAUGE, "Until the access token or the temporary keys are used no more; 0: there are none.", "provider") \
+	X(CREDENTIAL_FAILING, "moongate_credential_failing", GAUGE, "1: the last exchange for them failed.", "provider") \
 	X(UPSTREAM_CONNECT, "moongate_upstream_connect_seconds", HISTOGRAM, "Name and TCP, of new connections.", "provider") \
 	X(UPSTREAM_TLS, "moongate_upstream_tls_seconds", HISTOGRAM, "TLS handshakes, of new connections.", "provider") \
 	X(CIRCUIT, "moongate_circuit_state", GAUGE, "0 closed, 1 half open, 2 open.", "provider,model") \
