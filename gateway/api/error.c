@@ -81,7 +81,7 @@ static void metadata(struct mg_writer *w, const struct refusal *why, const struc
 		if (why->raw)
 			json_put_text(w, "raw", why->raw);
 		json_put_text(w, "provider_name", why->provider_name);
-		json_put_bool(w, "is_byok", false);
+		json_put_bool(w, "is_byok", why->is_byok);
 	}
 	if (why->limited) {
 		struct limit_texts l;

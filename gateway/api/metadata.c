@@ -4,7 +4,8 @@
 void metadata_member(struct mg_writer *w, struct relay *r, bool selected)
 {
 	struct router_attempt tried[ATTEMPTS_MAX];
-	struct metadata m = { .attempts = tried, .n_attempts = r->n_tried, .selected = selected ? r->endpoint : NULL, .generation_ms = -1 };
+	struct metadata m = { .attempts = tried, .n_attempts = r->n_tried, .selected = selected ? r->endpoint : NULL, .generation_ms = -1,
+		.is_byok = selected && r->endpoint && r->endpoint->provider->own.seq };
 
 	if (!r->metadata)
 		return;

@@ -42,10 +42,13 @@ void usage_member(struct mg_writer *w, const char *name, const struct mg_usage *
 	json_put_int(w, "completion_tokens", (int64_t)completion);
 	json_put_int(w, "total_tokens", (int64_t)(prompt + completion));
 	money_member(w, "cost", bill->charge_nusd);
-	json_put_bool(w, "is_byok", false);
+	json_put_bool(w, "is_byok", bill->is_byok);
 	prompt_details(w, u);
 	json_open(w, "cost_details", '{');
-	json_put_null(w, "upstream_inference_cost");
+	if (bill->is_byok)
+		money_member(w, "upstream_inference_cost", bill->own_nusd);
+	else
+		json_put_null(w, "upstream_inference_cost");
 	money_member(w, "upstream_inference_prompt_cost", bill->prompt_nusd);
 	money_member(w, "upstream_inference_completions_cost", bill->completion_nusd);
 	json_close(w);

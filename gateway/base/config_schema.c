@@ -91,6 +91,20 @@ static const struct member timeouts[] = {
 	{ .name = "idle", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "between bytes after it" },
 	{ .name = "total", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "for one attempt" },
 	END };
+static const struct member byok[] = {
+	{ .name = "api_key", .kind = M_SECRET, .doc = "env \"NAME\" or file \"P\"" },
+	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key" },
+	{ .name = "google", .kind = M_OBJECT, .sub = google, .doc = "instead of api_key" },
+	{ .name = "entra", .kind = M_OBJECT, .sub = entra, .doc = "instead of api_key" },
+	{ .name = "private_to", .kind = M_LIST, .sub = &a_word_list, .doc = "ids of organizations, workspaces or keys that may use it; absent: everybody" },
+	{ .name = "models", .kind = M_LIST, .sub = &a_word_list, .doc = "that it is for: \"openai/gpt-5\", or the beginning of slugs before a star; absent: all" },
+	{ .name = "fallback", .kind = M_BOOL, .fallback = "false", .doc = "tried after shared capacity, not before" },
+	{ .name = "always", .kind = M_BOOL, .fallback = "false", .doc = "who has it never gets this provider's shared capacity" },
+	{ .name = "base_url", .kind = M_STRING, .doc = "where this account is served; default: the provider's" },
+	{ .name = "options", .kind = M_ANY, .doc = "laid over the provider's" },
+	{ .name = "data", .kind = M_OBJECT, .sub = data, .doc = "what is agreed for this account, laid over the provider's" },
+	END };
+static const struct member a_byok = { .name = "key", .kind = M_OBJECT, .sub = byok };
 static const struct member provider[] = {
 	{ .name = "name", .kind = M_STRING, .doc = "shown to clients" },
 	{ .name = "dialect", .kind = M_STRING, .doc = "the plugin that translates: \"openai\", \"anthropic\" ..." },
@@ -99,6 +113,7 @@ static const struct member provider[] = {
 	{ .name = "aws", .kind = M_OBJECT, .sub = aws, .doc = "instead of api_key: requests are signed (SigV4) with keys, a role, or what {} finds as AWS's own tools do" },
 	{ .name = "google", .kind = M_OBJECT, .sub = google, .doc = "instead of api_key: access tokens of Google are got with it" },
 	{ .name = "entra", .kind = M_OBJECT, .sub = entra, .doc = "instead of api_key: access tokens of Microsoft Entra are got with it" },
+	{ .name = "byok", .kind = M_LIST, .sub = &a_byok, .doc = "keys of customers' own at this provider, in the order in which they are tried" },
 	{ .name = "headers", .kind = M_MAP, .sub = &a_map_of_strings, .doc = "sent with each request" },
 	{ .name = "quirks", .kind = M_ANY, .doc = "what this provider does differently; known to its dialect" },
 	{ .name = "options", .kind = M_ANY, .doc = "settings of the dialect" },

@@ -22,12 +22,14 @@ struct build {
 
 /* known.c: fills providers and models. */
 int build_known(struct build *b);
+void build_data_facts(json_t *row, const json_t *said);		/* said was laid over row: whoever states facts stands for them */
 /* rates.c: price: a checked price object.  place: of that object. */
 int build_rates(struct build *b, struct endpoint *e, const json_t *price, const char *place);
 /* providers.c */
 int build_providers(struct build *b);
-/* endpoints.c: appends to c->endpoints, which has room. */
+/* endpoints.c: appends to c->endpoints, which has room, and behind it a copy for each account of a customer's own. */
 int build_endpoint(struct build *b, struct model *m, size_t n, const json_t *row);
+size_t build_endpoints_at_most(const struct build *b, const json_t *list);	/* of a model's rows */
 /* index.c: names; 0, or MG_EINVAL with *other when the name means another model already. */
 int index_new(struct catalog *c, size_t names);
 int index_add(struct catalog *c, const char *name, struct model *m, struct model **other);

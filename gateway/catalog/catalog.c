@@ -59,7 +59,7 @@ static int model(struct build *b, const char *slug, json_t *row)
 	m->context_length = (uint64_t)int_of(row, "context_length", 0);
 	m->max_output = (uint64_t)int_of(row, "max_output", 0);
 	m->row = json_object();
-	m->endpoints = pool_alloc(c->pool, (json_array_size(list) + 1) * sizeof(*m->endpoints));
+	m->endpoints = pool_alloc(c->pool, (build_endpoints_at_most(b, list) + 1) * sizeof(*m->endpoints));
 	if (!m->slug || !m->canonical || !m->name || !m->description || !m->endpoints)
 		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
 	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
@@ -71,7 +71,8 @@ static int model(struct build *b, const char *slug, json_t *row)
 		rc = build_endpoint(b, m, i, e);
 		if (rc)
 			return rc;
-		m->endpoints[m->n_endpoints++] = at;
+		for (struct endpoint *each = at; each < &c->endpoints[c->n_endpoints]; each++)
+			m->endpoints[m->n_endpoints++] = each;
 		if (at->context_length > m->context_length)
 			m->context_length = at->context_length;
 		if (at->max_output > m->max_output)
@@ -96,7 +97,7 @@ static int models(struct build *b)
 			return blame(b, slug, "endpoints", "{ { provider = \"...\", price = { ... } } }, or alias_of = \"another/model\"", "is required%s", "");
 		if (text_of(row, "alias_of") && json_array_size(json_object_get(row, "endpoints")))
 			return blame(b, slug, "alias_of", NULL, "has endpoints of its own%s", "");
-		n += json_array_size(json_object_get(row, "endpoints"));
+		n += build_endpoints_at_most(b, json_object_get(row, "endpoints"));
 		names += 2 + json_array_size(json_object_get(row, "aliases"));
 	}
 	c->models = calloc(json_object_size(b->models) + 1, sizeof(*c->models));
@@ -257,6 +258,21 @@ struct catalog *catalog_new(const struct config *conf, const struct registry *pl
 	return b.c;
 }
 
+static void provider_release(struct provider *p)
+{
+	for (size_t i = 0; i < p->n_keyed; i++)
+		provider_release(&p->keyed[i]);
+	free(p->keyed);
+	if (p->secret)
+		wipe(p->secret, strlen(p->secret));
+	free(p->secret);
+	json_decref(p->row);
+	json_decref(p->private_to);
+	json_decref(p->only_models);
+	gate_unref(p->gate);
+	token_unref(p->token);
+}
+
 void catalog_free(struct catalog *c)
 {
 	if (!c)
@@ -268,16 +284,8 @@ void catalog_free(struct catalog *c)
 	}
 	for (size_t i = 0; i < c->n_models; i++)
 		json_decref(c->models[i].row);
-	for (size_t i = 0; i < c->n_providers; i++) {
-		struct provider *p = &c->providers[i];
-
-		if (p->secret)
-			wipe(p->secret, strlen(p->secret));
-		free(p->secret);
-		json_decref(p->row);
-		gate_unref(p->gate);
-		token_unref(p->token);
-	}
+	for (size_t i = 0; i < c->n_providers; i++)
+		provider_release(&c->providers[i]);
 	index_free(c);
 	free(c->models);
 	free(c->wild);

@@ -27,6 +27,9 @@ struct token;	/* token.h: of a credential that is no key */
 struct gate;	/* gate.h: who is inside, and who retries */
 struct live;	/* live.h: health and latency of an endpoint, counted while it works */
 
+/* An account that a customer has with the provider itself (bring your own key). */
+struct own_key { unsigned seq; /* from 1, in the provider's list; 0: the gateway's own account */ bool fallback, always; };
+
 struct provider {
 	char *slug, *name;		/* "openai", "OpenAI" */
 	char *base_url, *dialect;
@@ -39,6 +42,9 @@ struct provider {
 	unsigned max_in_flight;		/* 0: no limit */
 	struct gate *gate;		/* kept over reloads, by slug */
 	struct data_policy data;
+	struct own_key own;
+	struct provider *keyed; size_t n_keyed;		/* copies of this one, with the customers' accounts */
+	json_t *private_to, *only_models;		/* of such a copy: who may use it, and for which; NULL: everybody, all */
 	char *privacy_url, *terms_url, *status_url, *headquarters;	/* NULL: unknown */
 	json_t *row;			/* quirks, options, headers: what plugins see through endpoint() */
 	uint64_t connect_ms, first_output_ms, slow_ms, idle_ms, total_ms;	/* slow_ms: output that begins later is bad for its health */
@@ -53,8 +59,8 @@ struct endpoint {
 	char *tier, *region, *quantization;	/* "default", "", "unknown" where not said */
 	uint64_t context_length, max_output;	/* tokens; 0: unknown */
 	json_t *params;			/* array of supported parameter names; NULL: not known, all are passed on */
-	json_t *private_to;		/* array of ids of organizations, workspaces, keys; NULL: nobody */
-	bool free, private, distillable, priced;	/* priced: a price was given (R49) */
+	json_t *private_to;		/* array of ids of organizations, workspaces, keys; NULL: nobody, or at a customer's account everybody */
+	bool free, private, distillable, priced;	/* private: clients see it nowhere; priced: a price was given (R49) */
 	struct rates rates;
 	struct rate_override *overrides; size_t n_overrides;
 	struct live *live;		/* kept over reloads, by id */

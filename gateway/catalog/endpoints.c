@@ -96,6 +96,94 @@ static const char *or(const char *a, const char *b)
 	return a ? a : b;
 }
 
+/* ---- at accounts of customers */
+
+size_t build_endpoints_at_most(const struct build *b, const json_t *list)
+{
+	size_t i, n = 0;
+	json_t *row;
+
+	json_array_foreach(list, i, row) {
+		const char *slug = text_of(row, "provider");
+		const struct provider *p = slug ? catalog_provider(b->c, (struct mg_str){ slug, strlen(slug) }) : NULL;
+
+		n += 1 + (p ? p->n_keyed : 0);
+	}
+	return n;
+}
+
+/* "openai/gpt-5", or what stands before a star. */
+static bool is_for(const struct provider *keyed, const char *slug)
+{
+	json_t *v;
+	size_t i;
+
+	if (!keyed->only_models)
+		return true;
+	json_array_foreach(keyed->only_models, i, v) {
+		const char *want = json_string_value(v), *star = strchr(want, '*');
+
+		if (star ? !strncmp(want, slug, (size_t)(star - want)) : !strcmp(want, slug))
+			return true;
+	}
+	return false;
+}
+
+static bool has(const json_t *list, const char *id)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (!strcmp(json_string_value(v), id))
+			return true;
+	return false;
+}
+
+/* Who may use a private endpoint and the account, too; NULL: everybody. */
+static json_t *both(json_t *a, json_t *b)
+{
+	json_t *out, *v;
+	size_t i;
+
+	if (!a || !b)
+		return json_incref(a ? a : b);
+	out = json_array();
+	json_array_foreach(a, i, v)
+		if (has(b, json_string_value(v)))
+			json_array_append(out, v);
+	return out;
+}
+
+static int own_copy(struct build *b, const struct endpoint *shared, struct provider *keyed, const json_t *row)
+{
+	struct catalog *c = b->c;
+	struct endpoint *e = &c->endpoints[c->n_endpoints];
+	json_t *nobody = shared->private && !shared->private_to ? json_array() : NULL;
+
+	*e = *shared;
+	e->index = c->n_endpoints;
+	e->provider = keyed;
+	e->private = true;
+	e->params = json_incref(shared->params);
+	e->private_to = nobody ? nobody : both(shared->private_to, keyed->private_to);
+	e->id = (char *)pool_print(c->pool, "%s#byok%u", shared->id, keyed->own.seq).at;
+	e->live = e->id ? health(b, e->id) : NULL;
+	c->n_endpoints++;
+	return e->live ? plugin_row(b, e, row) : no_memory(b);
+}
+
+static int own_copies(struct build *b, const struct endpoint *shared, const json_t *row)
+{
+	struct provider *p = shared->provider;
+	int rc = MG_OK;
+
+	for (size_t i = 0; !rc && i < p->n_keyed; i++)
+		if (is_for(&p->keyed[i], shared->model->slug))
+			rc = own_copy(b, shared, &p->keyed[i], row);
+	return rc;
+}
+
 int build_endpoint(struct build *b, struct model *m, size_t n, const json_t *row)
 {
 	struct catalog *c = b->c;
@@ -128,5 +216,7 @@ int build_endpoint(struct build *b, struct model *m, size_t n, const json_t *row
 	rc = build_rates(b, e, json_object_get(row, "price"), price);
 	if (!rc && !e->live)
 		rc = no_memory(b);
-	return rc ? rc : plugin_row(b, e, row);
+	if (!rc)
+		rc = plugin_row(b, e, row);
+	return rc ? rc : own_copies(b, e, row);
 }

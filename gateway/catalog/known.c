@@ -53,9 +53,8 @@ static json_t *under(json_t *known, json_t *said)
 	return row;
 }
 
-static void add_provider(struct build *b, const char *slug, json_t *said)
+void build_data_facts(json_t *row, const json_t *said)
 {
-	json_t *known = json_object_get(b->known, slug), *base = known ? under(known, said) : NULL, *row = laid_over(base, said);
 	json_t *data = json_object_get(row, "data"), *said_data = json_object_get(said, "data");
 
 	/* An agreement on zero retention overrules what is known in general. */
@@ -66,6 +65,13 @@ static void add_provider(struct build *b, const char *slug, json_t *said)
 	/* Who states facts stands for them. */
 	if (said_data && !json_object_get(said_data, "known"))
 		json_object_set_new(data, "known", json_true());
+}
+
+static void add_provider(struct build *b, const char *slug, json_t *said)
+{
+	json_t *known = json_object_get(b->known, slug), *base = known ? under(known, said) : NULL, *row = laid_over(base, said);
+
+	build_data_facts(row, said);
 	json_object_set_new(b->providers, slug, row);
 	json_decref(base);
 }

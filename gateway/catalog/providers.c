@@ -315,6 +315,82 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 	return MG_OK;
 }
 
+/* ---- accounts that customers have there themselves */
+
+/* The provider's row with this account instead of its own. */
+static json_t *row_of_key(json_t *row, json_t *key)
+{
+	static const char *const accounts[] = { "api_key", "aws", "google", "entra" }, *const laid[] = { "api_key", "aws", "google", "entra",
+		"base_url", "options", "data" };
+	json_t *said = json_object(), *under = json_copy(row), *out;
+
+	for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
+		json_object_del(under, accounts[i]);
+	for (size_t i = 0; i < sizeof(laid) / sizeof(laid[0]); i++)
+		if (json_object_get(key, laid[i]))
+			json_object_set(said, laid[i], json_object_get(key, laid[i]));
+	out = laid_over(under, said);
+	build_data_facts(out, said);
+	json_decref(under);
+	json_decref(said);
+	return out;
+}
+
+/* What its token server gave stays over reloads, wherever the account now is in the list. */
+static void keep_token(struct build *b, struct provider *p)
+{
+	const struct provider *was = b->previous ? catalog_provider(b->previous, (struct mg_str){ p->slug, strlen(p->slug) }) : NULL;
+
+	for (size_t i = 0; p->token && was && i < was->n_keyed; i++)
+		if (was->keyed[i].token && token_is(was->keyed[i].token, p->secret)) {
+			token_unref(p->token);
+			p->token = token_ref(was->keyed[i].token);
+			return;
+		}
+}
+
+static int keyed(struct build *b, struct provider *base, json_t *row, json_t *key)
+{
+	struct provider *p = &base->keyed[base->n_keyed++];
+	json_t *own = row_of_key(row, key);
+	char member[40];
+	int rc;
+
+	snprintf(member, sizeof(member), "byok[%zu].api_key", base->n_keyed);
+	rc = provider(b, p, base->slug, own);
+	json_decref(own);
+	p->own = (struct own_key){ (unsigned)base->n_keyed, json_is_true(json_object_get(key, "fallback")), json_is_true(json_object_get(key, "always")) };
+	p->private_to = json_incref(json_object_get(key, "private_to"));
+	p->only_models = json_incref(json_object_get(key, "models"));
+	if (rc)
+		return rc;
+	if (!p->secret && !json_object_get(key, "google") && !json_object_get(key, "entra"))
+		return blame(b, base->slug, member, "the customer's: env \"NAME\"", "is required%s", "");
+	if (p->own.fallback && p->own.always)
+		return blame(b, base->slug, "byok", "leave out fallback = true", "%s", "an account that shared capacity comes before cannot take its place always");
+	keep_token(b, p);
+	gate_unref(p->gate);
+	p->gate = gate_ref(base->gate);		/* the server is the same */
+	return MG_OK;
+}
+
+static int own_keys(struct build *b, struct provider *p, json_t *row)
+{
+	json_t *key, *list = json_object_get(row, "byok");
+	size_t i;
+	int rc = MG_OK;
+
+	if (!json_array_size(list))
+		return MG_OK;
+	p->keyed = calloc(json_array_size(list), sizeof(*p->keyed));
+	if (!p->keyed)
+		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
+	json_array_foreach(list, i, key) {
+		rc = rc ? rc : keyed(b, p, row, key);
+	}
+	return rc;
+}
+
 int build_providers(struct build *b)
 {
 	struct catalog *c = b->c;
@@ -326,7 +402,11 @@ int build_providers(struct build *b)
 	if (!c->providers)
 		return fail(b->err, MG_ENOMEM, "no memory for the catalogue");
 	json_object_foreach(b->providers, slug, row) {
-		rc = provider(b, &c->providers[c->n_providers++], slug, row);
+		struct provider *p = &c->providers[c->n_providers++];
+
+		rc = provider(b, p, slug, row);
+		if (!rc)
+			rc = own_keys(b, p, row);
 		if (rc)
 			return rc;
 	}

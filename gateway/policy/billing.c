@@ -157,7 +157,7 @@ static int64_t rounded(money_sum pusd)
 
 static void add_up(struct bill *b)
 {
-	money_sum cost = 0, charge = 0, prompt = 0, completion = 0;
+	money_sum cost = 0, own = 0, charge = 0, prompt = 0, completion = 0;
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct bill_line *l = &b->lines[i];
@@ -166,16 +166,30 @@ static void add_up(struct bill *b)
 			charge += l->pusd;
 			continue;
 		}
-		cost += l->pusd;
+		if (l->side == SIDE_CUSTOMER)
+			own += l->pusd;
+		else
+			cost += l->pusd;
 		if (is_prompt(l->code))
 			prompt += l->pusd;
 		else if (is_completion(l->code))
 			completion += l->pusd;
 	}
 	b->cost_nusd = rounded(cost);
+	b->own_nusd = rounded(own);
 	b->charge_nusd = rounded(charge);
 	b->prompt_nusd = rounded(prompt);
 	b->completion_nusd = rounded(completion);
+}
+
+static const char *const sides[] = { [SIDE_COST] = "cost", [SIDE_CHARGE] = "charge", [SIDE_CUSTOMER] = "customer_paid" };
+
+static int side_named(const char *word)
+{
+	for (int i = SIDE_COST; i <= SIDE_CUSTOMER; i++)
+		if (!strcmp(word, sides[i]))
+			return i;
+	return -1;
 }
 
 static int line_read(lua_State *L, struct decision *d, struct bill *out)
@@ -183,6 +197,7 @@ static int line_read(lua_State *L, struct decision *d, struct bill *out)
 	struct bill_line *l = &out->lines[out->n];
 	const char *side;
 	struct mg_str code;
+	int kind;
 
 	lua_getfield(L, -1, "code");
 	lua_getfield(L, -2, "qty");
@@ -194,15 +209,13 @@ static int line_read(lua_State *L, struct decision *d, struct bill *out)
 	side = lua_tostring(L, -1);
 	if (lua_tointeger(L, -4) < 0)
 		return -1;
-	if (!strcmp(side, "customer_paid"))
-		return 0;	/* between customer and provider */
-	if (strcmp(side, "cost") && strcmp(side, "charge"))
+	kind = side_named(side);
+	if (kind < 0)
 		return -1;
 	code = pool_dup(d->pool, (struct mg_str){ lua_tostring(L, -5), lua_rawlen(L, -5) });
 	if (!code.at)
 		return -1;
-	*l = (struct bill_line){ code.at, (uint64_t)lua_tointeger(L, -4), lua_tointeger(L, -3), lua_tointeger(L, -2),
-		*side == 'c' && side[1] == 'h' ? SIDE_CHARGE : SIDE_COST };
+	*l = (struct bill_line){ code.at, (uint64_t)lua_tointeger(L, -4), lua_tointeger(L, -3), lua_tointeger(L, -2), kind };
 	out->n++;
 	return 0;
 }
@@ -245,7 +258,7 @@ void bill_push(lua_State *L, const struct bill *b)
 		lua_setfield(L, -2, "rate_pusd");
 		lua_pushinteger(L, l->pusd < INT64_MAX ? (lua_Integer)l->pusd : INT64_MAX);
 		lua_setfield(L, -2, "pusd");
-		lua_pushstring(L, l->side == SIDE_COST ? "cost" : "charge");
+		lua_pushstring(L, sides[l->side]);
 		lua_setfield(L, -2, "side");
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
@@ -325,4 +338,14 @@ int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms
 		}
 	add_up(out);
 	return 0;
+}
+
+/* At an account of the customer's: what the upstream takes is nothing that we pay, and nothing that we may charge. */
+void bill_own(struct bill *b, bool listed)
+{
+	b->is_byok = true;
+	b->own_nusd += b->cost_nusd;
+	b->cost_nusd = 0;
+	if (listed)
+		b->charge_nusd = 0;
 }

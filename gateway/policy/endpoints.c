@@ -6,18 +6,31 @@
 #include "base/json.h"
 #include "policy/fields.h"
 
-static void make_shared(lua_State *L, const void *thing) { lua_pushliteral(L, "shared"); }
+static void make_cred(lua_State *L, const void *thing)
+{
+	lua_pushstring(L, ((const struct endpoint *)thing)->provider->own.seq ? "byok" : "shared");
+}
 
 static void make_byok(lua_State *L, const void *thing)
 {
+	const struct own_key *own = &((const struct endpoint *)thing)->provider->own;
+
 	lua_createtable(L, 0, 3);
-	lua_pushinteger(L, 0);
+	lua_pushinteger(L, own->seq);
 	lua_setfield(L, -2, "seq");
-	lua_pushliteral(L, "");
+	lua_pushstring(L, !own->seq ? "" : own->fallback ? "fallback" : "prioritized");
 	lua_setfield(L, -2, "section");
-	lua_pushboolean(L, 0);
+	lua_pushboolean(L, own->always);
 	lua_setfield(L, -2, "always");
 	proxy_push(L, SIGHT_PLAIN);
+}
+
+/* An account of a customer's own is nobody's in particular where it does not say whose. */
+static void make_private(lua_State *L, const void *thing)
+{
+	const struct endpoint *e = thing;
+
+	lua_pushboolean(L, e->private && (e->private_to || !e->provider->own.seq));
 }
 
 static void make_model(lua_State *L, const void *thing) { lua_pushstring(L, ((const struct endpoint *)thing)->model->slug); }
@@ -142,13 +155,13 @@ const struct field endpoint_fields[] = {
 	FIELD("max_output", K_KNOWN, AT(endpoint, max_output), "integer", "tokens; math.maxinteger: unknown"),
 	FIELD("params", K_MAKE, 0, SET, "supported parameters", .make = make_params),
 	FIELD("params_known", K_MAKE, 0, "boolean", "false: nobody said which; all are passed on", .make = make_params_known),
-	FIELD("private", K_BOOL, AT(endpoint, private), "boolean", ""),
+	FIELD("private", K_MAKE, 0, "boolean", "for those in private_to only", .make = make_private),
 	FIELD("private_to", K_MAKE, 0, SET, "ids of organizations, workspaces and keys", .make = make_private_to),
 	FIELD("free", K_BOOL, AT(endpoint, free), "boolean", ""),
 	FIELD("distillable", K_BOOL, AT(endpoint, distillable), "boolean", ""),
 	FIELD("priced", K_BOOL, AT(endpoint, priced), "boolean", "a price was given"),
-	FIELD("cred", K_MAKE, 0, "\"shared\"|\"byok\"", "", .make = make_shared),
-	FIELD("byok", K_MAKE, 0, "{seq:integer,section:\"\"|\"prioritized\"|\"fallback\",always:boolean}", "", .make = make_byok),
+	FIELD("cred", K_MAKE, 0, "\"shared\"|\"byok\"", "byok: an account that a customer has with the provider itself", .make = make_cred),
+	FIELD("byok", K_MAKE, 0, "{seq:integer,section:\"\"|\"prioritized\"|\"fallback\",always:boolean}", "which one; seq: from 1, in the provider's list", .make = make_byok),
 	FIELD("data", K_MAKE, 0, "DataPolicy", "", .make = make_data),
 	FIELD("usd", K_MAKE, 0, "Usd", "", .make = make_usd),
 	FIELD("rate", K_MAKE, 0, "Rates", "", .make = make_rate),

@@ -369,28 +369,14 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 /* ---- price and observe */
 
 /* Lines are appended, and an earlier line may change its side alone. */
-static bool appended(const struct bill *before, const struct bill *after, size_t n_before, size_t n_after)
+static bool appended(const struct bill *before, const struct bill *after)
 {
-	if (n_after < n_before)
+	if (after->n < before->n)
 		return false;
-	for (size_t i = 0, k = 0; i < before->n; i++, k++) {
-		/* What went to the customer's own account with the provider is not read back. */
-		while (k < after->n && (strcmp(before->lines[i].code, after->lines[k].code) || before->lines[i].pusd != after->lines[k].pusd))
-			k++;
-		if (k == after->n && after->n == n_after)
+	for (size_t i = 0; i < before->n; i++)
+		if (strcmp(before->lines[i].code, after->lines[i].code) || before->lines[i].pusd != after->lines[i].pusd)
 			return false;
-	}
 	return true;
-}
-
-static size_t count_lines(lua_State *L, int i)
-{
-	size_t n = 0;
-
-	if (lua_istable(L, i) && lua_getfield(L, i, "lines") == LUA_TTABLE)
-		n = lua_rawlen(L, -1);
-	lua_settop(L, i);
-	return n;
 }
 
 int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
@@ -398,7 +384,6 @@ int price_step(struct policy_state *s, struct decision *d, const struct entry *e
 {
 	lua_State *L = s->L;
 	int at = lua_gettop(L);
-	size_t n = count_lines(L, at);
 	struct bill now;
 
 	hook_push(s, e, HOOK_PRICE);
@@ -408,7 +393,7 @@ int price_step(struct policy_state *s, struct decision *d, const struct entry *e
 	lua_pushvalue(L, at);
 	if (hook_call(s, d, e, HOOK_PRICE, 4, 1))
 		return -1;
-	if (bill_read(L, at + 1, d, &now) || !appended(bill, &now, n, count_lines(L, at + 1))) {
+	if (bill_read(L, at + 1, d, &now) || !appended(bill, &now)) {
 		hook_failed(s, d, e, HOOK_PRICE, "price must return the bill, with lines appended only");
 		return -1;
 	}
@@ -450,6 +435,8 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 		shadow_price(s, d, endpoint, u, bill);
 	}
 	lua_settop(s->L, top);
+	if (endpoint->provider->own.seq)
+		bill_own(bill, rc || !asked);
 	return 0;
 }
 
@@ -513,6 +500,8 @@ void policy_observe(struct policy_state *s, struct decision *d, const struct out
 	if (s->n_chain[HOOK_OBSERVE])
 		o->sticky_hit = stuck(s, d, o);
 	remember(s, d, o);
+	if (o->bill && o->bill->is_byok)
+		own_list_add(s->shared, d->facts.key.workspace, d->facts.now_ms, o->bill->own_nusd);
 	EACH_ENTRY(s, HOOK_OBSERVE, e) {
 		if (e->shadow)
 			continue;

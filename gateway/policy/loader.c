@@ -85,10 +85,10 @@ static bool is_hook(const char *word)
 	return false;
 }
 
-/* when = { price = function(ep, my) ... end }: of the hooks that are about one endpoint. */
+/* when = { price = function(ep, my) ... end }: of the hooks that are about endpoints. */
 static int check_when(struct policy_state *s, const char *name, int decl)
 {
-	static const char *const able[] = { "filter", "shape", "price", NULL };
+	static const char *const able[] = { "filter", "rank", "shape", "price", NULL };
 	lua_State *L = s->L;
 	int type = lua_getfield(L, decl, "when"), rc = 0;
 
@@ -103,7 +103,7 @@ static int check_when(struct policy_state *s, const char *name, int decl)
 		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)";
 
 		if (!is_one_of(key, able) || !lua_isfunction(L, -1))
-			rc = refuse(s, "%s.lua: when.%s: it holds functions (ep, my) for filter, shape and price", name, key);
+			rc = refuse(s, "%s.lua: when.%s: it holds functions (ep, my) for filter, rank, shape and price", name, key);
 		else
 			lua_pop(L, 1);
 	}

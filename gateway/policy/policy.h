@@ -59,8 +59,10 @@ struct attempt_error { const struct endpoint *endpoint; enum mg_error kind; int 
 	const char *phase; uint32_t retry_after_ms; uint64_t bytes_sent, elapsed_ms, deadline_ms; };
 struct action { enum { ACT_NEXT, ACT_RETRY, ACT_MODEL, ACT_STOP } what; enum { SKIP_NOTHING, SKIP_MODEL, SKIP_PROVIDER } skip;
 	uint64_t after_ms; struct mg_str model; };
-struct bill_line { const char *code; uint64_t qty; int64_t rate_pusd; money_sum pusd; enum { SIDE_COST, SIDE_CHARGE } side; };
-struct bill { size_t n; int64_t cost_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating; struct bill_line lines[48]; };
+struct bill_line { const char *code; uint64_t qty; int64_t rate_pusd; money_sum pusd; enum { SIDE_COST, SIDE_CHARGE, SIDE_CUSTOMER } side; };
+/* cost: what the upstream takes of us; own: what it takes of the customer, at an account of his (is_byok);
+ * prompt and completion: parts of either. */
+struct bill { size_t n; int64_t cost_nusd, own_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating, is_byok; struct bill_line lines[48]; };
 /* Lines are only read below n: zeroing them, too, costs more than the whole bill. */
 static inline void bill_clear(struct bill *b) { memset(b, 0, offsetof(struct bill, lines)); }
 struct outcome { int status; const char *kind; const struct endpoint *endpoint; unsigned attempts;

@@ -190,15 +190,26 @@ static void order_take(struct decision *d, const struct entry *e, struct candida
 	d->n_order = n;
 }
 
+/* A ranking that says `when` is about lists with such an endpoint in them. */
+static bool list_concerns(struct policy_state *s, struct decision *d, struct entry *e)
+{
+	if (e->when[HOOK_RANK] == LUA_NOREF)
+		return true;
+	for (size_t i = 0; i < d->n_order; i++)
+		if (!candidate_known(s, d->order[i]) || concerns(s, d, e, HOOK_RANK, d->order[i]->endpoint))
+			return true;
+	return false;
+}
+
 static void rank_all(struct policy_state *s, struct decision *d)
 {
 	struct candidate **next = pool_alloc(d->pool, sizeof(*next) * (d->n_order + 1));
 
 	for (size_t i = 0; next && i < s->n_chain[HOOK_RANK] && d->n_order; i++) {
-		const struct entry *e = &s->entries[s->chain[HOOK_RANK][i]];
+		struct entry *e = &s->entries[s->chain[HOOK_RANK][i]];
 		size_t n;
 
-		if (!e->active || e->shadow)
+		if (!e->active || e->shadow || !list_concerns(s, d, e))
 			continue;
 		hook_push(s, e, HOOK_RANK);
 		req_push(s, d);

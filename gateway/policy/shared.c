@@ -162,6 +162,40 @@ bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t
 	return r != NULL;
 }
 
+/* What a workspace's own accounts took this month, at list price: counted here, since the ledger charges the fee alone. */
+static struct row *own_list_row(struct shared *sh, struct mg_str workspace, int64_t now_ms, bool make, struct shard **locked)
+{
+	time_t now = (time_t)(now_ms / 1000);
+	struct tm utc;
+	char month[16];
+	struct name n;
+
+	strftime(month, sizeof(month), "%Y-%m", gmtime_r(&now, &utc));
+	name_make(&n, "byok_list", words_of(month), workspace.at ? workspace.at : "", workspace.len);
+	*locked = shard_lock(sh, &n);
+	return row_at(*locked, &n, make);
+}
+
+void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, int64_t nusd)
+{
+	struct shard *s;
+	struct row *r = own_list_row(sh, workspace, now_ms, true, &s);
+
+	if (r && __builtin_add_overflow(r->n, nusd, &r->n))
+		r->n = INT64_MAX;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int64_t own_list(struct shared *sh, struct mg_str workspace, int64_t now_ms)
+{
+	struct shard *s;
+	struct row *r = own_list_row(sh, workspace, now_ms, false, &s);
+	int64_t nusd = r ? r->n : 0;
+
+	pthread_mutex_unlock(&s->lock);
+	return nusd;
+}
+
 /* ---- for Lua */
 
 static void need_write(lua_State *L, const char *what)
@@ -356,9 +390,16 @@ static int budget_used(lua_State *L)
 
 static int budget_spent(lua_State *L)
 {
+	struct policy_state *s = state_of(L);
 	lua_Integer limit, spent;
 
-	state_of(L)->impure = true;
+	s->impure = true;
+	if (!s->testing && !strcmp(luaL_checkstring(L, 1), "byok_list")) {
+		struct mg_str workspace = { .at = luaL_checklstring(L, 2, &workspace.len) };
+
+		lua_pushinteger(L, own_list(s->shared, workspace, s->now_ms));
+		return 1;
+	}
 	lua_pushinteger(L, budget(L, &limit, &spent) ? spent : 0);
 	return 1;
 }

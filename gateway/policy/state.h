@@ -191,6 +191,7 @@ unsigned reason_number(struct policy_state *s, const struct verdict *v);	/* UNKN
 void view_make(lua_State *L, lua_CFunction index, void *arg, unsigned base, struct mirror *of);
 
 /* ---- verdicts.c */
+struct cached *candidate_known(struct policy_state *s, const struct candidate *c);	/* makes it known; NULL: it cannot be */
 /* Does this endpoint concern the hook?  Asked once in a catalogue. */
 bool concerns(struct policy_state *s, struct decision *d, struct entry *e, enum hook h, const struct endpoint *endpoint);
 struct verdict verdict_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c);
@@ -296,6 +297,7 @@ bool route_listed(struct policy_state *s, struct decision *d, struct denial *no)
 int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);
 void bill_push(lua_State *L, const struct bill *b);
 void bill_copy(lua_State *L, int i);	/* pushes one that shares no table with it */
+void bill_own(struct bill *b, bool listed);	/* listed: no policy priced it */
 int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
 extern const long hook_fuel[HOOK_COUNT];
 
@@ -306,6 +308,7 @@ void shared_free(struct shared *sh);
 struct shared *shared_process(void);
 enum { VALUE_BYTES = 200 };	/* with the NUL */
 bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES]);
+void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, int64_t nusd);
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */

@@ -147,7 +147,7 @@ static struct verdict run(struct policy_state *s, struct decision *d, struct ent
 }
 
 /* In the table of endpoints, where what is known of it is; NULL: of an older catalogue. */
-static struct cached *known(struct policy_state *s, const struct candidate *c)
+struct cached *candidate_known(struct policy_state *s, const struct candidate *c)
 {
 	struct cached *k = endpoint_cached(s, c->endpoint);
 
@@ -162,7 +162,7 @@ struct verdict verdict_of(struct policy_state *s, struct decision *d, struct ent
 {
 	struct memo *m = e->memo[HOOK_FILTER];
 	unsigned kept = UNKNOWN;
-	struct cached *k = m || e->n_limits || e->when[HOOK_FILTER] != LUA_NOREF ? known(s, c) : NULL;
+	struct cached *k = m || e->n_limits || e->when[HOOK_FILTER] != LUA_NOREF ? candidate_known(s, c) : NULL;
 	struct verdict v = { NULL, NULL };
 
 	if (k && k->owner)

@@ -46,7 +46,7 @@ void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct 
 	*out = (struct refusal){
 		.status = kinds[kind].status, .error_type = kinds[kind].error_type, .retryable = kinds[kind].retryable,
 		.retry_after_s = f->retry_after_ms / 1000 + (f->retry_after_ms % 1000 != 0), .retry_after_ms = f->retry_after_ms,
-		.provider_name = e->provider->name, .raw = raw_words(r->pool, f->message),
+		.provider_name = e->provider->name, .is_byok = e->provider->own.seq > 0, .raw = raw_words(r->pool, f->message),
 		.provider_code = raw_words(r->pool, f->code),
 	};
 	if (f->kind == MG_E_OVERLOADED && status == 529)

@@ -37,6 +37,7 @@ struct refusal {
 	uint64_t limit;			/* ... which is this; 0: not said */
 	/* what a provider said, redacted and cut; absent: it was not a provider */
 	const char *provider_name, *provider_code, *raw;
+	bool is_byok;			/* ... at an account of the customer's own */
 	bool previous;			/* add previous_errors from the relay's attempts */
 };
 

@@ -107,7 +107,7 @@ static struct attempt_record *attempts_of(struct relay *r)
 		all[i] = (struct attempt_record){
 			.provider_name = r->tried[i].endpoint->provider->name, .endpoint_id = r->tried[i].endpoint->id,
 			.model_permaslug = r->tried[i].endpoint->model->canonical, .status = r->tried[i].status,
-			.latency = (int64_t)r->tried[i].ms,
+			.latency = (int64_t)r->tried[i].ms, .is_byok = r->tried[i].endpoint->provider->own.seq > 0,
 		};
 	return all;
 }
@@ -151,7 +151,9 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->media_completion = (int64_t)u->images_out;
 	g->search_results = (int64_t)u->searches;
 	g->usage_nusd = r->w->bill.charge_nusd;
-	g->upstream_nusd = 0;
+	g->is_byok = r->w->bill.is_byok;
+	g->upstream_nusd = r->w->bill.own_nusd;
+	g->router = r->d.strategy ? words(r, r->d.facts.model) : NULL;
 	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
 	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
 	g->attempts = attempts_of(r);

@@ -8,6 +8,7 @@ return {
       { use = "or_eligibility" },
       { use = "or_context" },
       { use = "or_ranking", with = { outage_window_s = 30 } },
+      { use = "byok_first", order = { price = "last" } },
       { use = "or_fallback" },
       { use = "price_tiers" },
     },

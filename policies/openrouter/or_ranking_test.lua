@@ -91,3 +91,11 @@ test("throughput threshold, order with sorted rest, sticky plan", function(t)
   t.eq(P.plan(t.req { session = "s" }).sticky, { ttl_s = 600 })
   t.eq(P.plan(t.req {}), nil)
 end)
+test("one endpoint alone: the customer's own account before shared capacity, shared before a fallback account", function(t)
+  local function own(section, seq) return t.ep { provider = "z", usd = { prompt = 9.0 }, cred = "byok", byok = { seq = seq or 1, section = section } } end
+  local r = { u = 0.0, prefs = { allow_fallbacks = false } }
+  t.eq(t.ids(P.rank(t.req(r), { t.ep { provider = "a" }, own("prioritized") })), "z*")
+  t.eq(t.ids(P.rank(t.req(r), { t.ep { provider = "a" }, own("fallback") })), "a")
+  local first = own("prioritized")
+  t.ok(P.rank(t.req(r), { own("prioritized", 2), first })[1] == first, "the first in the list of accounts")
+end)

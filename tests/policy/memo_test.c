@@ -351,6 +351,15 @@ static void concerned(void)
 	log_max = LOG_ERROR;
 	ok(!world_route(&w, &no) && d->errors, "a when that reads what changes concerns everything, loudly");
 	world_release(&w);
+	for (int in = 0; in < 2; in++) {
+		if (!open_with(&w, in ? POLICY("when = { rank = function(ep) return ep.tag == \"b\" end }, rank = function(req, eps) return { eps[2], eps[1] } end")
+				: POLICY("when = { rank = function(ep) return ep.tag == \"nobody\" end }, rank = function(req, eps) error(\"asked\") end")))
+			abort();
+		d = world_ask(&w);
+		ok(world_route(&w, &no) && !d->errors && d->order[in] == &d->candidates[0], in ? "a ranking is asked of lists with an endpoint that concerns it"
+			: "and of no others");
+		world_release(&w);
+	}
 }
 
 static void scored(void)
@@ -385,7 +394,7 @@ static const struct { const char *policy, *word; } bad[] = {
 	{ POLICY("memo = { filter = {} }, filter = function() return true end"), "no member of req" },
 	{ POLICY("memo = { rank = \"variant\" }"), "memo.rank" },
 	{ POLICY("memo = { plan = \"variant\" }, plan = function(req, eps) end"), "looks at the endpoints" },
-	{ POLICY("when = { rank = function() end }"), "when.rank" },
+	{ POLICY("when = { plan = function() end }"), "when.plan" },
 	{ POLICY("when = { price = true }"), "when.price" },
 	{ POLICY("scores = { price = 7 }"), "scores.price" },
 	{ POLICY("limits = { { reason = \"x\", of = { \"variant\" }, most = function() return 1 end } }"), "whole numbers" },
