@@ -28,15 +28,17 @@ struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *k
  * second time is no error and changes nothing (R43).
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
  * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
- * reserved, so that it counts in that window (R52).  json: the generation record; decision: of its decision, or NULL. */
+ * reserved, so that it counts in that window (R52).  json: the generation record's part that stays; labels: its other
+ * part, and decision: of its decision; NULL or "": none.  Both go at until_ms (0, INT64_MAX: never). */
 struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
-	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision; };
+	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision, *labels; int64_t until_ms; };
 
 /* Bought credit (or taken back: negative); external_id is unique (R51). */
 struct mg_store_credit { size_t size; const char *external_id; int64_t nusd, at_ms; };
 
-/* A decision record, what policy explain replays.  Put for itself where there is no generation to have it; each() gives both. */
-struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json, *key_hash; };
+/* A decision record, what policy explain replays.  Put for itself where there is no generation to have it; each() gives both.
+ * The row goes at until_ms (0, INT64_MAX: never). */
+struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json, *key_hash; int64_t until_ms; };
 
 struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
 
@@ -67,6 +69,11 @@ struct mg_store { size_t size;
 	/* sums() of every key that was ever charged, in one pass. */
 	int (*sums_each)(void *handle, const int64_t since_ms[3],
 		void (*fn)(void *arg, const char *key_hash, const struct mg_store_sums *s), void *arg, char why[256]);
+	/* Within a transaction: removes for good what has its until_ms behind it, of at most `rows` rows.  How many it
+	 * looked at; fewer than `rows`: that was all.  Or a negative mg_rc. */
+	int (*expire)(void *handle, int64_t now_ms, int rows, char why[256]);
+	/* After such a commit, outside of a transaction: also of the copies that a store makes of what it writes. */
+	int (*expired)(void *handle, char why[256]);
 };
 
 #endif

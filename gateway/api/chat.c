@@ -10,25 +10,26 @@ static bool enabled(struct mg_str header)
 	return header.len == 7 && !strncasecmp(header.at, "enabled", 7);
 }
 
+static struct confided header(const struct http_request *h, const char *name, const char *otherwise)
+{
+	struct mg_str v = http_header(h, name);
+
+	return (struct confided){ v.at || !otherwise ? v : http_header(h, otherwise) };
+}
+
 static void client_of(struct relay *r, struct mg_view request)
 {
 	const struct http_request *h = r->http;
 
-	r->client.referer = http_header(h, "HTTP-Referer");
-	if (!r->client.referer.at)
-		r->client.referer = http_header(h, "Referer");
-	r->client.title = http_header(h, "X-OpenRouter-Title");
-	if (!r->client.title.at)
-		r->client.title = http_header(h, "X-Title");
-	r->client.agent = http_header(h, "User-Agent");
-	r->client.request_id = ((const struct api_call *)h->owner)->request_id;
-	r->client.traceparent = api_traceparent(h);
-	if (!r->client.request_id.at)
-		r->client.request_id = (struct mg_str){ r->id, strlen(r->id) };
-	r->client.user = json_text(r->pool, json_get(request, "user"));
-	r->client.session = json_text(r->pool, json_get(request, "session_id"));
-	if (!r->client.session.at)
-		r->client.session = http_header(h, "x-session-id");
+	r->client.referer = header(h, "HTTP-Referer", "Referer");
+	r->client.title = header(h, "X-OpenRouter-Title", "X-Title");
+	r->client.agent = header(h, "User-Agent", NULL);
+	r->client.request_id.in_confidence = ((const struct api_call *)h->owner)->request_id;
+	r->client.traceparent.in_confidence = api_traceparent(h);
+	r->client.user.in_confidence = json_text(r->pool, json_get(request, "user"));
+	r->client.session.in_confidence = json_text(r->pool, json_get(request, "session_id"));
+	if (!r->client.session.in_confidence.at)
+		r->client.session = header(h, "x-session-id", NULL);
 }
 
 static void key_of(struct relay *r, struct facts *f)
@@ -36,7 +37,7 @@ static void key_of(struct relay *r, struct facts *f)
 	f->key.id = (struct mg_str){ r->key->hash, strlen(r->key->hash) };
 	f->key.org = (struct mg_str)MG_STR("");
 	f->key.workspace = (struct mg_str){ r->key->workspace, strlen(r->key->workspace) };
-	f->key.user = r->client.user.at ? r->client.user : (struct mg_str)MG_STR("");
+	f->key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
 	f->key.plan = (struct mg_str)MG_STR("");
 }
 
@@ -56,6 +57,7 @@ static struct relay *relay_of(struct api_call *c, struct mg_view request)
 	r->created_ms = clock_wall_ms();
 	r->began_us = c->http->began_us;
 	id_generation(r->id);
+	r->name = r->id;
 	decision_init(&r->d, r->pool);
 	r->metadata = enabled(http_header(c->http, "X-OpenRouter-Metadata"))
 		|| enabled(http_header(c->http, "X-OpenRouter-Experimental-Metadata"));
@@ -120,8 +122,8 @@ void chat_completions(struct api_call *c)
 	r->d.facts.id = (struct mg_str){ r->id, strlen(r->id) };
 	r->d.facts.now_ms = r->created_ms;
 	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
-	if (r->client.session.at)
-		r->d.facts.session = r->client.session;
+	if (r->client.session.in_confidence.at)
+		r->d.facts.session = r->client.session.in_confidence;
 	key_of(r, &r->d.facts);
 	r->stream = r->d.facts.stream;
 	c->relay = r;

@@ -113,7 +113,7 @@ static void collect(struct list *l, struct http_request *h, const struct http_he
 		l->at[l->n++] = *own;
 	l->own = l->n;
 	if (!id.at && c && c->relay)
-		id = c->relay->client.request_id;
+		id = (struct mg_str){ c->relay->id, strlen(c->relay->id) };
 	add(l, "X-Request-Id", id.at ? id : fresh_id(h->pool));
 	if (c && c->relay)
 		add_relay(l, h, c, c->relay);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/keep.h"
 #include "base/pool.h"
 #include "moongate_store.h"
 
@@ -52,9 +53,11 @@ struct generation {
 /* All unknown; created_ms and the rest 0. */
 void generation_init(struct generation *g);
 
-/* The text that the store keeps beside the rest of its row: the row has id, model and time.  MG_ENOMEM. */
+/* The billing part of what the store keeps beside the rest of its row: the row has id, model and time.  MG_ENOMEM. */
 int generation_write(const struct generation *g, struct buf *out, struct err *err);
-/* What the store kept, with texts in the pool or in the row.  MG_EPROTO, MG_EINVAL: that is no such text. */
+/* The labels: who asked, in a client's words and the upstream's.  Without the permit, or where there are none: nothing. */
+void generation_labels(const struct generation *g, struct permit record, struct buf *out);
+/* What the store kept, with texts in the pool or in the row; labels that are gone are unknown.  MG_EPROTO, MG_EINVAL: that is no such text. */
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err);
 /* {"data":{...}} of GET /generation, from what the store kept. */
 int generation_answer(const struct mg_store_generation *row, struct buf *out, struct err *err);

@@ -4,10 +4,12 @@
  * One is written for each request, while the client waits, and few are ever read.  So it has
  * what is not in the store's row anyway, nothing that is null, and nothing that goes without
  * saying (usual_of()); what is null where something else would go without saying is false.
- * Numbers stand without names, in the order of numbers_of(), which only grows at its end:
+ * Numbers stand without names, in the order of numbers_of(), which only grows at its end.
+ * There are two texts: what is kept for good, and labels, which retention may forbid or end:
  *
  *	{"upstream_id":"chatcmpl-1","provider_name":"OpenAI",...,"flags":["streamed"],"numbers":[28,42,...],
  *	 "attempts":[["@openai",0,0,200,420],...]}
+ *	{"session_id":"s-1","user_agent":"OpenAI/JS 5.1.0",...}
  *
  * Of an attempt: its endpoint's id (from the @ on, when the model before it is the row's), the model if
  * it is not the row's, the provider if it is not that of the record, status, latency, whether it is_byok.
@@ -20,16 +22,16 @@ enum { NUMBERS = 19, DIGITS = 21 };
 /* ---- what there is to keep, by name */
 
 struct texts { const char *name; const char **at; };
-#define TEXTS 17
+enum { KEPT = 11, TEXTS = KEPT + 6 };	/* those up to KEPT for good, the others are labels */
 
 static void texts_of(struct generation *g, struct texts t[TEXTS])
 {
-	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"request_id\":", &g->request_id },
-		{ "\"session_id\":", &g->session_id }, { "\"api_type\":", &g->api_type }, { "\"provider_name\":", &g->provider_name },
-		{ "\"router\":", &g->router }, { "\"preset_id\":", &g->preset_id }, { "\"service_tier\":", &g->service_tier },
-		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region },
-		{ "\"finish_reason\":", &g->finish_reason }, { "\"native_finish_reason\":", &g->native_finish_reason },
+	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"api_type\":", &g->api_type },
+		{ "\"provider_name\":", &g->provider_name }, { "\"router\":", &g->router }, { "\"service_tier\":", &g->service_tier },
+		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region }, { "\"finish_reason\":", &g->finish_reason },
+		{ "\"native_finish_reason\":", &g->native_finish_reason },
 		{ "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
+		{ "\"request_id\":", &g->request_id }, { "\"session_id\":", &g->session_id }, { "\"preset_id\":", &g->preset_id },
 		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user } };
 
 	memcpy(t, all, sizeof(all));
@@ -145,14 +147,14 @@ static void put_attempts(struct buf *out, const struct generation *g)
 	buf_text(out, "],");
 }
 
-int generation_write(const struct generation *given, struct buf *out, struct err *err)
+/* Those from the first on, each with a comma behind it. */
+static void put_texts(struct buf *out, const struct generation *given, int first, int n)
 {
 	struct generation copy = *given, *g = &copy;
 	struct texts t[TEXTS];
 
 	texts_of(g, t);
-	buf_put(out, "{", 1);
-	for (int i = 0; i < TEXTS; i++) {
+	for (int i = first; i < n; i++) {
 		const char *text = *t[i].at, *usual = usual_of(given, t[i].at, g);
 
 		if (usual ? text && !strcmp(text, usual) : !text || !*text)
@@ -165,6 +167,21 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 		json_quote(out, (struct mg_str){ text, strlen(text) });
 		buf_put(out, ",", 1);
 	}
+}
+
+/* The last comma becomes the bracket. */
+static void close_object(struct buf *out)
+{
+	if (!out->failed)
+		out->at[out->len - 1] = '}';
+}
+
+int generation_write(const struct generation *given, struct buf *out, struct err *err)
+{
+	struct generation copy = *given, *g = &copy;
+
+	buf_put(out, "{", 1);
+	put_texts(out, given, 0, KEPT);
 	put_flags(out, g);
 	put_numbers(out, g);
 	put_attempts(out, g);
@@ -173,9 +190,22 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 		buf_text(out, usage_source_name(g->usage_source));
 		buf_text(out, "\",");
 	}
-	out->len -= !out->failed;	/* the last comma */
-	buf_put(out, "}", 1);
+	close_object(out);
 	return out->failed ? fail(err, MG_ENOMEM, "no memory for a generation record") : MG_OK;
+}
+
+void generation_labels(const struct generation *g, struct permit record, struct buf *out)
+{
+	size_t start = out->len;
+
+	if (!permits(record, SINK_RECORD, KEEP_METADATA))
+		return;
+	buf_put(out, "{", 1);
+	put_texts(out, g, KEPT, TEXTS);
+	if (out->len == start + 1)
+		out->len = start;
+	else
+		close_object(out);
 }
 
 /* ---- reading */
@@ -235,11 +265,33 @@ static void read_source(struct mg_view v, struct generation *g)
 			g->usage_source = s;
 }
 
+static void read_texts(struct pool *p, struct mg_view all, struct generation *g, int first, int n)
+{
+	struct texts t[TEXTS];
+
+	texts_of(g, t);
+	for (int i = first; i < n; i++) {	/* finish_reason is before the native one */
+		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
+		struct mg_view v = json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len));
+
+		*t[i].at = json_kind(v) == MG_ABSENT ? usual_of(g, t[i].at, g) : text_at(p, v);
+	}
+}
+
+static int read_labels(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err)
+{
+	const char *labels = MG_HAS(row, labels) && row->labels ? row->labels : "";
+	struct mg_view all = { NULL, 0 };
+	int rc = *labels ? json_parse(p, (struct mg_str){ labels, strlen(labels) }, &all, err) : MG_OK;
+
+	read_texts(p, all, g, KEPT, TEXTS);
+	return rc;
+}
+
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err)
 {
 	struct mg_view all, v;
 	int64_t *n[NUMBERS];
-	struct texts t[TEXTS];
 	int rc = json_parse(p, (struct mg_str){ row->json, strlen(row->json) }, &all, err);
 
 	generation_init(g);
@@ -254,21 +306,16 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		*n[i] = number_at(v);
 	g->id = row->generation_id;
 	g->model = row->model;
-	texts_of(g, t);
-	for (int i = 0; i < TEXTS; i++) {	/* finish_reason is before the native one */
-		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
-
-		v = json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len));
-		*t[i].at = json_kind(v) == MG_ABSENT ? usual_of(g, t[i].at, g) : text_at(p, v);
-	}
+	read_texts(p, all, g, 0, KEPT);
 	for (v = json_at(json_get(all, "flags"), 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
 		g->streamed |= json_is(v, "streamed");
 		g->cancelled |= json_is(v, "cancelled");
 		g->is_byok |= json_is(v, "is_byok");
 	}
 	g->created_ms = row->at_ms;
-	g->origin = g->http_referer;
 	read_attempts(p, json_get(all, "attempts"), g);
 	read_source(json_get(all, "usage_source"), g);
-	return MG_OK;
+	rc = read_labels(row, p, g, err);
+	g->origin = g->http_referer;
+	return rc;
 }

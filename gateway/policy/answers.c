@@ -284,25 +284,41 @@ int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BY
 	return rc;
 }
 
-int keep_read(lua_State *L, int i, struct keep *out)
+/* A name that is no sink's is a mistake, not a sink that is left out: its author means to allow one. */
+static int sinks_take(const struct words *names, unsigned *sinks)
 {
-	static const char *const names[] = { "none", "metadata", "hashed", "full" };
-	uint64_t ttl = out->ttl_s;
-	bool cache = out->cache, found = false;
+	unsigned out = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		unsigned k = 0;
+
+		while (k < SINKS && !mg_is(names->at[i], sink_names[k]))
+			k++;
+		if (k == SINKS)
+			return -1;
+		out |= 1u << k;
+	}
+	*sinks = out;
+	return 0;
+}
+
+int keep_read(lua_State *L, int i, struct pool *p, struct keep *out)
+{
+	struct words names = { NULL, 0 };
+	bool listed, found = false;
 	const char *store;
 
-	if (!table_at(L, i) || read_number(L, i, "ttl_s", INT64_MAX, &ttl) || read_bool(L, i, "cache", &cache))
+	if (!table_at(L, i) || read_number(L, i, "ttl_s", INT64_MAX, &out->ttl_s) || read_bool(L, i, "cache", &out->cache) ||
+	    read_words(L, i, "sinks", p, &names, &listed) || (listed && sinks_take(&names, &out->sinks)))
 		return -1;
 	field(L, i, "store");
 	store = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-	for (int k = 0; k < 4; k++)
-		if (!strcmp(store, names[k])) {
+	for (enum keep_level k = KEEP_NONE; k < KEEP_LEVELS; k++)
+		if (!strcmp(store, keep_names[k])) {
 			out->store = k;
 			found = true;
 		}
 	lua_pop(L, 1);
-	out->ttl_s = ttl;
-	out->cache = cache;
 	return found ? 0 : -1;
 }
 

@@ -92,46 +92,50 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 	return admitted;
 }
 
+/* Where no policy says otherwise. */
+static const struct keep usual = { .store = KEEP_METADATA, .ttl_s = 30 * 86400, .sinks = ALL_SINKS };
+
 void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out)
 {
-	*out = (struct keep){ .store = KEEP_NONE, .ttl_s = d->keep.ttl_s, .cache = false };
+	*out = usual;
 	if (hook_call(s, d, e, HOOK_RETAIN, 1, 1)) {
 		*out = (struct keep){ 0 };
 		return;
 	}
-	if (keep_read(s->L, lua_gettop(s->L), out)) {
-		hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache}");
+	if (keep_read(s->L, lua_gettop(s->L), d->pool, out)) {
+		hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache, sinks}");
 		*out = (struct keep){ 0 };
 	}
 	lua_pop(s->L, 1);
 }
 
 /* The first word takes the place of the default; after it, the strictest. */
-void keep_narrow(struct decision *d, const struct keep *said)
+void keep_narrow(struct keep *all, bool said, const struct keep *one)
 {
-	if (!d->keep_said)
-		d->keep = *said;
-	if (said->store < d->keep.store)
-		d->keep.store = said->store;
-	if (said->ttl_s < d->keep.ttl_s)
-		d->keep.ttl_s = said->ttl_s;
-	d->keep.cache &= said->cache;
-	d->keep_said = true;
+	if (said)
+		keep_tighten(all, one);
+	else
+		*all = *one;
 }
 
+/* Until all have spoken nothing is kept: also what they log themselves. */
 void policy_retain(struct policy_state *s, struct decision *d)
 {
+	struct keep all = usual;
+
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_RETAIN, e) {
-		struct keep said;
+		struct keep one;
 
 		if (e->shadow)
 			continue;
 		hook_push(s, e, HOOK_RETAIN);
 		req_push(s, d);
-		keep_answer(s, d, e, &said);
-		keep_narrow(d, &said);
+		keep_answer(s, d, e, &one);
+		keep_narrow(&all, d->keep_said, &one);
+		d->keep_said = true;
 	}
+	d->keep = all;
 	if (s->shadows)
 		shadow_retain(s, d);
 }

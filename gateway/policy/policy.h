@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 #include "base/err.h"
+#include "base/keep.h"
 #include "base/pool.h"
 #include "base/money.h"
 #include "moongate_store.h"
@@ -52,7 +53,6 @@ struct candidate {
 	unsigned rank;			/* 1 is first; 0: not ranked */
 };
 struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96]; };
-struct keep { enum { KEEP_NONE, KEEP_METADATA, KEEP_HASHED, KEEP_FULL } store; uint64_t ttl_s; bool cache; };
 struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
 	uint64_t hedge_after_ms; unsigned hedge_extra; struct mg_str sticky_key; uint64_t sticky_ttl_s; int64_t max_charge_nusd; };	/* 0: not said */
 struct attempt_error { const struct endpoint *endpoint; enum mg_error kind; int status; bool retryable; unsigned n, tries_here;
@@ -84,7 +84,7 @@ struct decision {
 	struct candidate *candidates; size_t n;	/* every one that was looked at, in catalogue order, per model in turn */
 	struct candidate **order; size_t n_order;	/* survivors, best first */
 	struct plan plan;
-	struct keep keep;
+	struct keep keep;		/* nothing before policy_retain() */
 	bool policy_error;		/* errors alone emptied the list */
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	struct shadowed *shadowed;	/* in the order in which they ran */

@@ -214,6 +214,7 @@ static void put_decided(struct telling *t, struct mg_view kept)
 	put_or(t, "store", json_at(keep, 0), "\"none\"");
 	put_or(t, "ttl_s", json_at(keep, 1), "0");
 	json_put_bool(&t->w, "cache", is_true(json_at(keep, 2)));
+	put_as_is(t, "sinks", json_at(keep, 3));	/* none: all of them */
 	json_close(&t->w);
 	json_open(&t->w, "notes", '[');
 	for (struct mg_view n = json_at(json_get(kept, "notes"), 0); json_kind(n) != MG_ABSENT; n = json_next(n)) {

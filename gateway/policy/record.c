@@ -396,14 +396,22 @@ static void plan(struct buf *b, const struct plan *p)
 
 static void keep(struct buf *b, const struct keep *k)
 {
-	static const char *const stores[] = { "none", "metadata", "hashed", "full" };
+	bool all = k->sinks == ALL_SINKS, first = true;
 
 	LIT(b, ",\"keep\":[");
-	words(b, stores[k->store]);
+	words(b, keep_names[k->store]);
 	LIT(b, ",");
 	number(b, k->ttl_s < INT64_MAX ? (int64_t)k->ttl_s : INT64_MAX);
-	if (k->cache)
-		LIT(b, ",true");
+	if (k->cache || !all)
+		buf_text(b, k->cache ? ",true" : ",false");
+	for (enum sink s = 0; s < SINKS && !all; s++)
+		if (k->sinks >> s & 1) {
+			buf_text(b, first ? ",[" : ",");
+			words(b, sink_names[s]);
+			first = false;
+		}
+	if (!all)
+		buf_text(b, first ? ",[]" : "]");
 	LIT(b, "]");
 }
 

@@ -97,25 +97,22 @@ void shadow_admit(struct policy_state *s, struct decision *d)
 
 void shadow_retain(struct policy_state *s, struct decision *d)
 {
-	static const char *const stores[] = { "none", "metadata", "hashed", "full" };
-
 	EACH_SHADOW(s, HOOK_RETAIN, e) {
 		struct keep said, then = d->keep;
-		bool before = d->keep_said;
 
 		ask(s, d, e, HOOK_RETAIN);
 		keep_answer(s, d, e, &said);
-		keep_narrow(d, &said);
+		keep_narrow(&then, d->keep_said, &said);
 		if (d->keep.store != then.store)
-			differs(d, e, HOOK_RETAIN, "store %s", stores[d->keep.store]);
+			differs(d, e, HOOK_RETAIN, "store %s", keep_names[then.store]);
 		else if (d->keep.ttl_s != then.ttl_s)
 			differs(d, e, HOOK_RETAIN, "ttl_s");
 		else if (d->keep.cache != then.cache)
 			differs(d, e, HOOK_RETAIN, "cache");
+		else if (d->keep.sinks != then.sinks)
+			differs(d, e, HOOK_RETAIN, "sinks");
 		else
 			agrees(d, e, HOOK_RETAIN);
-		d->keep = then;
-		d->keep_said = before;
 	}
 }
 

@@ -3,7 +3,9 @@
  * counters, and who answered a conversation last.  Sharded by key, bounded:
  * a shard that is full forgets what is oldest.
  */
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -127,6 +129,23 @@ static struct shard *shard_lock(struct shared *sh, const struct name *n)
 	return s;
 }
 
+/* A session's name is remembered longer than its request: as a hash under a key of this process. */
+static void sticky_name(struct name *n, struct mg_str owner, const char *key, size_t len)
+{
+	static _Atomic uint64_t seeds[2];
+	char text[40];
+	int wrote;
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t none = 0;
+
+		if (!atomic_load(&seeds[i]))
+			atomic_compare_exchange_strong(&seeds[i], &none, random_number() | 1);
+	}
+	wrote = snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, hash64(key, len, seeds[0]), hash64(key, len, seeds[1]));
+	name_make(n, "sticky", owner, text, (size_t)wrote);
+}
+
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s)
 {
 	struct name n;
@@ -135,7 +154,7 @@ void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t 
 
 	if (strlen(value) >= VALUE_BYTES)
 		return;
-	name_make(&n, "sticky", owner, key, len);
+	sticky_name(&n, owner, key, len);
 	s = shard_lock(sh, &n);
 	r = row_at(s, &n, true);
 	if (r) {
@@ -151,7 +170,7 @@ bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t
 	struct shard *s;
 	struct row *r;
 
-	name_make(&n, "sticky", owner, key, len);
+	sticky_name(&n, owner, key, len);
 	s = shard_lock(sh, &n);
 	r = row_at(s, &n, false);
 	if (r && r->until_ms > (int64_t)clock_ms())
@@ -441,6 +460,8 @@ static int log_say(lua_State *L, enum log_level level)
 		if ((unsigned char)*at < ' ')
 			*at = ' ';
 	s->impure = true;
+	if (s->d && !permits(keep_permit(&s->d->keep, SINK_LOG, 0), SINK_LOG, KEEP_METADATA))
+		text = "(what it says is not kept)";
 	if (!s->testing && s->entry && !s->tracing)
 		log_at(level, EV_POLICY_LOG, NULL, LOG_S("policy", s->entry->name), LOG_S("text", text));
 	return 0;

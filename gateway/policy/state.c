@@ -123,7 +123,6 @@ void decision_init(struct decision *d, struct pool *pool)
 	*d = (struct decision){ .pool = pool, .notes_end = &d->notes, .readouts_end = &d->readouts,
 		.stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) << 8 };
 	d->facts.prefs.allow_fallbacks = true;
-	d->keep = (struct keep){ .store = KEEP_METADATA, .ttl_s = 30 * 86400 };
 }
 
 void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value)
@@ -171,6 +170,18 @@ void hook_note(struct decision *d, enum hook h, const struct entry *e, const cha
 	d->notes_end = &note->next;
 }
 
+/* What a policy raises may have a client's words in it; where it did, has none: "eu_only.lua:12". */
+static const char *sayable(const struct policy_state *s, const struct decision *d, const char *what)
+{
+	const char *line = strstr(what, ".lua:");
+	size_t n = line ? (size_t)(line - what) + 5 : 0;
+
+	if (what != s->error || permits(keep_permit(&d->keep, SINK_LOG, 0), SINK_LOG, KEEP_METADATA))
+		return what;
+	n += strspn(what + n, "0123456789");
+	return n ? pool_dup(d->pool, (struct mg_str){ what, n }).at : "";
+}
+
 void hook_failed(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, const char *what)
 {
 	struct mg_str id = pool_dup(d->pool, d->facts.id);
@@ -180,7 +191,7 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 	else
 		d->errors++;
 	hook_note(d, h, e, "%serror: %s", e->shadow ? "shadow: " : "", what);
-	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", what));
+	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", sayable(s, d, what)));
 }
 
 /* A policy in shadow has a request's fuel of its own: it may loop, and nobody notices. */

@@ -253,7 +253,7 @@ void candidates_push(struct policy_state *s, struct candidate *const *list, size
 extern const char *const action_names[], *const skip_names[];	/* by what and skip of an action */
 /* After the question is pushed: what it says of keeping; nothing at all where it fails. */
 void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out);
-void keep_narrow(struct decision *d, const struct keep *said);
+void keep_narrow(struct keep *all, bool said, const struct keep *one);	/* said: somebody did, before */
 int resolution_read(struct policy_state *s, struct decision *d, int at);	/* into d's facts; -1: nonsense, nothing is changed */
 /* The bill on top is replaced by the next one, and stays where it fails. */
 int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
@@ -317,7 +317,7 @@ int words_read(lua_State *L, int i, struct pool *p, struct words *out);
 int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES]);	/* wrong: the member, or "" */
 int plan_take(struct policy_state *s, struct decision *d, const struct entry *e);	/* hooks.c: the plan on top; -1: it is none, which is noted */
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
-int keep_read(lua_State *L, int i, struct keep *out);
+int keep_read(lua_State *L, int i, struct pool *p, struct keep *out);	/* what is not said stays as it is there */
 int denial_read(lua_State *L, int i, struct denial *out);	/* 0 only for a deny{} */
 int action_read(lua_State *L, int i, struct pool *p, struct action *out);
 

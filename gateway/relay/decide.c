@@ -174,7 +174,6 @@ bool relay_decide(struct relay *r)
 		if (!policy_admit(s, &r->d, &no))
 			return not_yet(r, &no);
 		r->admitted = true;
-		policy_retain(s, &r->d);
 	}
 	if (!policy_resolve(s, &r->d, &no) || !policy_route(s, &r->d, r->snap->catalog, &no))
 		return not_yet(r, &no);

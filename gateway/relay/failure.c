@@ -96,8 +96,8 @@ void refuse_policy(struct relay *r, const struct err *err)
 {
 	struct refusal why = { .status = 503, .error_type = "server", .retryable = true };
 
-	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->client.request_id.at);
-	log_at(LOG_ERROR, EV_POLICY_ERROR, r->client.request_id.at, LOG_S("why", err->msg));
+	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->name);
+	log_at(LOG_ERROR, EV_POLICY_ERROR, r->name, LOG_S("why", err->msg));
 	relay_refuse(r, &why, "moongate_error");
 }
 
@@ -132,7 +132,7 @@ void refuse_store(struct relay *r, const struct err *err)
 	struct refusal why = { .status = 503, .error_type = "server", .retryable = true, .retry_after_s = 1 };
 
 	snprintf(why.message, sizeof(why.message), "Service temporarily unavailable");
-	log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err->msg));
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err->msg));
 	relay_refuse(r, &why, "moongate_error");
 }
 

@@ -56,7 +56,7 @@ static void attempt_refused(struct relay *r, const struct candidate *c, const st
 	refusal_of_failure(r, c->endpoint, &f, 0, &why);
 	relay_remember(r, &why);
 	r->last_kind = f.kind;
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));
 }
 
 /* false: what the request points to cannot be had for this endpoint. */
@@ -370,7 +370,7 @@ static void account_failure(struct relay *r, struct attempt *a, const struct mg_
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
 	tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
 		.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 });
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->client.request_id.at, LOG_S("endpoint", e->id), LOG_S("kind", kind),
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("kind", kind),
 		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
 }
 
@@ -481,6 +481,13 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 
 /* ------------------------------------------------ from outside */
 
+static void name_it(struct relay *r)
+{
+	const char *theirs = confided_words(keep_permit(&r->d.keep, SINK_LOG, r->created_ms), r->client.request_id, r->pool);
+
+	r->name = theirs ? theirs : r->id;
+}
+
 void relay_start(struct relay *r)
 {
 	struct err err = { 0 };
@@ -496,6 +503,8 @@ void relay_start(struct relay *r)
 		return;
 	}
 	r->d.conf = r->snap->conf.tree;
+	policy_retain(r->policy->state, &r->d);		/* first: also a refusal is logged */
+	name_it(r);
 	decide(r);
 }
 

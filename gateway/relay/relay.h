@@ -108,7 +108,8 @@ struct relay {
 	enum mg_finish finish; struct mg_str native;
 	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
 	uint64_t translate_us, relay_us;	/* own time: making upstream requests; all else up to sent_us */
-	struct { struct mg_str referer, title, agent, request_id, user, session, traceparent; } client;	/* request_id: by which logs name it */
+	struct { struct confided referer, title, agent, request_id, user, session, traceparent; } client;
+	const char *name;		/* by which logs name it: the client's request id where they may, else id */
 };
 
 /* r: zeroed, in http's pool, with w, http, pool, key, surface, request, stream and d.facts

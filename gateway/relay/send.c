@@ -85,6 +85,7 @@ int attempt_transmit(struct attempt *a, struct err *err)
 {
 	const struct provider *p = a->endpoint->provider;
 	const struct plan *plan = &a->relay->d.plan;
+	const struct mg_str parent = a->relay->client.traceparent.in_confidence;
 	struct mg_str url;
 
 	if (!strncmp(p->base_url, "sim:", 4)) {
@@ -106,8 +107,8 @@ int attempt_transmit(struct attempt *a, struct err *err)
 	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");
 	add_header(&a->call, "User-Agent", "moongate/" VERSION);
 	add_row_headers(a);
-	if (a->relay->client.traceparent.at && json_kind(json_get(json_get(a->endpoint->row, "options"), "traceparent")) == MG_TRUE)
-		add_header(&a->call, "traceparent", a->relay->client.traceparent.at);	/* our caller's span is the upstream's parent */
+	if (parent.at && json_kind(json_get(json_get(a->endpoint->row, "options"), "traceparent")) == MG_TRUE)
+		add_header(&a->call, "traceparent", parent.at);	/* our caller's span is the upstream's parent */
 	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
 		return err->rc;
 	struct exchange_conf conf = {

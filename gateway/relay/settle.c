@@ -92,6 +92,11 @@ void relay_lose(struct relay *r, const struct endpoint *e)
 
 /* ------------------------------------------------ the record */
 
+static struct permit permit(const struct relay *r, enum sink s)
+{
+	return keep_permit(&r->d.keep, s, r->created_ms);
+}
+
 static const char *words(struct relay *r, struct mg_str s)
 {
 	struct mg_str copy = s.at && s.len ? pool_dup(r->pool, s) : (struct mg_str){ 0 };
@@ -118,25 +123,48 @@ static const char *finish_word(const struct relay *r)
 		: r->finish == MG_CONTENT_FILTER ? "content_filter" : r->finish == MG_FAILED ? "error" : NULL;
 }
 
+/* An upstream's word that is no text: with it a bill is compared, so that it is kept with the bill. */
+static bool is_id(struct mg_str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && (strchr("-_.:", s.at[n]) ? s.at[n] != 0 : (s.at[n] >= '0' && s.at[n] <= '9') || ((s.at[n] | 32) >= 'a' && (s.at[n] | 32) <= 'z')))
+		n++;
+	return n == s.len && n <= 80;
+}
+
+static void labels_of(struct relay *r, struct generation *g)
+{
+	struct permit record = permit(r, SINK_RECORD);
+	bool all = permits(record, SINK_RECORD, KEEP_METADATA);
+
+	g->upstream_id = all || is_id(r->upstream_id) ? words(r, r->upstream_id) : NULL;
+	g->native_finish_reason = all ? words(r, r->native) : NULL;
+	g->request_id = confided_words(record, r->client.request_id, r->pool);
+	if (!g->request_id)
+		g->request_id = r->id;
+	g->session_id = confided_words(record, r->client.session, r->pool);
+	g->http_referer = confided_words(record, r->client.referer, r->pool);
+	g->user_agent = confided_words(record, r->client.agent, r->pool);
+	g->external_user = confided_words(record, r->client.user, r->pool);
+}
+
 static void record_of(struct relay *r, enum usage_source source, struct generation *g)
 {
 	const struct mg_usage *u = &r->usage;
 
 	generation_init(g);
 	g->id = r->id;
-	g->upstream_id = words(r, r->upstream_id);
-	g->request_id = words(r, r->client.request_id);
-	g->session_id = words(r, r->client.session);
+	labels_of(r, g);
 	g->api_type = r->surface->api_type;
 	g->created_ms = r->created_ms;
-	g->model = r->endpoint ? r->endpoint->model->slug : words(r, r->d.facts.model);
+	g->model = r->endpoint ? r->endpoint->model->slug : r->d.facts.models.n ? words(r, r->d.facts.models.at[0]) : NULL;
 	g->provider_name = r->endpoint ? r->endpoint->provider->name : NULL;
 	g->service_tier = r->endpoint ? r->endpoint->tier : NULL;
 	g->workspace_id = r->key->workspace;
 	g->streamed = r->stream;
 	g->cancelled = r->cancelled;
 	g->finish_reason = finish_word(r);
-	g->native_finish_reason = words(r, r->native);
 	g->usage_source = source;
 	g->native_prompt = (int64_t)(u->input + u->cached + u->cache_write + u->cache_write_1h + u->image_tokens + u->audio_in
 		+ u->audio_cached);
@@ -158,10 +186,6 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
 	g->attempts = attempts_of(r);
 	g->n_attempts = g->attempts ? r->n_tried : 0;
-	g->http_referer = words(r, r->client.referer);
-	g->origin = g->http_referer;
-	g->user_agent = words(r, r->client.agent);
-	g->external_user = words(r, r->client.user);
 }
 
 /* The order as the policies made it, whatever was skipped on the way. */
@@ -176,10 +200,10 @@ static void ranked_again(struct decision *d)
 		}
 }
 
-/* What explain replays; NULL: nothing was decided. */
+/* What explain replays; NULL: nothing was decided, or it is not kept. */
 static const char *decision_of(struct relay *r)
 {
-	if (!r->policy || !r->d.n)
+	if (!r->policy || !r->d.n || !permits(permit(r, SINK_DECISION), SINK_DECISION, KEEP_METADATA))
 		return NULL;
 	ranked_again(&r->d);
 	return decision_record(r->policy->state, &r->d);
@@ -187,23 +211,29 @@ static const char *decision_of(struct relay *r)
 
 static void write_record(struct relay *r, enum usage_source source, bool delivered)
 {
+	struct permit record = permit(r, SINK_RECORD);
 	struct generation g;
 	struct err err = { 0 };
 	struct buf json;
 	char id[ATTEMPT_ID];
+	size_t labels;
 
 	record_of(r, source, &g);
 	buf_init(&json, RECORD_MAX);
 	buf_room(&json, RECORD_USUAL);
 	if (generation_write(&g, &json, &err) != MG_OK)
-		log_at(LOG_ERROR, EV_INTERNAL, r->client.request_id.at, LOG_S("why", err.msg));
+		log_at(LOG_ERROR, EV_INTERNAL, r->name, LOG_S("why", err.msg));
+	buf_put(&json, "", 1);
+	labels = json.len;
+	generation_labels(&g, record, &json);
 	buf_put(&json, "", 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
 			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key->hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
 			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
-			.json = json.failed ? "{}" : json.at, .decision = decision_of(r) }, &err) != MG_OK)
-		log_at(LOG_ERROR, EV_STORE_ERROR, r->client.request_id.at, LOG_S("why", err.msg));
+			.json = json.failed ? "{}" : json.at, .labels = json.failed ? NULL : json.at + labels, .decision = decision_of(r) },
+			record, permit(r, SINK_DECISION), &err) != MG_OK)
+		log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err.msg));
 	buf_release(&json);
 }
 
@@ -214,7 +244,7 @@ static void write_decision(struct relay *r)
 
 	if (text)
 		journal_note(r->w->journal, &(struct mg_store_decision){ .size = sizeof(struct mg_store_decision),
-			.generation_id = r->id, .at_ms = r->created_ms, .json = text, .key_hash = r->key->hash });
+			.generation_id = r->id, .at_ms = r->created_ms, .json = text, .key_hash = r->key->hash }, permit(r, SINK_DECISION));
 }
 
 /* ------------------------------------------------ counters and the access line */
@@ -249,9 +279,9 @@ static void count(struct relay *r, const char *outcome)
 }
 
 /* "OpenAI/JS 5.1.0" is "OpenAI/JS": a program, not a person's machine. */
-static const char *program(struct relay *r)
+static const char *program(struct relay *r, struct permit log)
 {
-	struct mg_str agent = r->client.agent;
+	struct mg_str agent = confided_to(log, r->client.agent);
 	size_t len = 0;
 
 	while (len < agent.len && len < 64 && agent.at[len] != ' ')
@@ -267,25 +297,35 @@ static uint64_t own_us(const struct relay *r)
 	return r->sent_us ? us : clock_us() - r->began_us;
 }
 
-static const char *trace_id(struct relay *r)
+static const char *trace_id(struct relay *r, struct permit log)
 {
-	return r->client.traceparent.at ? words(r, (struct mg_str){ r->client.traceparent.at + 3, 32 }) : NULL;
+	struct mg_str parent = confided_to(log, r->client.traceparent);
+
+	return parent.at ? words(r, (struct mg_str){ parent.at + 3, 32 }) : NULL;
+}
+
+static const char *app(struct relay *r, struct permit log)
+{
+	const char *title = confided_words(log, r->client.title, r->pool);
+
+	return title ? title : confided_words(log, r->client.referer, r->pool);
 }
 
 static void access_line(struct relay *r, int status, const char *outcome)
 {
 	char room[64];
 	struct buf cost = buf_on(room, sizeof(room));
+	struct permit log = permit(r, SINK_LOG);
 
 	money_text(&cost, r->w->bill.charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->client.request_id.at, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
+	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
 		LOG_W("error_code", r->last && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
-		LOG_S("model_requested", words(r, r->d.facts.model)),
+		LOG_S("model_requested", confided_words(log, (struct confided){ r->d.facts.model }, r->pool)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
 		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
-		LOG_S("workspace", r->key->workspace), LOG_S("app", words(r, r->client.title.at ? r->client.title : r->client.referer)),
-		LOG_S("client", program(r)), LOG_S("session_id", words(r, r->client.session)), LOG_N("stream", r->stream),
+		LOG_S("workspace", r->key->workspace), LOG_S("app", app(r, log)),
+		LOG_S("client", program(r, log)), LOG_S("session_id", confided_words(log, r->client.session, r->pool)), LOG_N("stream", r->stream),
 		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),

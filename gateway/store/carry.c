@@ -159,7 +159,7 @@ static void cut(struct segment *seg)
 	/* the cut gave the room back: take it again */
 	if (fallocate(seg->fd, FALLOC_FL_KEEP_SIZE, 0, 2 * SEGMENT) && (errno == ENOSPC || errno == EDQUOT))
 		log_at(LOG_WARN, EV_STORE_ERROR, NULL, LOG_S("error", "the disk is full"));
-	seg->reading = 0;
+	seg->reading = seg->wiped = 0;
 	atomic_store(&seg->carried, 0);
 	atomic_store_explicit(&seg->written, 0, memory_order_relaxed);
 	atomic_store_explicit(&seg->turn, FREE, memory_order_release);
@@ -241,9 +241,28 @@ int carry_sync(struct store *s)
 
 /* ---- what an earlier process left */
 
+/* How much of its front journal_wipe() has wiped. */
+static size_t wiped(int fd, size_t size)
+{
+	char some[4096];
+	size_t at = 0;
+
+	while (at < size) {
+		ssize_t n = pread(fd, some, sizeof(some), (off_t)at);
+		ssize_t zeros = 0;
+
+		while (zeros < n && !some[zeros])
+			zeros++;
+		at += (size_t)zeros;
+		if (n <= 0 || zeros < n)
+			break;
+	}
+	return at;
+}
+
 static int carry_whole(struct store *s, int fd, size_t size, size_t *rows, size_t *torn, struct err *err)
 {
-	size_t at = 0;
+	size_t at = wiped(fd, size);
 	int rc = MG_OK;
 
 	while (at < size && !rc) {

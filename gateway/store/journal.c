@@ -89,6 +89,17 @@ void journal_free(struct journal *j, bool cut)
 	free(j);
 }
 
+/* The worker appends behind it, and cuts nothing. */
+void journal_wipe(struct journal *j)
+{
+	for (unsigned n = 0; n < 2; n++) {
+		size_t carried = atomic_load(&j->segments[n].carried), wiped = j->segments[n].wiped;
+
+		if (carried > wiped && !fallocate(j->segments[n].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)wiped, (off_t)(carried - wiped)))
+			j->segments[n].wiped = carried;
+	}
+}
+
 /* ---- appending */
 
 static struct segment *segment_for(struct journal *j, size_t len)
@@ -172,12 +183,30 @@ int journal_intent(struct journal *j, const struct mg_store_intent *i, struct er
 	return rc ? rc : append(j, buf_view(&j->line), 1, SEGMENT_FULL, err);
 }
 
-int journal_settle(struct journal *j, const struct mg_store_generation *g, struct err *err)
+/* The row as far as it may be kept. */
+static struct mg_store_generation permitted(const struct mg_store_generation *g, struct permit record, struct permit decision)
 {
+	struct mg_store_generation row = *g;
+
+	row.until_ms = INT64_MAX;
+	if (!permits(record, SINK_RECORD, KEEP_METADATA))
+		row.labels = NULL;
+	else if (row.labels && *row.labels)
+		row.until_ms = record.until_ms;
+	if (!permits(decision, SINK_DECISION, KEEP_METADATA))
+		row.decision = NULL;
+	else if (row.decision && *row.decision && decision.until_ms < row.until_ms)
+		row.until_ms = decision.until_ms;
+	return row;
+}
+
+int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err)
+{
+	const struct mg_store_generation row = permitted(g, record, decision);
 	int rc;
 
 	buf_reset(&j->line);
-	record_settle(&j->line, g);
+	record_settle(&j->line, &row);
 	rc = whole(j, err);
 	if (rc)
 		return rc;
@@ -213,17 +242,18 @@ static char *keep(char **at, const char *text)
 	return copy;
 }
 
-void journal_note(struct journal *j, const struct mg_store_decision *d)
+void journal_note(struct journal *j, const struct mg_store_decision *d, struct permit decision)
 {
 	const char *key = d->key_hash ? d->key_hash : "";
 	size_t bytes = sizeof(struct note) + strlen(d->generation_id) + strlen(d->json) + strlen(key) + 3;
-	struct note *n = malloc(bytes);
+	struct note *n = permits(decision, SINK_DECISION, KEEP_METADATA) ? malloc(bytes) : NULL;
 	char *at = (char *)(n + 1);
 	bool room;
 
 	if (!n)
 		return;
-	*n = (struct note){ .bytes = bytes, .row = { sizeof(n->row), keep(&at, d->generation_id), d->at_ms, keep(&at, d->json), keep(&at, key) } };
+	*n = (struct note){ .bytes = bytes, .row = { sizeof(n->row), keep(&at, d->generation_id), d->at_ms, keep(&at, d->json), keep(&at, key),
+		decision.until_ms } };
 	pthread_mutex_lock(&j->lock);
 	room = j->note_bytes + bytes <= NOTES_MAX;
 	if (room) {

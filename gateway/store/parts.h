@@ -33,6 +33,7 @@ struct segment {
 	_Atomic(size_t) written;	/* whole records up to here; only the worker moves it on */
 	_Atomic(size_t) carried;	/* committed; only the store thread moves it on */
 	size_t reading;			/* the store thread's: in this group */
+	size_t wiped;			/* the store thread's: zeros up to here, carried long ago */
 };
 
 struct note { struct note *next; size_t bytes; struct mg_store_decision row; };
@@ -80,6 +81,8 @@ struct store {
 	size_t n_jobs;
 	bool stop;
 	uint64_t retry_at, retry_ms;	/* the store thread's */
+	uint64_t sweep_at; bool swept;	/* the store thread's; swept: something was removed, and its copies are still there */
+	_Atomic(uint64_t) expired;
 	struct buf bytes;		/* the store thread's: what it reads from a segment */
 };
 
@@ -93,8 +96,12 @@ int carry_left(struct store *s, size_t *rows, struct err *err);
 /* After a failed group: what waits in the files must survive a power cut too (R58). */
 int carry_sync(struct store *s);
 
+/* sweep.c, on the store thread: removes what is kept no longer, a little at a time. */
+void sweep(struct store *s);
+
 /* journal.c */
 void journal_free(struct journal *j, bool cut);
+void journal_wipe(struct journal *j);		/* on the store thread: of what is carried nothing can be read any more */
 struct note *journal_take_notes(struct journal *j);
 void journal_give_back(struct journal *j, struct note *notes);
 void notes_free(struct note *n);

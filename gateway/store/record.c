@@ -124,12 +124,13 @@ void record_intent(struct buf *out, const struct mg_store_intent *i)
 void record_settle(struct buf *out, const struct mg_store_generation *g)
 {
 	const int64_t numbers[] = { g->charge_nusd, g->cost_nusd, g->loss_nusd, g->at_ms, g->delivered };
-	const char *texts[] = { g->attempt_id, g->generation_id, g->key_hash, g->model, g->provider, g->json, g->decision };
+	const char *texts[] = { g->attempt_id, g->generation_id, g->key_hash, g->model, g->provider, g->json, g->decision, g->labels };
 	size_t at = open_record(out);
 
 	buf_put(out, numbers, sizeof(numbers));
 	for (size_t n = 0; n < sizeof(texts) / sizeof(texts[0]); n++)
 		put_text(out, texts[n]);
+	buf_put(out, &g->until_ms, sizeof(g->until_ms));
 	close_record(out, at, MG_ROW_GENERATION);
 }
 
@@ -189,7 +190,9 @@ static bool read_row(struct reader *r, uint32_t kind, union record_row *row)
 		g->model = take_text(r);
 		g->provider = take_text(r);
 		g->json = take_text(r);
-		g->decision = r->at < r->end ? take_text(r) : "";	/* those of an older gateway end here */
+		g->decision = r->at < r->end ? take_text(r) : "";	/* those of an older gateway end here ... */
+		g->labels = r->at < r->end ? take_text(r) : "";		/* ... or here */
+		g->until_ms = r->at < r->end ? take_number(r) : 0;
 	} else {
 		return false;
 	}

@@ -64,6 +64,16 @@ static int until_retry(const struct store *s)
 	return now < s->retry_at ? (int)(s->retry_at - now) : 0;
 }
 
+/* Until it tries again, or looks what is kept no longer. */
+static int until_due(const struct store *s)
+{
+	uint64_t now = clock_ms();
+
+	if (s->retry_at || atomic_load(&s->broken))
+		return until_retry(s);
+	return now < s->sweep_at ? (int)(s->sweep_at - now) : 0;
+}
+
 /* Until there is something to do; then a little more, so that a group gathers: no request waits
  * for it, and each commit syncs the file. */
 static void wait_for_work(struct store *s)
@@ -72,7 +82,7 @@ static void wait_for_work(struct store *s)
 
 	atomic_store(&s->sleep, ASLEEP);
 	if (!called(s) && (stuck || !atomic_load(&s->pending)))
-		nap(s, until_retry(s));
+		nap(s, until_due(s));
 	atomic_store(&s->sleep, GATHERING);
 	if (!called(s) && !stuck && atomic_load(&s->pending) < GROUP_ROWS)
 		nap(s, GATHER_MS);
@@ -181,6 +191,8 @@ static void *store_thread(void *arg)
 			continue;
 		if (stop && (!carried || !atomic_load(&s->pending)))
 			return NULL;
+		if (carried && clock_ms() >= s->sweep_at)
+			sweep(s);
 		wait_for_work(s);
 	}
 }
@@ -347,7 +359,7 @@ struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, b
 	struct store *s;
 	size_t rows = 0;
 
-	if (!plugin->store || !MG_HAS(plugin->store, sums_each) || strlen(data_dir) >= sizeof(s->dir) - 32) {
+	if (!plugin->store || !MG_HAS(plugin->store, expired) || strlen(data_dir) >= sizeof(s->dir) - 32) {
 		fail(err, MG_EINVAL, plugin->store ? "plugin '%s' is too old for this gateway, or data_dir is too long" :
 			"plugin '%s' is no store", plugin->name);
 		return NULL;
@@ -415,6 +427,11 @@ size_t store_queue_length(const struct store *s)
 void store_on_commit(struct store *s, void (*committed)(uint64_t us))
 {
 	s->committed = committed;
+}
+
+uint64_t store_expired(const struct store *s)
+{
+	return atomic_load(&s->expired);
 }
 
 uint64_t store_commit_us(const struct store *s)

@@ -10,6 +10,7 @@
 #define STORE_STORE_H
 
 #include "base/err.h"
+#include "base/keep.h"
 #include "moongate_store.h"
 
 struct store;
@@ -36,6 +37,7 @@ int store_post(struct store *s, int (*fn)(const struct mg_store *ops, void *hand
 bool store_healthy(const struct store *s);	/* false: groups cannot be committed (R58) */
 size_t store_queue_length(const struct store *s);
 uint64_t store_commit_us(const struct store *s);	/* of the last group */
+uint64_t store_expired(const struct store *s);		/* rows whose time was up and that were removed, since the start */
 void store_on_commit(struct store *s, void (*committed)(uint64_t us));	/* of each group, on the store thread */
 
 /* Intents that no generation resolved (after the replay): for the recovery of holds (R44). */
@@ -45,11 +47,12 @@ int store_open_intents(struct store *s, bool (*fn)(void *arg, const struct mg_st
 struct journal *store_journal(struct store *s, unsigned worker, struct err *err);
 /* In the file when it returns: one write().  MG_ENOMEM: the journal is full or failing; refuse the request (R58, R59).
  * A settlement still finds room where intents are refused; one that cannot be written
- * is kept in memory and tried again, and only a crash before that leaves its intent open. */
+ * is kept in memory and tried again, and only a crash before that leaves its intent open.
+ * Labels and decision go in with their permit alone, and go when the first of the two ends. */
 int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
-int journal_settle(struct journal *j, const struct mg_store_generation *g, struct err *err);
+int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err);
 /* Best effort, not durable at once: decision records. */
-void journal_note(struct journal *j, const struct mg_store_decision *d);
+void journal_note(struct journal *j, const struct mg_store_decision *d, struct permit decision);
 size_t journal_bytes(const struct journal *j);	/* not yet in the store */
 
 #endif

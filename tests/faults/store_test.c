@@ -32,7 +32,7 @@ static bool do_one(struct journal *j, const char *gen, int64_t charge)
 	struct mg_store_generation g = row(gen, charge);
 	struct mg_store_intent i = { sizeof(i), gen, gen, "key", "e", charge, 1000 };
 
-	return !journal_intent(j, &i, NULL) && !journal_settle(j, &g, NULL);
+	return !journal_intent(j, &i, NULL) && !journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), NULL);
 }
 
 /* ---- kill -9 (R43): what was told to the parent was told after the journal had it */
@@ -156,7 +156,7 @@ static void test_kills(void)
 
 static int big(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
-	struct mg_store_decision d = { sizeof(d), arg, 1, NULL, "" };
+	struct mg_store_decision d = { sizeof(d), arg, 1, NULL, "", 0 };
 	char why[256], *text = malloc(600000);
 	int rc;
 

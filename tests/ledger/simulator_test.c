@@ -297,7 +297,7 @@ static bool finish(struct request *q)
 	f->settled = true;
 	return !journal_settle(journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = q->gen,
 		.generation_id = q->gen, .key_hash = (char[]){ (char)('a' + q->key), 0 }, .model = "m", .provider = "p",
-		.charge_nusd = charge, .at_ms = f->at_ms, .delivered = true, .json = "{}" }, NULL) || broken("not journalled");
+		.charge_nusd = charge, .at_ms = f->at_ms, .delivered = true, .json = "{}" }, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), NULL) || broken("not journalled");
 }
 
 static bool step(void)

@@ -10,9 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/keep.h"
 #include "moongate_store.h"
 
 static char rig_dir[128];
+
+/* All of it, for ever. */
+static inline struct permit rig_permit(enum sink s)
+{
+	return keep_permit(&(struct keep){ .store = KEEP_FULL, .ttl_s = UINT64_MAX, .cache = true, .sinks = ALL_SINKS }, s, 0);
+}
 
 static inline void rig_empty(const char *dir)
 {

@@ -39,7 +39,7 @@ static const struct { const char *what, *kept, *told; } lists[] = {
 
 static char *recalled(const char *kept, int *rc)
 {
-	struct mg_store_decision row = { sizeof(row), "gen-1", 5, kept, "thekey" };
+	struct mg_store_decision row = { sizeof(row), "gen-1", 5, kept, "thekey", 0 };
 	struct err err = { 0 };
 	struct buf out;
 

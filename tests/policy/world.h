@@ -28,7 +28,7 @@ static inline struct mg_str word_of(const char *text) { return (struct mg_str){ 
 static inline json_t *world_recall(struct world *w, const struct decision *d)
 {
 	const char *kept = decision_record(w->state, d);
-	struct mg_store_decision row = { sizeof(row), "gen-1", d->facts.now_ms, kept ? kept : "", "thekey" };
+	struct mg_store_decision row = { sizeof(row), "gen-1", d->facts.now_ms, kept ? kept : "", "thekey", 0 };
 	struct buf out;
 	json_t *all;
 

@@ -196,7 +196,7 @@ static void test_parties(void)
 {
 	const struct mg_store *ops = plugin->store;
 	struct mg_store_generation g = a_generation("p1", "p1-1", 1);
-	struct mg_store_decision alone = { sizeof(alone), "p0", 5, "{\"alone\":1}", KEY };
+	struct mg_store_decision alone = { sizeof(alone), "p0", 5, "{\"alone\":1}", KEY, 0 };
 	struct seen seen = { 0, 0 };
 	void *h = opened("p.db", false);
 	char longer[300];
@@ -350,9 +350,10 @@ static void test_thread(void)
 		struct mg_store_intent in = an_intent(gen, attempt, 10);
 		struct mg_store_generation g = a_generation(gen, attempt, 10);
 
-		if (journal_intent(j, &in, &err) || (i % 2 && journal_settle(j, &g, &err)))
+		if (journal_intent(j, &in, &err) || (i % 2 && journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err)))
 			break;
-		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", KEY });
+		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", KEY, 0 },
+			rig_permit(SINK_DECISION));
 	}
 	ok(!store_run(s, count_all, &c, &err) && c.intents == 500 && c.generations == 500 && c.decisions == 1000,
 		"a job sees all that was journalled before it");
@@ -436,8 +437,8 @@ static void test_refused(void)
 	struct counts c, before;
 
 	store_run(s, count_all, &before, &err);
-	journal_settle(j, &bad, &err);
-	journal_settle(j, &good, &err);
+	journal_settle(j, &bad, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err);
+	journal_settle(j, &good, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err);
 	ok(!store_run(s, count_all, &c, &err) && c.generations == before.generations + 1 && store_healthy(s),
 		"a row that the store will never take holds up nothing");
 	ok(!access(rig_path("refused.journal"), F_OK), "and is kept aside");
@@ -462,6 +463,24 @@ static void test_second(void)
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Both of its texts, into the row; how long the first is. */
+static size_t kept(const struct generation *g, struct buf *b, struct mg_store_generation *row)
+{
+	struct err err = { 0 };
+	size_t len;
+
+	buf_reset(b);
+	if (generation_write(g, b, &err))
+		return 0;
+	len = b->len;
+	buf_put(b, "", 1);
+	generation_labels(g, rig_permit(SINK_RECORD), b);
+	buf_put(b, "", 1);
+	row->json = b->at;
+	row->labels = b->at + len + 1;
+	return len;
 }
 
 /* What goes without saying, what is null in its place, and what is something else. */
@@ -493,10 +512,7 @@ static void test_usual(struct pool *p, struct buf *b)
 		g.usage_source = cases[i].source;
 		g.attempts = &tried;
 		g.n_attempts = 1;
-		buf_reset(b);
-		good &= !generation_write(&g, b, &err) && b->len < cases[i].most;
-		buf_put(b, "", 1);
-		row.json = b->at;
+		good &= kept(&g, b, &row) - 1 < cases[i].most;
 		good &= !generation_read(&row, p, &back, &err) && same_text(back.finish_reason, g.finish_reason) && back.usage_source == g.usage_source &&
 			same_text(back.native_finish_reason, g.native_finish_reason) && same_text(back.api_type, g.api_type) &&
 			same_text(back.service_tier, g.service_tier) && same_text(back.attempts[0].model_permaslug, tried.model_permaslug) &&
@@ -510,7 +526,7 @@ static void test_usual(struct pool *p, struct buf *b)
 static void test_record(void)
 {
 	struct generation g, back;
-	struct buf b, answer;
+	struct buf b, answer, none;
 	struct err err = { 0 };
 	struct pool *p = pool_new(1 << 20);
 	struct attempt_record tried[] = { { NULL, "Azure", "azure/m", NULL, 429, 80, false }, { NULL, "Open\"AI", "openai/m", "m-1", 200, 420, true } };
@@ -529,9 +545,7 @@ static void test_record(void)
 	g.usage_source = USAGE_COUNTED;
 	buf_init(&b, 1 << 16);
 	buf_init(&answer, 1 << 16);
-	ok(!generation_write(&g, &b, &err) && b.len < 350, "a record is written, briefly");
-	buf_put(&b, "", 1);
-	row.json = b.at;
+	ok(kept(&g, &b, &row) - 1 < 350, "a record is written, briefly");
 	ok(!generation_answer(&row, &answer, &err), "and answered");
 	buf_put(&answer, "", 1);
 	ok(strstr(answer.at, "{\"data\":{\"id\":\"gen-1\"") == answer.at && strstr(answer.at, "\"total_cost\":0.00014,") &&
@@ -544,14 +558,20 @@ static void test_record(void)
 		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
 		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
 	ok(!back.request_id, "a request without an id of its own has none");
+	row.labels = NULL;
+	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && !back.user_agent && back.n_attempts == 2,
+		"without its labels the billing part is whole");
+	buf_init(&none, 4096);
+	generation_labels(&g, (struct permit){ 0 }, &none);
+	generation_labels(&g, rig_permit(SINK_DECISION), &none);
+	ok(!none.len, "labels are not written without the permit for records");
+	buf_release(&none);
 	for (int n = 0; n < 2; n++) {
 		g.id = "gen-1";
 		g.request_id = n ? "theirs" : "gen-1";
-		buf_reset(&b);
-		generation_write(&g, &b, &err);
-		buf_put(&b, "", 1);
-		row.json = b.at;
-		ok(!generation_read(&row, p, &back, &err) && back.request_id && !strcmp(back.request_id, g.request_id) && !!strstr(b.at, g.request_id) == n,
+		kept(&g, &b, &row);
+		ok(!generation_read(&row, p, &back, &err) && back.request_id && !strcmp(back.request_id, g.request_id) &&
+			!!strstr(row.labels, g.request_id) == n && !strstr(row.json, "theirs"),
 			n ? "and theirs is said" : "the generation's goes without saying");
 	}
 	test_usual(p, &b);

@@ -5,6 +5,7 @@
  *	put.c		rows in; what a transaction gathers until its end
  *	party.c		a number for who asked which model of whom
  *	read.c		rows and sums out
+ *	expire.c	labels and decisions whose time is up
  *	audit.c		is it all true? and the backup
  */
 #ifndef SQLITE_PARTS_H
@@ -18,7 +19,7 @@
 #define MINUTE_MS INT64_C(60000)
 #define MONEY_MAX INT64_C(1000000000000000000)	/* a billion dollars: no row is larger */
 
-enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_FIND_PARTY, S_PARTY, S_GENERATION, S_MINUTE, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, STATEMENTS };
+enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_FIND_PARTY, S_PARTY, S_GENERATION, S_MINUTE, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, S_LEAVING, STATEMENTS };
 
 /* By number in the entries; names for people are in the table of that name. */
 enum account { BALANCE = 1, SALES, UPSTREAM, PAYABLE, LOSS, BANK };
@@ -62,6 +63,10 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 int sums(void *handle, const char *key_hash, const int64_t since_ms[3], struct mg_store_sums *out, char why[256]);
 int sums_each(void *handle, const int64_t since_ms[3],
 	void (*fn)(void *arg, const char *key_hash, const struct mg_store_sums *s), void *arg, char why[256]);
+
+/* expire.c */
+int expire(void *handle, int64_t now_ms, int rows, char why[256]);
+int expired(void *handle, char why[256]);
 
 /* audit.c */
 int audit(void *handle, mg_store_finding *finding, void *arg, char why[256]);

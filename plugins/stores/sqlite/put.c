@@ -10,14 +10,16 @@
 
 #include "parts.h"
 
-enum { GATHERED = 512 };	/* then they are written: more than a group has */
+enum { GATHERED = 512, LEAVING = 16 };	/* then they are written: more than a group has */
 
 struct intent { uint64_t hash; size_t text; int64_t hold_nusd, at_ms; };	/* text: generation_id, attempt_id, key_hash, endpoint */
 struct total { uint64_t hash; size_t text; int64_t day, nusd; };		/* text: key_hash */
+struct leaving { int64_t until_s, first, last; };
 struct gathered {
 	struct intent intents[GATHERED];
 	struct total totals[GATHERED];
-	size_t n_intents, n_totals;
+	struct leaving leaving[LEAVING];
+	size_t n_intents, n_totals, n_leaving;
 	int64_t first, last, posted[3];		/* generations whose charge, cost and loss are still to be posted; first 0: none */
 	char *texts;
 	size_t len, size;
@@ -139,9 +141,24 @@ static int write_entries(struct store *s, struct gathered *g, char why[256])
 	return rc;
 }
 
+static int write_leaving(struct store *s, struct gathered *g, char why[256])
+{
+	sqlite3_stmt *q = s->ready[S_LEAVING];
+	int rc = MG_OK;
+
+	for (size_t i = 0; i < g->n_leaving && !rc; i++) {
+		sqlite3_bind_int64(q, 1, g->leaving[i].until_s);
+		sqlite3_bind_int64(q, 2, g->leaving[i].first);
+		sqlite3_bind_int64(q, 3, g->leaving[i].last);
+		rc = run(s, q, why);
+	}
+	g->n_leaving = 0;
+	return rc;
+}
+
 static void forget(struct gathered *g)
 {
-	g->n_intents = g->n_totals = g->len = 0;
+	g->n_intents = g->n_totals = g->n_leaving = g->len = 0;
 	g->first = g->last = 0;
 	memset(g->posted, 0, sizeof(g->posted));
 }
@@ -157,6 +174,7 @@ int gathered_write(struct store *s, char why[256])
 	rc = write_intents(s, g, why);
 	rc = rc ? rc : write_totals(s, g, why);
 	rc = rc ? rc : write_entries(s, g, why);
+	rc = rc ? rc : write_leaving(s, g, why);
 	forget(g);
 	return rc;
 }
@@ -279,12 +297,51 @@ static int mark_minute(struct store *s, int64_t at_ms, int64_t id, char why[256]
 	return run(s, q, why);
 }
 
+/* When labels and decision go, in seconds, so that many go together: to the second what is kept for
+ * minutes, to the minute what is kept longer.  0: they stay. */
+static int64_t until_s(const struct mg_store_generation *g)
+{
+	bool stays = !MG_HAS(g, until_ms) || g->until_ms <= 0 || g->until_ms == INT64_MAX;
+	int64_t step = g->until_ms - g->at_ms > 10 * MINUTE_MS ? 60 : 1;
+
+	return stays ? 0 : ((g->until_ms - 1) / (step * 1000) + 1) * step;
+}
+
+static int mark_leaving(struct store *s, int64_t second, int64_t id, char why[256])
+{
+	struct gathered *g = s->gathered;
+	size_t i = 0;
+	int rc;
+
+	while (i < g->n_leaving && g->leaving[i].until_s != second)
+		i++;
+	if (i == LEAVING) {
+		rc = write_leaving(s, g, why);
+		if (rc)
+			return rc;
+		i = 0;
+	}
+	if (i == g->n_leaving) {
+		g->leaving[i] = (struct leaving){ second, id, id };
+		g->n_leaving++;
+	}
+	g->leaving[i].last = id;
+	return MG_OK;
+}
+
+static void text_or_null(sqlite3_stmt *q, int i, const char *t)
+{
+	if (t && *t)
+		text(q, i, t);
+	else
+		sqlite3_bind_null(q, i);
+}
+
 static int put_generation(struct store *s, const struct mg_store_generation *g, char why[256])
 {
 	sqlite3_stmt *q = s->ready[S_GENERATION];
-	const char *decision = MG_HAS(g, decision) ? g->decision : NULL;
 	size_t same = strlen(g->generation_id);
-	int64_t party, id;
+	int64_t party, id, leaves = until_s(g);
 	int rc;
 
 	if (!sound(g->charge_nusd) || !sound(g->cost_nusd) || !sound(g->loss_nusd) || g->at_ms < 0)
@@ -300,15 +357,18 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 	for (int i = 0; i < 6; i++)
 		sqlite3_bind_int64(q, 3 + i, numbers[i]);
 	text(q, 9, g->json);
-	if (decision && *decision)
-		text(q, 10, decision);
+	text_or_null(q, 10, MG_HAS(g, decision) ? g->decision : NULL);
+	text_or_null(q, 11, MG_HAS(g, labels) ? g->labels : NULL);
+	if (leaves)
+		sqlite3_bind_int64(q, 12, leaves);
 	else
-		sqlite3_bind_null(q, 10);
+		sqlite3_bind_null(q, 12);
 	rc = run(s, q, why);
 	if (rc || !sqlite3_changes(s->db))
 		return rc;	/* settled before: the second time changes nothing */
 	id = sqlite3_last_insert_rowid(s->db);
 	rc = mark_minute(s, g->at_ms, id, why);
+	rc = rc || !leaves ? rc : mark_leaving(s, leaves, id, why);
 	rc = rc ? rc : post(s, id, g, why);
 	if (!rc && g->charge_nusd)
 		rc = add_total(s, g, why);
@@ -354,6 +414,10 @@ static int put_decision(struct store *s, const struct mg_store_decision *d, char
 	sqlite3_bind_int64(q, 2, d->at_ms);
 	text(q, 3, MG_HAS(d, key_hash) ? d->key_hash : "");
 	text(q, 4, d->json);
+	if (MG_HAS(d, until_ms) && d->until_ms > 0 && d->until_ms != INT64_MAX)
+		sqlite3_bind_int64(q, 5, d->until_ms);
+	else
+		sqlite3_bind_null(q, 5);
 	return run(s, q, why);
 }
 

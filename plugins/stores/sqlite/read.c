@@ -21,13 +21,15 @@ static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 	case MG_ROW_GENERATION:
 		r->generation = (struct mg_store_generation){ sizeof(r->generation), column(q, 0), column(q, 1), column(q, 2),
 			column(q, 3), column(q, 4), sqlite3_column_int64(q, 5), sqlite3_column_int64(q, 6),
-			sqlite3_column_int64(q, 7), sqlite3_column_int64(q, 8), sqlite3_column_int(q, 9), column(q, 10), column(q, 11) };
+			sqlite3_column_int64(q, 7), sqlite3_column_int64(q, 8), sqlite3_column_int(q, 9), column(q, 10), column(q, 11), column(q, 12),
+			sqlite3_column_int64(q, 13) * 1000 };
 		break;
 	case MG_ROW_CREDIT:
 		r->credit = (struct mg_store_credit){ sizeof(r->credit), column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
 		break;
 	case MG_ROW_DECISION:
-		r->decision = (struct mg_store_decision){ sizeof(r->decision), column(q, 0), sqlite3_column_int64(q, 1), column(q, 2), column(q, 3) };
+		r->decision = (struct mg_store_decision){ sizeof(r->decision), column(q, 0), sqlite3_column_int64(q, 1), column(q, 2), column(q, 3),
+			sqlite3_column_int64(q, 4) };
 		break;
 	}
 }
@@ -46,9 +48,9 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 		[MG_ROW_INTENT] = { "attempt_id,generation_id,key_hash,endpoint,hold_nusd,at_ms FROM intents",
 			"generation_id=?1", "at_ms", "generation_id, attempt_id" },
 		[MG_ROW_GENERATION] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,loss_nusd,"
-			"at_ms,delivered,json,decision FROM generations JOIN parties USING(party)", "generation_id=?1", "at_ms", "id" },
+			"at_ms,delivered,json,decision,labels,until_s FROM generations JOIN parties USING(party)", "generation_id=?1", "at_ms", "id" },
 		[MG_ROW_CREDIT] = { "external_id,nusd,at_ms FROM credits", "external_id=?1", "at_ms", "id" },
-		[MG_ROW_DECISION] = { "generation_id,at_ms,json,key_hash FROM decided", "generation_id=?1", "at_ms", "at_ms" },
+		[MG_ROW_DECISION] = { "generation_id,at_ms,json,key_hash,until_ms FROM decided", "generation_id=?1", "at_ms", "at_ms" },
 	};
 	static const char from_minute[] = " AND id>=(SELECT first FROM minutes WHERE minute>=?2/60000 ORDER BY minute LIMIT 1)";
 	struct store *s = handle;

@@ -9,11 +9,14 @@
  * An entry is a movement: nusd from the account that is credited to the one that is debited, so
  * that debits and credits are equal in each row (R50); the view "ledger" shows both sides.
  * What the generations of a transaction post is summed: first and last say which they are.
+ *
+ * Labels and decision go when their time is up, the rest of a row stays.  Whose time is up together came
+ * together, too: the first and the last of them are noted, in place of an index.
  */
 #ifndef SQLITE_SCHEMA_H
 #define SQLITE_SCHEMA_H
 
-enum { SCHEMA = 3 };	/* PRAGMA user_version: no other is opened */
+enum { SCHEMA = 4 };	/* PRAGMA user_version: no other is opened */
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
@@ -33,7 +36,9 @@ static const char schema[] =
 	"	party INTEGER NOT NULL,"
 	MONEY("charge_nusd") MONEY("cost_nusd") MONEY("loss_nusd")
 	"	at_ms INTEGER NOT NULL CHECK(at_ms>=0), delivered INTEGER NOT NULL CHECK(delivered BETWEEN 0 AND 1),"
-	"	json TEXT NOT NULL, decision TEXT, UNIQUE(generation_id, attempt)) STRICT;"
+	"	json TEXT NOT NULL, decision TEXT, labels TEXT, until_s INTEGER, UNIQUE(generation_id, attempt)) STRICT;"
+	"CREATE TABLE leaving("		/* the generations that lose labels and decision then: some of those from first to last */
+	"	until_s INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE minutes(minute INTEGER PRIMARY KEY, first INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE credits("
 	"	id INTEGER PRIMARY KEY, external_id TEXT NOT NULL UNIQUE,"
@@ -52,10 +57,11 @@ static const char schema[] =
 	"	key_hash TEXT NOT NULL, day INTEGER NOT NULL,"
 	"	nusd INTEGER NOT NULL CHECK(nusd>=0), PRIMARY KEY(key_hash, day)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE decisions("	/* what policy explain replays: of requests that were refused before there was a generation */
-	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, key_hash TEXT NOT NULL, json TEXT NOT NULL) STRICT;"
+	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, key_hash TEXT NOT NULL, json TEXT NOT NULL, until_ms INTEGER) STRICT;"
+	"CREATE INDEX decisions_until ON decisions(until_ms) WHERE until_ms IS NOT NULL;"
 	"CREATE VIEW decided AS"
-	"	SELECT generation_id, at_ms, key_hash, json FROM decisions UNION ALL"
-	"	SELECT generation_id, at_ms, key_hash, decision FROM generations JOIN parties USING(party) WHERE decision IS NOT NULL;"
+	"	SELECT generation_id, at_ms, key_hash, json, until_ms FROM decisions UNION ALL"
+	"	SELECT generation_id, at_ms, key_hash, decision, until_s*1000 FROM generations JOIN parties USING(party) WHERE decision IS NOT NULL;"
 	"CREATE TRIGGER entries_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT,'entries never change'); END;"
 	"CREATE TRIGGER entries_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT,'entries never go'); END;"
 	"CREATE TRIGGER generations_update BEFORE UPDATE OF generation_id, attempt, party, charge_nusd, cost_nusd,"

@@ -6,6 +6,7 @@
  *	parties		who asked which model of whom
  *	generations	what each came to, and its decision; attempt_id is unique (R43)
  *	minutes		the first generation of each, or of a later one
+ *	leaving		which generations lose labels and decision when
  *	credits		what was bought; external_id is unique (R51)
  *	entries		double entry: a row is a movement from one account to another (R50),
  *			of a payment, or of the generations of one transaction
@@ -41,14 +42,16 @@ static const char *const statements[STATEMENTS] = {
 	[S_RESOLVE] = "DELETE FROM intents WHERE generation_id=?1",
 	[S_FIND_PARTY] = "SELECT party FROM parties WHERE key_hash=?1 AND model=?2 AND provider=?3",
 	[S_PARTY] = "INSERT INTO parties(key_hash,model,provider) VALUES(?1,?2,?3)",
-	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,decision)"
-		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(generation_id,attempt) DO NOTHING",
+	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,decision,labels,until_s)"
+		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT(generation_id,attempt) DO NOTHING",
 	[S_MINUTE] = "INSERT INTO minutes(minute,first) VALUES(?1,?2)",
 	[S_CREDIT] = "INSERT INTO credits(external_id,nusd,at_ms) VALUES(?1,?2,?3) ON CONFLICT(external_id) DO NOTHING",
 	[S_ENTRY] = "INSERT INTO entries(first,last,credit,debited,credited,nusd) VALUES(?1,?2,?3,?4,?5,?6)",
 	[S_TOTAL] = "INSERT INTO totals(key_hash,day,nusd) VALUES(?1,?2,?3)"
 		" ON CONFLICT(key_hash,day) DO UPDATE SET nusd=nusd+excluded.nusd",
-	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,key_hash,json) VALUES(?1,?2,?3,?4) ON CONFLICT(generation_id) DO NOTHING",
+	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,key_hash,json,until_ms) VALUES(?1,?2,?3,?4,?5) ON CONFLICT(generation_id) DO NOTHING",
+	[S_LEAVING] = "INSERT INTO leaving(until_s,first,last) VALUES(?1,?2,?3)"
+		" ON CONFLICT(until_s) DO UPDATE SET first=min(first,excluded.first), last=max(last,excluded.last)",
 };
 
 /* ---- errors */
@@ -211,8 +214,8 @@ static int settings(struct store *s, char why[256])
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	if (s->read_only)
 		return exec(s, "PRAGMA trusted_schema=OFF; PRAGMA query_only=ON", why);
-	/* what is deleted here, a hold's row, is nothing to be wiped; distributions wipe each new page as well */
-	return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
+	/* FAST: no page keeps what was moved to another; expire() wipes freed pages, too, which distributions do always */
+	return exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=FAST;"
 		"PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=67108864", why);
 }
 
@@ -297,6 +300,7 @@ static int commit(void *handle, char why[256])
 static const struct mg_store sqlite = {
 	.size = sizeof(sqlite), .open = open_store, .close = shut, .begin = begin, .commit = commit, .rollback = rollback,
 	.put = put, .each = each, .sums = sums, .audit = audit, .backup = backup, .sums_each = sums_each,
+	.expire = expire, .expired = expired,
 };
 
 MG_PLUGIN(.name = "sqlite", .version = "1.0.0", .about = "the embedded store: one SQLite file", .store = &sqlite)
