@@ -44,10 +44,30 @@ static inline const char *mg_terminated(struct mg_call *c, struct mg_str s)
 	return out ? out : "";
 }
 
+/* Percent-encoded, for a path or a query: at most 3 * text.len bytes; how many they were. */
+static inline size_t mg_escape(char *out, struct mg_str text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (size_t k = 0; k < text.len; k++) {
+		unsigned char ch = (unsigned char)text.at[k];
+		bool plain = (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
+
+		if (plain || (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' || ch == '_' || ch == '~') {
+			out[n++] = (char)ch;
+		} else {
+			out[n++] = '%';
+			out[n++] = hex[ch >> 4];
+			out[n++] = hex[ch & 15];
+		}
+	}
+	return n;
+}
+
 /* Where a request goes: the quirk's path, or the usual one; {model} and {name} of the row's options, escaped. */
 static inline struct mg_str mg_path(struct mg_call *c, const char *quirk, struct mg_str usual)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	const struct mg_host *h = c->host;
 	struct mg_str path = h->text(c, mg_quirk(c, quirk)), part;
 	size_t n = 0, room;
@@ -68,18 +88,9 @@ static inline struct mg_str mg_path(struct mg_call *c, const char *quirk, struct
 		part = (struct mg_str){ path.at + i + 1, (size_t)(end - path.at) - i - 1 };
 		part = h->text(c, h->get(mg_is(part, "model") ? h->endpoint(c) : h->get(h->endpoint(c), "options"), mg_terminated(c, part)));
 		i = (size_t)(end - path.at);
-		for (size_t k = 0; k < part.len && n + 3 < room - path.len; k++) {
-			unsigned char ch = (unsigned char)part.at[k];
-			bool plain = (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
-
-			if (plain || (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' || ch == '_' || ch == '~') {
-				out[n++] = (char)ch;
-			} else {
-				out[n++] = '%';
-				out[n++] = hex[ch >> 4];
-				out[n++] = hex[ch & 15];
-			}
-		}
+		if (n + 3 * part.len > room - path.len)
+			part.len = (room - path.len - n) / 3;
+		n += mg_escape(out + n, part);
 	}
 	return (struct mg_str){ out, out ? n : 0 };
 }
@@ -353,6 +364,28 @@ static inline int mg_models(struct mg_call *c, struct mg_view list, const char *
 	for (struct mg_view v = h->at(list, 0); h->kind(list) == MG_ARRAY && h->kind(v) && !rc; v = h->next(v))
 		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = h->text(c, h->get(v, member)), .extra = h->raw(v)));
 	return rc;
+}
+
+/* The list's next page: of its path, and the token that names the page; without one there is none. */
+static inline int mg_next_page(struct mg_call *c, struct mg_str path, const char *name, struct mg_str token)
+{
+	struct mg_http next = { .size = sizeof(next), .method = MG_STR("GET") };
+	size_t n = path.len, len = strlen(name);
+	char *out;
+
+	if (!token.len)
+		return MG_OK;
+	out = c->host->alloc(c, n + len + 3 * token.len + 2);
+	if (!out || !n)
+		return c->host->fail(c, MG_ENOMEM, "no memory for a list's next page");
+	memcpy(out, path.at, n);
+	out[n++] = memchr(path.at, '?', path.len) ? '&' : '?';
+	memcpy(out + n, name, len);
+	n += len;
+	out[n++] = '=';
+	n += mg_escape(out + n, token);
+	next.path = (struct mg_str){ out, n };
+	return c->host->follow(c, &next, 0);
 }
 
 /* What speech is billed by: characters, not bytes. */

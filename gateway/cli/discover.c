@@ -9,8 +9,9 @@
 #include "cli/table.h"
 #include "net/frame.h"
 #include "plugin/call.h"
+#include "plugin/sigv4.h"
 
-enum { POOL_MAX = 256 << 20, ANSWER_MAX = 64 << 20, WAIT_S = 30 };
+enum { POOL_MAX = 256 << 20, ANSWER_MAX = 64 << 20, WAIT_S = 30, PAGES_MAX = 100 };
 
 struct asked {
 	const struct cli *c;
@@ -84,18 +85,43 @@ static struct curl_slist *headers_of(const struct asked *a)
 	return all;
 }
 
+/* Below base_url; or a full URL at its own host, or at that of the service's control plane: bedrock for bedrock-runtime. */
+static struct mg_str url_of(struct asked *a, const struct mg_http *out)
+{
+	struct mg_str query = a->call.url_query, none = { NULL, 0 }, tail = pool_dup(a->pool, out->path), control;
+	const char *scheme = a->p->plain_http ? "http://" : "https://", *runtime = strstr(a->p->host, "-runtime"), *host;
+	size_t len = strlen(scheme);
+
+	if (!tail.at)
+		return none;
+	if (*tail.at == '/')
+		return pool_print(a->pool, "%s%s%s%.*s", a->p->base_url, tail.at, !query.at ? "" : strchr(tail.at, '?') ? "&" : "?", (int)query.len, query.at ? query.at : "");
+	control = pool_print(a->pool, "%.*s%s", runtime ? (int)(runtime - a->p->host) : 0, a->p->host, runtime ? runtime + 8 : "");
+	host = strncmp(tail.at, scheme, len) ? "" : tail.at + len;
+	len = strcspn(host, "/?#");
+	if (!len || ((len != strlen(a->p->host) || memcmp(host, a->p->host, len)) && (!control.at || len != control.len || memcmp(host, control.at, len))))
+		return none;
+	return tail;
+}
+
 static int exchange(struct asked *a, const struct mg_http *out, long *status)
 {
+	struct mg_str url = url_of(a, out), said = json_text(a->pool, json_get(json_get(a->call.endpoint, "options"), "region"));
 	CURL *easy = curl_easy_init();
-	struct mg_str query = a->call.url_query;
-	struct mg_str url = pool_print(a->pool, "%s%.*s%s%.*s", a->p->base_url, (int)out->path.len, out->path.at,
-		!query.at ? "" : memchr(out->path.at, '?', out->path.len) ? "&" : "?", (int)query.len, query.at ? query.at : "");
-	struct curl_slist *headers = headers_of(a);
+	struct curl_slist *headers;
 	char why[CURL_ERROR_SIZE] = "";
+	struct err err = { 0 };
 	CURLcode code;
 
-	if (!easy || !url.at)
-		return cli_say(EXIT_FAILED, "no memory for a request");
+	if (!easy || !url.at) {
+		curl_easy_cleanup(easy);
+		return cli_say(EXIT_FAILED, url.at ? "no memory for a request" : "the plugin named another host than %s's", a->p->slug);
+	}
+	if (sigv4_call(&a->call, url, out, said, time(NULL), &err) != MG_OK) {
+		curl_easy_cleanup(easy);
+		return cli_say(EXIT_DENIED, "%s: %s", a->p->slug, err.msg);
+	}
+	headers = headers_of(a);
 	curl_easy_setopt(easy, CURLOPT_URL, url.at);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, pool_dup(a->pool, out->method).at);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
@@ -105,6 +131,8 @@ static int exchange(struct asked *a, const struct mg_http *out, long *status)
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, a);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+	if (a->p->ca)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, a->p->ca);
 	code = curl_easy_perform(easy);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, status);
 	curl_slist_free_all(headers);
@@ -137,7 +165,7 @@ static int refused(struct asked *a, long status)
 /* The row that the plugin reads: of no model, but with the provider's quirks and options. */
 static int row_of(struct asked *a, struct mg_view *row)
 {
-	json_t *fields = json_pack("{s:s, s:s, s:O*, s:O*}", "model", "", "provider", a->p->slug,
+	json_t *fields = json_pack("{s:s, s:s, s:s, s:O*, s:O*}", "model", "", "provider", a->p->slug, "base_url", a->p->base_url,
 		"quirks", json_object_get(a->p->row, "quirks"), "options", json_object_get(a->p->row, "options"));
 	char *text = json_dumps(fields, JSON_COMPACT);
 	struct mg_str copy = pool_dup(a->pool, (struct mg_str){ text, text ? strlen(text) : 0 });
@@ -160,11 +188,31 @@ static int authorize(struct asked *a)
 	return EXIT_OK;
 }
 
+/* One page of it, and the plugin's word for where the next one is. */
+static int page(struct asked *a, const struct mg_http *out)
+{
+	long status = 0;
+	int rc;
+
+	buf_reset(&a->answer);
+	a->call.follows = false;
+	rc = exchange(a, out, &status);
+	if (rc)
+		return rc;
+	if (status < 200 || status > 299)
+		return refused(a, status);
+	a->call.status = (int)status;
+	buf_put(&a->answer, "", 1);
+	a->answer.len--;
+	if (call_frame(&a->call, MG_JSON, (struct mg_str){ 0 }, buf_view(&a->answer)) != MG_OK)
+		return cli_say(EXIT_PROBLEMS, "%s: %s", a->p->slug, a->call.err.msg);
+	return EXIT_OK;
+}
+
 static int ask(struct asked *a)
 {
 	struct mg_view nothing = { 0 }, row = { 0 };
 	struct mg_http out = { .size = sizeof(out) };
-	long status = 0;
 	int rc = json_parse(a->pool, (struct mg_str)MG_STR("{}"), &nothing, NULL);
 
 	rc = rc ? rc : row_of(a, &row);
@@ -177,21 +225,14 @@ static int ask(struct asked *a)
 	rc = call_request(&a->call, &out);
 	if (rc)
 		return cli_say(EXIT_FAILED, "%s: %s", a->p->slug, a->call.err.msg);
-	if (a->call.sign)
-		return cli_say(EXIT_PROBLEMS, "%s wants signed requests, which are not made here", a->p->slug);
 	rc = authorize(a);
 	if (!rc)
-		rc = exchange(a, &out, &status);
-	if (rc)
-		return rc;
-	if (status < 200 || status > 299)
-		return refused(a, status);
-	a->call.status = (int)status;
-	buf_put(&a->answer, "", 1);
-	a->answer.len--;
-	if (call_frame(&a->call, MG_JSON, (struct mg_str){ 0 }, buf_view(&a->answer)) != MG_OK)
-		return cli_say(EXIT_PROBLEMS, "%s: %s", a->p->slug, a->call.err.msg);
-	return EXIT_OK;
+		rc = page(a, &out);
+	for (unsigned n = 1; !rc && a->call.follows && n < PAGES_MAX; n++) {
+		out = a->call.follow;
+		rc = page(a, &out);
+	}
+	return rc;
 }
 
 static void learn(struct asked *a)

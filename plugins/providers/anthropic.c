@@ -95,9 +95,14 @@ static int request(struct mg_call *c, struct mg_http *out)
 	return rc ? rc : authorize(c);
 }
 
+static struct mg_str models_path(struct mg_call *c)
+{
+	return mg_path(c, "models_path", MG_STR("/v1/models?limit=1000"));
+}
+
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
-	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = mg_path(c, "models_path", MG_STR("/v1/models?limit=1000")) };
+	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = models_path(c) };
 	return authorize(c);
 }
 
@@ -465,7 +470,12 @@ static int meter(struct mg_call *c, const struct mg_frame *f)
 
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	return mg_models(c, c->host->get(f->json, "data"), "id", "data");
+	const struct mg_host *h = c->host;
+	int rc = mg_models(c, h->get(f->json, "data"), "id", "data");
+
+	if (rc || h->kind(h->get(f->json, "has_more")) != MG_TRUE)
+		return rc;
+	return mg_next_page(c, models_path(c), "after_id", h->text(c, h->get(f->json, "last_id")));
 }
 
 static const struct mg_operation chat = {

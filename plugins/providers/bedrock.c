@@ -6,6 +6,7 @@
  *						messageStop, metadata; an exception instead of any of them
  *	POST /model/{id}/invoke			Titan's and Cohere's vectors, Nova's and Stability's pictures,
  *						Cohere's and Amazon's ranks
+ *	GET /foundation-models, /inference-profiles	of the control plane
  *	not 200					{"message"}, its type in x-amzn-errortype or "__type"
  *
  * A request is signed (SigV4) or carries an API key, as the credential is.  inputTokens leaves
@@ -34,6 +35,7 @@
 #include "bedrock_embed.h"
 #include "bedrock_errors.h"
 #include "bedrock_image.h"
+#include "bedrock_models.h"
 #include "bedrock_rerank.h"
 
 static int chat_body(struct mg_call *c, struct mg_writer *w)
@@ -154,7 +156,11 @@ static const struct mg_operation rerank = {
 	.size = sizeof(rerank), .op = MG_RERANK, .plain = MG_JSON, .stream = MG_JSON,
 	.request = rerank_request, .frame = rerank_frame,
 };
-static const struct mg_operation *const ops[] = { &chat, &embeddings, &image, &rerank, NULL };
+static const struct mg_operation models = {
+	.size = sizeof(models), .op = MG_MODELS, .plain = MG_JSON, .stream = MG_JSON,
+	.request = models_request, .frame = models_frame,
+};
+static const struct mg_operation *const ops[] = { &chat, &embeddings, &image, &rerank, &models, NULL };
 static const struct mg_provider bedrock = { .size = sizeof(bedrock), .ops = ops, .failure = aws_failure };
 
 MG_PLUGIN(.name = "bedrock", .version = "1.0.0", .about = "AWS Bedrock: Converse; vectors, pictures and ranks by InvokeModel", .provider = &bedrock)

@@ -86,9 +86,14 @@ static int rerank_request(struct mg_call *c, struct mg_http *out)
 	return mg_post(c, w, mg_path(c, "rerank_path", MG_STR("/v2/rerank")), out);
 }
 
+static struct mg_str models_path(struct mg_call *c)
+{
+	return mg_path(c, "models_path", MG_STR("/v1/models?page_size=1000"));
+}
+
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
-	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = mg_path(c, "models_path", MG_STR("/v1/models?page_size=1000")) };
+	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = models_path(c) };
 	return mg_authorize(c, NULL);
 }
 
@@ -327,7 +332,9 @@ static int rerank_frame(struct mg_call *c, const struct mg_frame *f)
 
 static int models_frame(struct mg_call *c, const struct mg_frame *f)
 {
-	return mg_models(c, c->host->get(f->json, "models"), "name", "models");
+	int rc = mg_models(c, c->host->get(f->json, "models"), "name", "models");
+
+	return rc ? rc : mg_next_page(c, models_path(c), "page_token", c->host->text(c, c->host->get(f->json, "next_page_token")));
 }
 
 static const struct mg_operation chat = { .size = sizeof(chat), .state_size = sizeof(struct answer), .op = MG_CHAT, .plain = MG_JSON,

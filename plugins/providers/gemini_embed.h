@@ -176,9 +176,14 @@ static int embed_frame(struct mg_call *c, const struct mg_frame *f)
 	return rc ? rc : h->follow(c, &next, 0);
 }
 
+static struct mg_str models_path(struct mg_call *c)
+{
+	return mg_path(c, "models_path", MG_STR("/models?pageSize=1000"));
+}
+
 static int models_request(struct mg_call *c, struct mg_http *out)
 {
-	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = mg_path(c, "models_path", MG_STR("/models?pageSize=1000")) };
+	*out = (struct mg_http){ .size = sizeof(*out), .method = MG_STR("GET"), .path = models_path(c) };
 	return mg_authorize(c, "x-goog-api-key");
 }
 
@@ -201,7 +206,7 @@ static int models_frame(struct mg_call *c, const struct mg_frame *f)
 			}
 		rc = h->emit(c, MG_EVENT(MG_EV_MODEL, .id = id, .extra = h->raw(v)));
 	}
-	return rc;
+	return rc ? rc : mg_next_page(c, models_path(c), "pageToken", h->text(c, h->get(f->json, "nextPageToken")));
 }
 
 #endif

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
 import { binary, sendJson, startUpstream } from './gateway.js';
+import { wrongSignature } from './sigv4.js';
 
 let behave = (req, res) => sendJson(res, 200, { object: 'list', data: [
   { id: 'llama-3.3-70b-versatile', object: 'model', context_window: 131072 }, { id: 'mine', object: 'model' }, { id: 'Qwen/Qwen3-32B', object: 'model' }] });
@@ -12,6 +13,9 @@ const up = await startUpstream((req, res) => behave(req, res));
 const home = mkdtempSync(join(tmpdir(), 'moongate-discover-'));
 const config = join(home, 'config.lua');
 writeFileSync(config, `return { dev = true, data_dir = "${home}/data", providers = {
+  aws = { dialect = "bedrock", base_url = "http://bedrock-runtime.localhost:${up.port}", aws = { access_key_id = "AKIAX", secret_access_key = "CANARY-secret", session_token = "CANARY-token" }, options = { region = "eu-west-1" } },
+  apikey = { dialect = "bedrock", base_url = "${up.url}/aws", api_key = "bedrock-CANARY", options = { region = "eu-west-1" } },
+  pages = { dialect = "anthropic", base_url = "${up.url}/pages", api_key = "sk-CANARY" }, endless = { dialect = "cohere", base_url = "${up.url}/endless", api_key = "sk-CANARY" },
   up = { dialect = "openai", base_url = "${up.url}/v1", api_key = "sk-CANARY" }, gone = { dialect = "openai", base_url = "http://127.0.0.1:1" },
   sim = { dialect = "sim", base_url = "sim:" } },
   models = { ["meta-llama/llama-3.3-70b-instruct"] = { endpoints = { { provider = "up", model = "other", price = { input = 1, output = 1 } } } },
@@ -40,6 +44,38 @@ test('a key that is refused: 5, and it is not shown', async () => {
 test('an answer that is none: 8', async () => {
   behave = (req, res) => { res.writeHead(200); res.end('<html>'); };
   eq((await discover('up')).code, 8);
+});
+test('Bedrock: models and profiles of the control plane, by pages, each request signed', async () => {
+  const wrong = [];
+  behave = (req, res) => {
+    const bad = wrongSignature(req, { id: 'AKIAX', secret: 'CANARY-secret', token: 'CANARY-token', region: 'eu-west-1', service: 'bedrock' });
+    if (bad) wrong.push(bad);
+    if (bad) return sendJson(res, 403, { message: 'no' });
+    if (req.url === '/foundation-models') return sendJson(res, 200, { modelSummaries: [{ modelId: 'anthropic.claude-x-v1:0', modelLifecycle: { status: 'ACTIVE' } }] });
+    if (!req.url.includes('nextToken')) return sendJson(res, 200, { inferenceProfileSummaries: [{ inferenceProfileId: 'eu.anthropic.claude-x-v1:0' }], nextToken: 'a/b+c=' });
+    sendJson(res, 200, { inferenceProfileSummaries: [{ inferenceProfileId: 'global.anthropic.claude-x-v1:0' }] });
+  };
+  up.asked.length = 0;
+  const r = await discover('aws', '--json');
+  eq([r.code, r.err, wrong], [0, '', []]);
+  eq(JSON.parse(r.out).data.map((m) => m.model), ['anthropic.claude-x-v1:0', 'eu.anthropic.claude-x-v1:0', 'global.anthropic.claude-x-v1:0']);
+  eq(new Set(up.asked.map((a) => a.headers.host)), new Set([`bedrock.localhost:${up.port}`]), 'hosts');
+  eq(up.asked.map((a) => a.url), ['/foundation-models', '/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED', '/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED&nextToken=a%2Fb%2Bc%3D']);
+});
+test('Bedrock with an API key; a refusal shows no secret', async () => {
+  behave = (req, res) => sendJson(res, 403, { message: `you sent ${req.headers.authorization}` });
+  up.asked.length = 0;
+  const r = await discover('apikey');
+  eq([r.code, up.asked[0].headers.authorization], [5, 'Bearer bedrock-CANARY']);
+  ok(!(r.out + r.err).includes('CANARY'), r.err);
+});
+test('a list by pages; one without an end has one here', async () => {
+  behave = (req, res) => req.url.includes('after_id=b') ? sendJson(res, 200, { data: [{ id: 'c' }], has_more: false, last_id: 'c' }) : sendJson(res, 200, { data: [{ id: 'a' }, { id: 'b' }], has_more: true, last_id: 'b' });
+  const r = await discover('pages', '--json');
+  eq(JSON.parse(r.out).data.map((m) => m.model), ['a', 'b', 'c'], r.err);
+  behave = (req, res) => sendJson(res, 200, { models: [{ name: 'm' }], next_page_token: 'again' });
+  const endless = await discover('endless', '--json');
+  eq([endless.code, JSON.parse(endless.out).data.length], [0, 100]);
 });
 test('nobody there: 4', async () => eq((await discover('gone')).code, 4));
 test('simulated: 8', async () => eq((await discover('sim')).code, 8));

@@ -16,7 +16,7 @@ export function wrongSignature(req, { id, secret, token, region, service }, now 
   const at = Date.parse(date.replace(/(....)(..)(..)T(..)(..)(..)Z/, '$1-$2-$3T$4:$5:$6Z'));
   if (Math.abs(at - now) > 300000) return `five minutes of skew: ${date}`;
   if ((req.headers['x-amz-security-token'] || undefined) !== token) return 'the session token';
-  for (const must of ['host', 'x-amz-date', 'content-type', ...(token ? ['x-amz-security-token'] : [])])
+  for (const must of ['host', 'x-amz-date', ...(req.method === 'GET' ? [] : ['content-type']), ...(token ? ['x-amz-security-token'] : [])])
     if (!names.split(';').includes(must)) return `${must} is not signed`;
   const [path, query = ''] = req.url.split('?');
   const canonical = [req.method, path.split('/').map(encode).join('/') || '/',

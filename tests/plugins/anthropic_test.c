@@ -159,6 +159,8 @@ static const struct rig_case answers[] = {
 
 static const struct rig_case models[] = {
 	{ "models", .path = "/v1/models?limit=1000", .answer = "{\"data\":[{\"id\":\"a\",\"max_tokens\":5}]}", .events = "model(a, {\"id\":\"a\",\"max_tokens\":5})" },
+	{ "models, by pages", .answer = "{\"data\":[{\"id\":\"a\"}],\"has_more\":true,\"last_id\":\"a b\"}", .events = "model(a, {\"id\":\"a\"}) follow(GET /v1/models?limit=1000&after_id=a%20b, after 0 ms)" },
+	{ "the last page", .answer = "{\"data\":[],\"has_more\":false,\"last_id\":\"a\"}", .events = "" },
 };
 
 static const struct recorded recordings[] = {

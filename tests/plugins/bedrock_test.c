@@ -308,6 +308,19 @@ static void level(json_t *body)
 
 #define RUN(op, cases) rig_run(mg_plugin_entry(), op, cases, sizeof(cases) / sizeof((cases)[0]))
 
+static const struct rig_case lists[] = {
+	{ "the control plane beside the runtime; the profiles come next", .endpoint = "{\"model\":\"\",\"base_url\":\"https://bedrock-runtime.eu-west-1.amazonaws.com\"}",
+	  .path = "https://bedrock.eu-west-1.amazonaws.com/foundation-models", .answer = "{\"modelSummaries\":[{\"modelId\":\"amazon.nova-pro-v1:0\",\"providerName\":\"Amazon\"}]}",
+	  .events = "model(amazon.nova-pro-v1:0, {\"modelId\":\"amazon.nova-pro-v1:0\",\"providerName\":\"Amazon\"}) "
+		"follow(GET https://bedrock.eu-west-1.amazonaws.com/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED, after 0 ms)" },
+	{ "FIPS, and a path", .endpoint = "{\"model\":\"\",\"base_url\":\"https://bedrock-runtime-fips.us-east-1.amazonaws.com/p\"}", .path = "https://bedrock-fips.us-east-1.amazonaws.com/p/foundation-models" },
+	{ "elsewhere", .endpoint = "{\"model\":\"\",\"base_url\":\"http://127.0.0.1:1\"}", .path = "/foundation-models" },
+	{ "profiles by pages", .answer = "{\"inferenceProfileSummaries\":[{\"inferenceProfileId\":\"eu.x\"}],\"nextToken\":\"a/b+c\"}",
+	  .events = "model(eu.x, {\"inferenceProfileId\":\"eu.x\"}) follow(GET /inference-profiles?maxResults=1000&type=SYSTEM_DEFINED&nextToken=a%2Fb%2Bc, after 0 ms)" },
+	{ "the last page", .answer = "{\"inferenceProfileSummaries\":[]}", .events = "" },
+	{ "something else", .answer = "{\"x\":1}", .events = "error(upstream, an answer without modelSummaries[])" },
+};
+
 int main(void)
 {
 	int bad = streamed(streams, sizeof(streams) / sizeof(streams[0]));
@@ -318,6 +331,7 @@ int main(void)
 	bad |= RUN(MG_EMBEDDINGS, vectors);
 	bad |= RUN(MG_IMAGE, pictures);
 	bad |= RUN(MG_RERANK, ranks);
+	bad |= RUN(MG_MODELS, lists);
 	bad |= RUN(MG_CHAT, answers);
 	bad |= RUN(MG_CHAT, requests);
 	return bad;

@@ -83,6 +83,7 @@ static const struct rig_case ranks[] = {
 
 static const struct rig_case lists[] = {
 	{ "models", .answer = "{\"models\":[{\"name\":\"command-a\",\"endpoints\":[\"chat\"]}]}", .events = "model(command-a, {\"name\":\"command-a\",\"endpoints\":[\"chat\"]})" },
+	{ "models, by pages", .answer = "{\"models\":[{\"name\":\"c\"}],\"next_page_token\":\"t\"}", .events = "model(c, {\"name\":\"c\"}) follow(GET /v1/models?page_size=1000&page_token=t, after 0 ms)" },
 };
 
 static const struct recorded recordings[] = {

@@ -197,6 +197,8 @@ static const struct rig_case embeddings[] = {
 
 static const struct rig_case models[] = {
 	{ "models", .path = "/models?pageSize=1000", .answer = "{\"models\":[{\"name\":\"models/gemini-x\",\"inputTokenLimit\":5}]}", .events = "model(gemini-x, {\"name\":\"models/gemini-x\",\"inputTokenLimit\":5})" },
+	{ "models, by pages", .endpoint = ROW("x", "\"models_path\":\"/v1beta1/publishers/google/models\""), .answer = "{\"publisherModels\":[{\"name\":\"publishers/google/models/gemini-x\"}],\"nextPageToken\":\"p=2\"}",
+	  .events = "model(gemini-x, {\"name\":\"publishers/google/models/gemini-x\"}) follow(GET /v1beta1/publishers/google/models?pageToken=p%3D2, after 0 ms)" },
 };
 
 /* ------------------------------------------------------------ recordings */
