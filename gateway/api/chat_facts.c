@@ -214,7 +214,55 @@ static int models_of(struct pool *pool, const struct catalog *c, struct mg_view 
 		at[n++] = slug;
 	}
 	f->models = (struct words){ at, n };
+	f->listed = catalog_model(c, at[0]) || catalog_wildcard(c, at[0]);
 	return MG_OK;
+}
+
+/* ------------------------------------------------ the auto-router plugin */
+
+static int patterns(struct pool *pool, struct mg_view plugin, const char *member, struct words *out, struct err *err)
+{
+	enum { PATTERNS = 1024, PATTERN_BYTES = 1024, ALL_BYTES = 65536 };
+	size_t all = 0;
+	char name[40];
+	int rc;
+
+	snprintf(name, sizeof(name), "plugins: %s", member);
+	rc = word_list(pool, json_get(plugin, member), name, out, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < out->n; i++) {
+		all += out->at[i].len;
+		if (out->at[i].len > PATTERN_BYTES)
+			return fail(err, MG_EINVAL, "%s[%zu]: must have at most %d characters", name, i, PATTERN_BYTES);
+	}
+	if (out->n > PATTERNS || all > ALL_BYTES)
+		return fail(err, MG_EINVAL, "%s: must have at most %d patterns of %d characters together", name, PATTERNS, ALL_BYTES);
+	return MG_OK;
+}
+
+static int auto_router(struct pool *pool, struct mg_view request, struct facts *f, struct err *err)
+{
+	static const char *const tiers[] = { "low", "medium", "high", "xhigh", "max" };
+	struct mg_view v = json_at(json_get(request, "plugins"), 0), tier;
+	int rc;
+
+	while (v.doc && !json_is(json_get(v, "id"), "auto-router"))
+		v = json_next(v);
+	if (!v.doc || json_kind(json_get(v, "enabled")) == MG_FALSE)
+		return MG_OK;
+	rc = patterns(pool, v, "allowed_models", &f->auto_allowed, err);
+	if (!rc)
+		rc = patterns(pool, v, "excluded_models", &f->auto_excluded, err);
+	tier = json_get(v, "cost_tier");
+	if (rc || json_kind(tier) <= MG_NULL)
+		return rc;
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if (json_is(tier, tiers[i])) {
+			f->auto_tier = (struct mg_str){ tiers[i], strlen(tiers[i]) };
+			return MG_OK;
+		}
+	return fail(err, MG_EINVAL, "plugins: cost_tier: must be low, medium, high, xhigh or max");
 }
 
 /* ------------------------------------------------ features */
@@ -376,6 +424,8 @@ int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view 
 {
 	int rc = models_of(pool, catalog, request, out, err);
 
+	if (!rc)
+		rc = auto_router(pool, request, out, err);
 	if (!rc)
 		rc = prefs_of(pool, request, &out->prefs, err);
 	if (rc)

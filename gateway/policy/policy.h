@@ -37,6 +37,9 @@ struct facts {
 	struct words models;		/* in order, as sent, variants removed */
 	struct words params;		/* names of the members in use that an endpoint may or may not support */
 	struct words labels;		/* name, value, name, value ... */
+	struct words auto_allowed, auto_excluded;	/* of the auto-router plugin: patterns of models, where somebody else chooses */
+	struct mg_str auto_tier;	/* "low", "medium", "high", "xhigh", "max"; "": not said */
+	bool listed;			/* the catalogue has the first of models */
 	int64_t now_ms; uint64_t seed;
 	bool stream;
 	struct prefs prefs;

@@ -233,6 +233,10 @@ static void asked(struct buf *b, const struct facts *f, const char *bundle)
 	put_text(b, "\"workspace\":", f->key.workspace);
 	put_text(b, "\"data_class\":", f->data_class);
 	put_list(b, "\"params\":", &f->params);
+	put_list(b, "\"auto_allowed\":", &f->auto_allowed);
+	put_list(b, "\"auto_excluded\":", &f->auto_excluded);
+	put_text(b, "\"auto_tier\":", f->auto_tier);
+	put_true(b, "\"unlisted\":", !f->listed);
 	prefs(b, &f->prefs);
 	LIT(b, ",\"tokens\":[");
 	number(b, (int64_t)f->feat.prompt_tokens);

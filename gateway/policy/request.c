@@ -60,6 +60,10 @@ const struct field req_fields[] = {
 	FIELD("policy", K_STR, AT(facts, policy), "string", "requested policy name, \"\" if none"),
 	FIELD("labels", K_PAIRS, AT(facts, labels), "table<string,string>", "allow-listed headers and metadata"),
 	FIELD("params", K_SET, AT(facts, params), SET, "names of the parameters in use"),
+	FIELD("listed", K_BOOL, AT(facts, listed), "boolean", "the catalogue has the first of models"),
+	FIELD("auto_allowed", K_WORDS, AT(facts, auto_allowed), WORDS, "of the auto-router plugin: patterns of models"),
+	FIELD("auto_excluded", K_WORDS, AT(facts, auto_excluded), WORDS, ""),
+	FIELD("auto_tier", K_STR, AT(facts, auto_tier), "\"\"|\"low\"|\"medium\"|\"high\"|\"xhigh\"|\"max\"", "its cost_tier", .otherwise = ""),
 	FIELD("prefs", K_LATER, 0, "Prefs", ""),
 	FIELD("key", K_LATER, 0, "KeyInfo", ""),
 	FIELD("feat", K_LATER, 0, "Features", ""), { 0 } };

@@ -58,6 +58,10 @@ static int find_models(struct decision *d, const struct catalog *c, struct model
 		out[*n] = m;
 		slugs[(*n)++] = (struct mg_str){ m->slug, strlen(m->slug) };
 	}
+	if (!*n && d->resolved) {	/* the client named a router, not these */
+		answer(no, 404, "no_endpoints", "", "No models match your request and model restrictions");
+		return -1;
+	}
 	if (!*n) {
 		answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)d->facts.model.len, d->facts.model.at ? d->facts.model.at : "");
 		return -1;

@@ -4,6 +4,7 @@ return {
   policies = {
     default = {
       { use = "free_limits" },
+      { use = "auto_router" },
       { use = "or_variants" },
       { use = "or_eligibility" },
       { use = "or_context" },
