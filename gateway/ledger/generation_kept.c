@@ -22,16 +22,15 @@ enum { NUMBERS = 19, DIGITS = 21 };
 /* ---- what there is to keep, by name */
 
 struct texts { const char *name; const char **at; };
-enum { KEPT = 11, TEXTS = KEPT + 6 };	/* those up to KEPT for good, the others are labels */
+enum { KEPT = 10, TEXTS = KEPT + 7 };	/* those up to KEPT for good, the others are labels */
 
 static void texts_of(struct generation *g, struct texts t[TEXTS])
 {
 	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"api_type\":", &g->api_type },
 		{ "\"provider_name\":", &g->provider_name }, { "\"router\":", &g->router }, { "\"service_tier\":", &g->service_tier },
 		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region }, { "\"finish_reason\":", &g->finish_reason },
-		{ "\"native_finish_reason\":", &g->native_finish_reason },
 		{ "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
-		{ "\"request_id\":", &g->request_id }, { "\"session_id\":", &g->session_id }, { "\"preset_id\":", &g->preset_id },
+		{ "\"native_finish_reason\":", &g->native_finish_reason }, { "\"request_id\":", &g->request_id }, { "\"session_id\":", &g->session_id }, { "\"preset_id\":", &g->preset_id },
 		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user } };
 
 	memcpy(t, all, sizeof(all));
@@ -270,7 +269,7 @@ static void read_texts(struct pool *p, struct mg_view all, struct generation *g,
 	struct texts t[TEXTS];
 
 	texts_of(g, t);
-	for (int i = first; i < n; i++) {	/* finish_reason is before the native one */
+	for (int i = first; i < n; i++) {	/* finish_reason comes before the native one */
 		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
 		struct mg_view v = json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len));
 

@@ -123,7 +123,7 @@ static const char *finish_word(const struct relay *r)
 		: r->finish == MG_CONTENT_FILTER ? "content_filter" : r->finish == MG_FAILED ? "error" : NULL;
 }
 
-/* An upstream's word that is no text: with it a bill is compared, so that it is kept with the bill. */
+/* Kept with the bill, for with it a bill is compared: so it must be an id, not a text that is called one. */
 static bool is_id(struct mg_str s)
 {
 	size_t n = 0;
@@ -136,10 +136,9 @@ static bool is_id(struct mg_str s)
 static void labels_of(struct relay *r, struct generation *g)
 {
 	struct permit record = permit(r, SINK_RECORD);
-	bool all = permits(record, SINK_RECORD, KEEP_METADATA);
 
-	g->upstream_id = all || is_id(r->upstream_id) ? words(r, r->upstream_id) : NULL;
-	g->native_finish_reason = all ? words(r, r->native) : NULL;
+	g->upstream_id = is_id(r->upstream_id) ? words(r, r->upstream_id) : NULL;
+	g->native_finish_reason = permits(record, SINK_RECORD, KEEP_METADATA) ? words(r, r->native) : NULL;
 	g->request_id = confided_words(record, r->client.request_id, r->pool);
 	if (!g->request_id)
 		g->request_id = r->id;
