@@ -24,8 +24,8 @@ struct accounts {
 
 static json_t *key_json(const struct key_facts *k)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:i}", "name", k->name, "label", k->label,
-		"creator", k->creator, "workspace", k->workspace, "external_user", k->external_user, "management", k->management,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:i}", "name", k->name, "label", k->label,
+		"creator", k->creator, "workspace", k->workspace, "external_user", k->external_user, "org", k->org, "management", k->management,
 		"disabled", k->disabled, "include_byok", k->include_byok, "updated_ms", (json_int_t)k->updated_ms,
 		"expires_ms", (json_int_t)k->expires_ms, "limit_nusd", (json_int_t)k->limit_nusd, "reset", (int)k->reset);
 }
@@ -79,6 +79,7 @@ static bool read_key(struct pool *p, const struct mg_store_key *row, struct key_
 	read_text(p, o, "creator", k->creator, sizeof(k->creator));
 	read_text(p, o, "workspace", k->workspace, sizeof(k->workspace));
 	read_text(p, o, "external_user", k->external_user, sizeof(k->external_user));
+	read_text(p, o, "org", k->org, sizeof(k->org));
 	return reset < WINDOWS;
 }
 

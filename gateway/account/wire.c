@@ -133,6 +133,8 @@ static void put_key(struct mg_writer *w, const char *name, const struct key_fact
 	put_time_or_null(w, "expires_at", k->expires_ms);
 	json_put_text(w, "creator_user_id", or_null(k->creator));
 	json_put_text(w, "workspace_id", k->workspace);
+	if (*k->org)
+		json_put_text(w, "organization_id", k->org);
 	json_put_text(w, "external_user", or_null(k->external_user));
 	json_close(w);
 }
@@ -178,7 +180,7 @@ int wire_own_key(struct accounts *a, const struct key_facts *k, int64_t wall_ms,
 	json_put_bool(&w, "is_provisioning_key", k->management);
 	put_time_or_null(&w, "expires_at", k->expires_ms);
 	json_put_text(&w, "workspace_id", or_null(k->workspace));
-	json_put_null(&w, "organization_id");
+	json_put_text(&w, "organization_id", or_null(k->org));
 	/* free models are not rationed here; clients want a number, and look whether some is left */
 	json_open(&w, "free_model_daily_requests", '{');
 	json_put_int(&w, "limit", INT32_MAX);
@@ -399,6 +401,7 @@ static int read_body(struct body *b)
 		return rc ? rc : flag(b, "disabled", &b->k->disabled);
 	rc = read_expires(b);
 	rc = rc ? rc : read_external(b);
+	rc = rc ? rc : optional_text(b, "organization_id", b->k->org, sizeof(b->k->org));
 	rc = rc ? rc : optional_text(b, "workspace_id", b->k->workspace, sizeof(b->k->workspace));
 	return rc ? rc : optional_text(b, "creator_user_id", b->k->creator, sizeof(b->k->creator));
 }

@@ -35,10 +35,11 @@ static void client_of(struct relay *r, struct mg_view request)
 static void key_of(struct relay *r, struct facts *f)
 {
 	f->key.id = (struct mg_str){ r->key->hash, strlen(r->key->hash) };
-	f->key.org = (struct mg_str)MG_STR("");
+	f->key.org = (struct mg_str){ r->key->org, strlen(r->key->org) };
 	f->key.workspace = (struct mg_str){ r->key->workspace, strlen(r->key->workspace) };
 	f->key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
 	f->key.plan = (struct mg_str)MG_STR("");
+	f->key.credits_bought_nusd = accounts_bought(r->w->gw->accounts);
 }
 
 static struct relay *relay_of(struct api_call *c, struct mg_view request)
@@ -124,6 +125,8 @@ void chat_completions(struct api_call *c)
 	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
 	if (r->client.session.in_confidence.at)
 		r->d.facts.session = r->client.session.in_confidence;
+	if (!r->d.facts.policy.len && http_header(h, "X-Moongate-Policy").at)
+		r->d.facts.policy = http_header(h, "X-Moongate-Policy");
 	key_of(r, &r->d.facts);
 	r->stream = r->d.facts.stream;
 	c->relay = r;

@@ -22,6 +22,7 @@
 	X(PLUGIN_REFUSED, "plugin_refused", "a plugin was not loaded") \
 	X(BUNDLE_LOADED, "bundle_loaded", "a policy bundle took effect") \
 	X(POLICY_ERROR, "policy_error", "a policy hook failed") \
+	X(POLICY_SLOW, "policy_slow", "a policy hook took long") \
 	X(POLICY_LOG, "policy_log", "a policy says") \
 	X(GENERATION, "generation", "a request was answered") \
 	X(UPSTREAM_RETRY, "upstream_retry", "another attempt follows") \

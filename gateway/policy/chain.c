@@ -92,9 +92,51 @@ static int take_share(struct policy_state *s, struct entry *e, int line)
 	return 0;
 }
 
+/* fail = { admit = "open" }, at index i: 1, 0, or -1 and s->error.  What protects cannot be weakened. */
+static int open_word(struct policy_state *s, const char *where, int i)
+{
+	lua_State *L = s->L;
+	int open = 0;
+
+	if (!lua_istable(L, i))
+		return refuse(s, "bundle.lua: %s: fail must be a table such as { admit = \"open\" }", where);
+	lua_pushnil(L);
+	while (lua_next(L, i)) {
+		const char *hook = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)";
+		const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+
+		if (strcmp(hook, "admit") && strcmp(hook, "filter") && strcmp(hook, "retain") && strcmp(hook, "shape"))
+			return refuse(s, "bundle.lua: %s: fail.%s: it is for admit, filter, retain and shape", where, hook);
+		if (strcmp(word, "open") && strcmp(word, "closed"))
+			return refuse(s, "bundle.lua: %s: fail.%s must be \"open\" or \"closed\"", where, hook);
+		if (*word == 'o' && strcmp(hook, "admit"))
+			return refuse(s, "bundle.lua: %s: fail.%s is always \"closed\": a failure there must not let through what it protects", where, hook);
+		open |= *word == 'o';
+		lua_pop(L, 1);
+	}
+	return open;
+}
+
+/* A line's own word counts before the bundle's. */
+static int take_failing(struct policy_state *s, struct entry *e, int line)
+{
+	lua_State *L = s->L;
+	int open = 0;
+
+	if (lua_getfield(L, line, "fail") != LUA_TNIL) {
+		open = open_word(s, e->name, lua_gettop(L));
+		if (open > 0 && e->scope == IN_GUARD)
+			return refuse(s, "bundle.lua: %s: a guard policy always fails closed", e->name);
+		e->fails_own = true;
+		e->open = open > 0;
+	}
+	lua_pop(L, 1);
+	return open < 0 ? -1 : 0;
+}
+
 static int take_entry(struct policy_state *s, int line, enum scope_kind scope, const char *id)
 {
-	static const char *const keys[] = { "use", "with", "mode", "order", "share_bps", NULL };
+	static const char *const keys[] = { "use", "with", "mode", "order", "share_bps", "fail", NULL };
 	lua_State *L = s->L;
 	struct entry *e = &s->entries[s->n_entries];
 	const char *use, *mode;
@@ -107,7 +149,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	lua_pushnil(L);
 	while (lua_next(L, line)) {
 		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
-			return refuse(s, "bundle.lua: %s: unknown member '%s'; known are use, with, mode, order, share_bps", use,
+			return refuse(s, "bundle.lua: %s: unknown member '%s'; known are use, with, mode, order, share_bps, fail", use,
 				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
 		lua_pop(L, 1);
 	}
@@ -119,7 +161,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 		return refuse(s, "bundle.lua: %s: mode must be \"live\" or \"shadow\"", use);
 	e->shadow = mode && *mode == 's';
 	e->waits = lookup_named(s->bundle, e->name);
-	if (take_order(s, e, line) || take_share(s, e, line))
+	if (take_order(s, e, line) || take_share(s, e, line) || take_failing(s, e, line))
 		return -1;
 	if (lua_getfield(L, line, "with") == LUA_TTABLE)
 		with = lua_gettop(L);
@@ -169,6 +211,8 @@ static int take_map(struct policy_state *s, enum scope_kind scope)
 	while (lua_next(L, map)) {
 		if (lua_type(L, -2) != LUA_TSTRING)
 			return refuse(s, "bundle.lua: policies.%s: each list needs an id", scope_names[scope]);
+		if (lua_rawlen(L, -2) >= SCOPE_BYTES)
+			return refuse(s, "bundle.lua: policies.%s: '%.90s' is too long for an id", scope_names[scope], lua_tostring(L, -2));
 		if (take_list(s, scope, lua_tostring(L, -2)))
 			return -1;
 		lua_settop(L, map + 1);
@@ -204,31 +248,52 @@ static int take_scope(struct policy_state *s, enum scope_kind scope)
 	return scope == IN_REQUEST ? take_request(s) : take_map(s, scope);
 }
 
+/* limits = { heap_mib = 16 ... } */
 static int take_limits(struct policy_state *s, int tree)
 {
+	static const struct { const char *name; lua_Integer least, most; } known[] = {
+		{ "heap_mib", 4, 1024 }, { "hook_alloc_mib", 1, 64 }, { "request_fuel", 10000, 100000000 }, { "wall_ms", 1, 10000 } };
+	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+	lua_Integer n[KNOWN] = { (lua_Integer)(s->heap_max >> 20), (lua_Integer)(s->hook_bytes >> 20), s->request_fuel, (lua_Integer)(s->wall_us / 1000) };
 	lua_State *L = s->L;
-	lua_Integer mib, fuel;
+	int type = lua_getfield(L, tree, "limits");
 
-	if (lua_getfield(L, tree, "limits") == LUA_TTABLE) {
-		lua_getfield(L, -1, "heap_mib");
-		lua_getfield(L, -2, "request_fuel");
-		mib = lua_isnil(L, -2) ? 16 : lua_tointeger(L, -2);
-		fuel = lua_isnil(L, -1) ? 1000000 : lua_tointeger(L, -1);
-		if (mib < 4 || mib > 1024 || fuel < 10000 || fuel > 100000000)
-			return refuse(s, "bundle.lua: limits: heap_mib is 4..1024, request_fuel 10000..100000000");
-		s->heap_max = (size_t)mib << 20;
-		s->request_fuel = (long)fuel;
-		lua_pop(L, 2);
+	if (type != LUA_TNIL && type != LUA_TTABLE)
+		return refuse(s, "bundle.lua: limits must be a table such as { heap_mib = 16 }");
+	if (type == LUA_TTABLE)
+		lua_pushnil(L);
+	while (type == LUA_TTABLE && lua_next(L, -2)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)";
+		size_t i = 0;
+
+		while (i < KNOWN && strcmp(known[i].name, name))
+			i++;
+		if (i == KNOWN)
+			return refuse(s, "bundle.lua: limits.%s: known are heap_mib, hook_alloc_mib, request_fuel, wall_ms", name);
+		if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < known[i].least || lua_tointeger(L, -1) > known[i].most)
+			return refuse(s, "bundle.lua: limits.%s is a whole number, %lld..%lld", name, (long long)known[i].least, (long long)known[i].most);
+		n[i] = lua_tointeger(L, -1);
+		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
-	if (lua_getfield(L, tree, "fail") == LUA_TTABLE) {
-		const char *admit = text_field(L, lua_gettop(L), "admit");
-
-		for (size_t i = 0; i < s->n_entries; i++)
-			s->entries[i].open = admit && !strcmp(admit, "open") && s->entries[i].scope != IN_GUARD;
-	}
-	lua_pop(L, 1);
+	s->heap_max = (size_t)n[0] << 20;
+	s->hook_bytes = (size_t)n[1] << 20;
+	s->request_fuel = (long)n[2];
+	s->wall_us = (uint64_t)n[3] * 1000;
 	return 0;
+}
+
+static int take_fail(struct policy_state *s, int tree)
+{
+	int open = 0;
+
+	if (lua_getfield(s->L, tree, "fail") != LUA_TNIL)
+		open = open_word(s, "all", lua_gettop(s->L));
+	for (size_t i = 0; i < s->n_entries && open >= 0; i++)
+		if (!s->entries[i].fails_own)
+			s->entries[i].open = open && s->entries[i].scope != IN_GUARD;
+	lua_pop(s->L, 1);
+	return open < 0 ? -1 : 0;
 }
 
 /* Leaves what bundle.lua returns, or nil where there is none. */
@@ -319,7 +384,7 @@ int chain_build(struct policy_state *s, struct err *err)
 		lua_settop(L, base);
 	}
 	if (!rc && lua_istable(L, own))
-		rc = take_limits(s, own);
+		rc = take_limits(s, own) || take_fail(s, own) ? -1 : 0;
 	if (!rc)
 		rc = take_answers(s, own, base);
 	if (rc)
@@ -372,6 +437,14 @@ void chain_choose(struct policy_state *s, const struct decision *d)
 				wider->active = false;
 		}
 	}
+}
+
+bool policy_may_be_named(const struct policy_state *s, struct mg_str name)
+{
+	for (size_t i = 0; i < s->n_entries; i++)
+		if (s->entries[i].scope == IN_REQUEST && mg_is(name, s->entries[i].name))
+			return true;
+	return false;
 }
 
 const char *answer_for(struct policy_state *s, const char *reason)

@@ -2,6 +2,7 @@
  * From a file to a policy: its declaration is checked, its parameters completed,
  * its setup run.
  */
+#include "base/config.h"
 #include "policy/state.h"
 
 const char *const hook_names[HOOK_COUNT] = { "admit", "retain", "resolve", "filter", "rank", "plan", "shape", "on_error", "price", "observe" };
@@ -137,10 +138,20 @@ static int check_fields(struct policy_state *s, const char *name, int decl)
 	return check_when(s, name, decl);
 }
 
+/* A list of that type, without anything besides. */
 static bool all_of(lua_State *L, int i, int type)
 {
-	lua_Integer n = luaL_len(L, i);
+	lua_Integer n = luaL_len(L, i), count = 0;
 
+	bare_push(L, i);
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		count++;
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	if (count != n)
+		return false;
 	for (lua_Integer k = 1; k <= n; k++) {
 		bool ok = lua_geti(L, i, k) == type;
 
@@ -149,6 +160,30 @@ static bool all_of(lua_State *L, int i, int type)
 			return false;
 	}
 	return true;
+}
+
+/* What the value on top is, in the words of params. */
+static const char *param_kind(lua_State *L)
+{
+	return lua_type(L, -1) == LUA_TNUMBER && !lua_isinteger(L, -1) ? "a number with a fraction" : lua_istable(L, -1) ? "a table" : kind_name(L, -1);
+}
+
+/* { type = "integer", default = 1, doc = "..." }: nothing else, so that a slip does not make a parameter required. */
+static int check_spec(struct policy_state *s, const char *name, const char *param, int spec)
+{
+	static const char *const keys[] = { "type", "default", "doc", NULL };
+	lua_State *L = s->L;
+
+	if (!lua_istable(L, spec))
+		return refuse(s, "%s.lua: param '%s' must be { type = \"integer\", default = 1, doc = \"...\" }", name, param);
+	lua_pushnil(L);
+	while (lua_next(L, spec)) {
+		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
+			return refuse(s, "%s.lua: param '%s': unknown member '%s'; known are type, default, doc", name, param,
+				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
+		lua_pop(L, 1);
+	}
+	return 0;
 }
 
 /* Does the value on top have that type? */
@@ -175,7 +210,9 @@ static int set_param(struct policy_state *s, const char *name, int spec, int wit
 	lua_State *L = s->L;
 	const char *key = lua_tostring(L, spec - 1), *type;
 
-	if (!lua_istable(L, spec) || lua_getfield(L, spec, "type") != LUA_TSTRING || !is_one_of(lua_tostring(L, -1), types))
+	if (check_spec(s, name, key, spec))
+		return -1;
+	if (lua_getfield(L, spec, "type") != LUA_TSTRING || !is_one_of(lua_tostring(L, -1), types))
 		return refuse(s, "%s.lua: param '%s': type must be integer, number, string, boolean, map or string[]", name, key);
 	type = lua_tostring(L, -1);
 	if (!with || lua_getfield(L, with, key) == LUA_TNIL)
@@ -183,9 +220,35 @@ static int set_param(struct policy_state *s, const char *name, int spec, int wit
 	if (lua_isnil(L, -1))
 		return refuse(s, "%s: param '%s' is required", name, key);
 	if (!fits(L, type))
-		return refuse(s, "%s: param '%s' must be %s, not %s", name, key, type, kind_name(L, -1));
+		return refuse(s, "%s: param '%s' must be %s, not %s", name, key, type, param_kind(L));
 	lua_setfield(L, out, key);
 	return 0;
+}
+
+static const char *param_at(const void *arg, size_t i)
+{
+	lua_State *L = (lua_State *)(uintptr_t)arg;	/* the list of names is on top */
+	const char *name = lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+
+	lua_pop(L, 1);
+	return name;
+}
+
+static int unknown_param(struct policy_state *s, const char *name, int params, const char *param)
+{
+	lua_State *L = s->L;
+	lua_Integer n = 0;
+	const char *like;
+
+	lua_newtable(L);
+	lua_pushnil(L);
+	while (lua_next(L, params)) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, -3, ++n);
+	}
+	like = config_nearest(param, param_at, L);
+	return refuse(s, "%s: unknown param '%s'%s%s%s", name, param, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
 }
 
 /* Leaves the parameters: declared ones, given or by default. */
@@ -217,7 +280,7 @@ static int fill_params(struct policy_state *s, const char *name, int decl, int w
 		while (lua_next(L, with)) {
 			lua_pushvalue(L, -2);
 			if (lua_type(L, -1) != LUA_TSTRING || lua_rawget(L, params) == LUA_TNIL)
-				return refuse(s, "%s: unknown param '%s'", name, lua_type(L, -3) == LUA_TSTRING ? lua_tostring(L, -3) : "(not a name)");
+				return unknown_param(s, name, params, lua_type(L, -3) == LUA_TSTRING ? lua_tostring(L, -3) : "(not a name)");
 			lua_pop(L, 2);
 		}
 	}
@@ -229,6 +292,17 @@ static int freeze_top(lua_State *L)
 {
 	freeze(L);
 	return 1;
+}
+
+/* assert(x, "words") has no line of its own. */
+static int setup_failed(struct policy_state *s, const char *name)
+{
+	char why[sizeof(s->error)];
+
+	if (strstr(s->error, ".lua:"))
+		return -1;
+	snprintf(why, sizeof(why), "%s", s->error);
+	return refuse(s, "%s.lua: setup: %.*s", name, 300, why);
 }
 
 /* my: what setup gives, else the parameters themselves; read-only either way. */
@@ -247,7 +321,7 @@ static int set_up(struct policy_state *s, const char *name, int decl)
 	}
 	lua_insert(L, params);
 	if (sandbox_call(s, 1, 1, SETUP_FUEL, SETUP_BYTES))
-		return -1;
+		return setup_failed(s, name);
 	lua_pushcfunction(L, freeze_top);
 	lua_insert(L, params);
 	return sandbox_call(s, 1, 1, SETUP_FUEL, SETUP_BYTES);

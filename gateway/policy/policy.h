@@ -18,6 +18,7 @@
 #include "base/money.h"
 #include "moongate_store.h"
 #include "catalog/live.h"
+#include "ledger/scope.h"
 #include "catalog/snapshot.h"
 
 /* ---- the request, as policies see it (req); strings are borrowed from its pool */
@@ -94,6 +95,7 @@ struct decision {
 	uint64_t lua_us; long fuel, shadow_fuel;
 	struct readout *readouts, **readouts_end;
 	const json_t *conf;		/* the configuration, for lookup(); NULL: nobody is asked, it gives its fallback */
+	struct scope *purse, *balance;	/* for budget.*: of the key, and the credits; NULL: none */
 	struct waiting *waits;		/* admit or resolve waits: see policy_question() */
 	uint64_t waited_us[2];		/* by admit and resolve, for answers */
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
@@ -117,6 +119,7 @@ struct policy_state;
 struct policy_state *policy_state_new(struct bundle *b, struct err *err);
 void policy_state_free(struct policy_state *s);
 size_t policy_state_heap(const struct policy_state *s);	/* bytes */
+bool policy_may_be_named(const struct policy_state *s, struct mg_str name);	/* by a request: it is in request.allow */
 
 /* ---- the hooks, in the order of a request's life */
 /* admit and resolve may wait where conf is set: false and d->waits.  Then this is asked, answered, and the same hook called again. */

@@ -8,11 +8,13 @@
 
 /* In instructions; a helper's work counts, too. */
 const long hook_fuel[HOOK_COUNT] = { 50000, 10000, 50000, 2000, 300000, 20000, 10000, 20000, 50000, 50000 };
-enum { WALL_US = 5000, RECORD_BYTES = 1 << 20 };
+enum { RECORD_BYTES = 1 << 20 };
 
 static int state_fill(struct policy_state *s, struct err *err)
 {
 	s->request_fuel = 1000000;
+	s->hook_bytes = 1 << 20;
+	s->wall_us = 5000;
 	s->hook = HOOK_NONE;
 	s->live_view = LUA_NOREF;
 	s->remembers = true;
@@ -200,6 +202,13 @@ static long *fuel_of(struct decision *d, const struct entry *e)
 	return e->shadow ? &d->shadow_fuel : &d->fuel;
 }
 
+long fuel_for(const struct policy_state *s, const struct decision *d, const struct entry *e, enum hook h)
+{
+	long left = s->request_fuel - (e->shadow ? d->shadow_fuel : d->fuel);
+
+	return hook_fuel[h] < left ? hook_fuel[h] : left;
+}
+
 bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args)
 {
 	if (*fuel_of(d, e) >= s->request_fuel) {
@@ -215,6 +224,18 @@ bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *
 	return true;
 }
 
+/* An alarm, no limit: fuel is the same for the same request, time is not.  Logged once a second. */
+static void hook_slow(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, uint64_t took_us)
+{
+	uint64_t now_ms = clock_ms();
+
+	hook_note(d, h, e, "slow: %llu us", (unsigned long long)took_us);
+	if (now_ms - s->slow_ms < 1000)
+		return;
+	s->slow_ms = now_ms;
+	log_at(LOG_WARN, EV_POLICY_SLOW, pool_dup(d->pool, d->facts.id).at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_N("us", took_us));
+}
+
 int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int rc, long fuel, uint64_t began_us)
 {
 	uint64_t took = clock_us() - began_us;
@@ -225,8 +246,8 @@ int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e
 	d->lua_us += took;
 	if (rc < 0)
 		hook_failed(s, d, e, h, s->error);
-	else if (took > WALL_US)
-		hook_note(d, h, e, "slow: %llu us", (unsigned long long)took);
+	else if (took > s->wall_us)
+		hook_slow(s, d, e, h, took);
 	return rc;
 }
 
@@ -238,6 +259,6 @@ int hook_call(struct policy_state *s, struct decision *d, const struct entry *e,
 
 	if (!hook_enter(s, d, e, h, n_args))
 		return -1;
-	rc = sandbox_call(s, n_args + 1, n_results, hook_fuel[h], HOOK_BYTES);
+	rc = sandbox_call(s, n_args + 1, n_results, fuel_for(s, d, e, h), s->hook_bytes);
 	return hook_leave(s, d, e, h, rc, s->fuel_max - s->fuel, began);
 }

@@ -15,7 +15,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -29,10 +29,10 @@ int bundle_read(const char *dir, const char *base_dir, struct bundle **out, stru
 
 /* One line of bundle.lua's lists: a policy with its parameters. */
 struct entry {
-	char name[NAME_BYTES], scope_id[NAME_BYTES];
+	char name[NAME_BYTES], scope_id[SCOPE_BYTES];	/* a key's id has 64 digits */
 	enum scope_kind scope;
 	unsigned share_bps;		/* of the keys */
-	bool shadow, open;		/* open: a failing admit lets pass */
+	bool shadow, open, fails_own;	/* open: a failing admit lets pass; fails_own: its own line says so or not */
 	bool waits;			/* it speaks of lookup(): admit and resolve run where they can wait */
 	int my;				/* registry: what setup gave, read-only */
 	int decl;			/* registry: the policy's own table */
@@ -87,7 +87,8 @@ struct policy_state {
 	size_t heap, heap_max, spent, spent_max;	/* bytes live; handed out in this call */
 	bool metered, starved;		/* starved: out of memory; cleaned before the next request */
 	long fuel, fuel_max, request_fuel;
-	uint64_t wall_ms;
+	size_t hook_bytes;		/* that a call may hand out */
+	uint64_t wall_us;		/* a call that takes longer is told of */
 
 	struct entry *entries; size_t n_entries, n_scores;
 	unsigned char chain[HOOK_COUNT][ENTRIES_MAX]; size_t n_chain[HOOK_COUNT];
@@ -120,6 +121,7 @@ struct policy_state {
 	uint64_t life;			/* how often it was built anew, see recover() */
 	struct { lua_State *co; int ref; } idle[IDLE_MAX]; unsigned n_idle, n_waiting;	/* coroutines */
 	unsigned looked;		/* lookups of the call at hand */
+	uint64_t slow_ms;		/* when a slow call was logged last */
 	struct waiting *waiting;	/* whose coroutine runs; NULL: none */
 	bool testing;
 	int scratch;			/* registry: what t.state() gives */
@@ -235,10 +237,10 @@ void hook_begin(struct policy_state *s, struct decision *d);	/* the request's fa
 /* Pushes the function of e; after its arguments, hook_call(). */
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h);
 int hook_call(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args, int n_results);
+long fuel_for(const struct policy_state *s, const struct decision *d, const struct entry *e, enum hook h);	/* its own, or what the request has left */
 /* Around a call: false, and the function with its n_args is off the stack: the request's fuel is gone; else my is behind them. */
 bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int n_args);
 int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int rc, long fuel, uint64_t began_us);
-enum { HOOK_BYTES = 1 << 20 };
 void hook_failed(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, const char *what);
 void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* for each active entry that has the hook */

@@ -72,7 +72,7 @@ int hook_start(struct policy_state *s, struct decision *d, struct entry *e, enum
 		return -1;
 	w->entry = e;
 	w->hook = h;
-	w->spent = (struct spent){ hook_fuel[h], hook_fuel[h], 0, HOOK_BYTES };
+	w->spent = (struct spent){ fuel_for(s, d, e, h), fuel_for(s, d, e, h), 0, s->hook_bytes };
 	co_take(s, w);
 	lua_xmove(s->L, w->co, 3);
 	return run(s, d, w, 2);

@@ -165,11 +165,26 @@ static bool not_yet(struct relay *r, const struct denial *no)
 	return false;
 }
 
+/* What the request calls for must be one that an operator lets requests name. */
+static bool may_name(struct relay *r)
+{
+	const struct mg_str name = r->d.facts.policy;
+	struct denial no = { .status = 400, .code = "policy_not_allowed" };
+
+	if (!name.len || policy_may_be_named(r->policy->state, name))
+		return true;
+	snprintf(no.message, sizeof(no.message), "policy: '%.*s' is none that a request may name", (int)(name.len < 64 ? name.len : 64), name.at);
+	refuse_denied(r, &no);
+	return false;
+}
+
 bool relay_decide(struct relay *r)
 {
 	struct policy_state *s = r->policy->state;
 	struct denial no = { 0 };
 
+	if (!r->admitted && !r->d.waits && !may_name(r))
+		return false;
 	if (!r->admitted) {
 		if (!policy_admit(s, &r->d, &no))
 			return not_yet(r, &no);

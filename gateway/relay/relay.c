@@ -503,6 +503,8 @@ void relay_start(struct relay *r)
 		return;
 	}
 	r->d.conf = r->snap->conf.tree;
+	r->d.purse = r->key->scope;
+	r->d.balance = accounts_balance(r->w->gw->accounts);
 	policy_retain(r->policy->state, &r->d);		/* first: also a refusal is logged */
 	name_it(r);
 	decide(r);

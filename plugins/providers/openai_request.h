@@ -10,7 +10,7 @@
 
 /* For the gateway; quirk "keep" lets some through. */
 static const char *const gateway_only[] = { "models", "route", "provider", "plugins", "preset", "transforms", "session_id",
-	"usage", "debug", "trace", "cache_control", "stop_server_tools_when", "max_tool_calls", NULL };
+	"usage", "debug", "trace", "policy", "cache_control", "stop_server_tools_when", "max_tool_calls", NULL };
 /* Written by functions of their own. */
 static const char *const own[] = { "model", "messages", "max_tokens", "max_completion_tokens", "reasoning", "reasoning_effort",
 	"include_reasoning", "stream_options", "stop", "tools", NULL };

@@ -248,7 +248,7 @@ static int put_size(struct mg_call *c, struct mg_writer *w)
 
 static int put_image(struct mg_call *c, struct mg_writer *w)
 {
-	static const char *const ours[] = { "model", "stream", "user", "provider", "response_format", "size", "models", "usage", "metadata", "session_id", "trace" };
+	static const char *const ours[] = { "model", "stream", "user", "provider", "response_format", "size", "models", "usage", "metadata", "session_id", "trace", "policy" };
 	const struct mg_host *h = c->host;
 
 	for (struct mg_view v = h->at(h->request(c), 0); h->kind(v); v = h->next(v)) {
