@@ -1,3 +1,5 @@
+#include <inttypes.h>
+
 #include "base/json_doc.h"
 #include "base/utf8.h"
 
@@ -12,6 +14,7 @@ struct scan {
 	struct json_doc *doc;
 	struct err *err;
 	unsigned depth;
+	uint32_t max_values;
 	struct level levels[JSON_DEPTH];
 };
 
@@ -356,14 +359,22 @@ static uint32_t first_nodes(const struct scan *s)
 	return n < 8 ? 8 : n < 64 ? (uint32_t)n : 64;
 }
 
+static int too_many(struct scan *s)
+{
+	char what[60];
+
+	snprintf(what, sizeof(what), "more than %" PRIu32 " values", s->max_values);
+	return refuse(s, s->at, what);
+}
+
 /* A node for the value that follows, not yet counted: its name comes first. */
 static int new_node(struct scan *s, struct node **out)
 {
 	struct json_doc *d = s->doc;
 	struct node *nodes;
 
-	if (d->n_nodes == JSON_VALUES)
-		return refuse(s, s->at, "more than 200000 values");
+	if (d->n_nodes == s->max_values)
+		return too_many(s);
 	if (d->n_nodes == d->max_nodes) {
 		nodes = grown(s->pool, d->nodes, &d->max_nodes, first_nodes(s), sizeof(*nodes));
 		if (!nodes)
@@ -527,7 +538,7 @@ static int scan_between(struct scan *s)
 	return MG_OK;
 }
 
-int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct err *err)
+int json_parse_large(struct pool *p, struct mg_str text, uint32_t max_values, struct mg_view *out, struct err *err)
 {
 	struct scan s;	/* its levels need no zeros */
 	int rc;
@@ -535,6 +546,7 @@ int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct e
 	s.pool = p;
 	s.err = err;
 	s.depth = 0;
+	s.max_values = max_values;
 	s.begin = s.at = (const unsigned char *)(text.at ? text.at : "");
 	s.end = s.begin + (text.at ? text.len : 0);
 	if (text.len >= UINT32_MAX)
@@ -558,4 +570,9 @@ int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct e
 		return refuse(&s, s.at, "more bytes follow the JSON text");
 	*out = (struct mg_view){ s.doc, 0 };
 	return MG_OK;
+}
+
+int json_parse(struct pool *p, struct mg_str text, struct mg_view *out, struct err *err)
+{
+	return json_parse_large(p, text, JSON_VALUES, out, err);
 }

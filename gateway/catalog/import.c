@@ -302,7 +302,7 @@ int import_read(enum import_source from, struct pool *p, struct mg_str text, con
 {
 	struct reading r = { .from = from, .pool = p, .providers = providers, .slugs = slugs, .sink = sink };
 	struct mg_view doc, list;
-	int rc = json_parse(p, text, &doc, err);
+	int rc = json_parse_large(p, text, JSON_VALUES_LARGE, &doc, err);	/* models.dev has 150,000 today, and grows */
 
 	if (rc)
 		return rc;

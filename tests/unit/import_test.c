@@ -223,13 +223,38 @@ static void files(void)
 	json_decref(rows);
 }
 
+/* Ten times today's models.dev; one more than it could ever have is refused. */
+static void large(void)
+{
+	struct buf text;
+	struct taken t;
+
+	buf_init(&text, 256 << 20);
+	buf_text(&text, "{\"groq\":{\"models\":{");
+	for (int i = 0; i < 100000; i++)
+		buf_print(&text, "%s\"m%d\":{\"id\":\"m%d\",\"status\":\"deprecated\",\"x\":[0,0,0,0,0,0,0,0,0,0]}", i ? "," : "", i, i);
+	buf_put(&text, "}}}", 4);
+	t = take(IMPORT_MODELS_DEV, text.at, MG_OK);
+	ok(t.skipped == 100000, "1.4 million values are read");
+	buf_release(&t.lines);
+	buf_reset(&text);
+	buf_text(&text, "[0");
+	for (int i = 0; i < JSON_VALUES_LARGE; i++)
+		buf_text(&text, ",0");
+	buf_put(&text, "]", 2);
+	t = take(IMPORT_MODELS_DEV, text.at, MG_EINVAL);
+	buf_release(&t.lines);
+	buf_release(&text);
+}
+
 int main(void)
 {
-	pool = pool_new(64 << 20);
+	pool = pool_new(512 << 20);
 	decimals();
 	names();
 	sources();
 	files();
+	large();
 	pool_free(pool);
 	return tap_done();
 }
