@@ -29,6 +29,7 @@
  *	drop_in_messages	the same for members of messages
  *	input_type	how embeddings are told what a text is for: {"name": "task", "search_query": "retrieval.query"}
  *	rerank_path, images_path, speech_path, transcriptions_path, moderations_path; top_n	openai_media.h
+ *	prompt		true: the model continues a text: /completions, openai_prompt.h
  *	pass_through	true: its frames are canonical but for names, and may be copied to a chat client
  *	keep		members that are the gateway's elsewhere, but this upstream's too: "cache_control", "provider"
  *
@@ -40,6 +41,7 @@
 #include <stdlib.h>
 
 #include "openai_request.h"
+#include "openai_prompt.h"
 #include "openai_answer.h"
 #include "openai_media.h"
 
@@ -49,22 +51,27 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 {
 	const struct mg_host *h = c->host;
 	struct mg_writer *w = h->writer(c);
+	bool prompt = by_prompt(c);
 	int rc;
 
 	h->open(w, NULL, '{');
 	h->put(w, "model", h->text(c, h->get(h->endpoint(c), "model")));
-	rc = put_messages(c, w);
+	rc = prompt ? put_prompt(c, w) : put_messages(c, w);
 	if (rc)
 		return rc;
 	put_members(c, w);
-	put_limit(c, w);
-	put_reasoning(c, w);
 	put_stop(c, w);
-	put_tools(c, w);
+	if (prompt) {
+		put_prompt_limit(c, w);
+	} else {
+		put_limit(c, w);
+		put_reasoning(c, w);
+		put_tools(c, w);
+	}
 	put_set(c, w, "set");
 	put_stream(c, w);
 	h->close(w);
-	return mg_post(c, w, mg_path(c, "path", MG_STR("/chat/completions")), out);
+	return mg_post(c, w, mg_path(c, "path", prompt ? MG_STR("/completions") : MG_STR("/chat/completions")), out);
 }
 
 /* What a text is for: kept as it is, said in the quirk's words, or not said. */

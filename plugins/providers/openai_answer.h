@@ -256,7 +256,7 @@ static int choice(struct mg_call *c, struct mg_view v)
 	if (h->kind(d) != MG_OBJECT)
 		d = h->get(v, "message");
 	if (!rc && !st->metering)
-		rc = delta(c, ch, d);
+		rc = h->kind(h->get(v, "text")) == MG_STRING ? say(c, ch, MG_EV_TEXT, h->text(c, h->get(v, "text"))) : delta(c, ch, d);	/* text: /completions */
 	if (!rc)
 		rc = tools(c, ch, d);
 	if (!rc && h->kind(logprobs) == MG_OBJECT && !st->metering)
