@@ -55,12 +55,14 @@ void metadata_member(struct mg_writer *w, struct relay *relay, bool selected);
 void usage_member(struct mg_writer *w, const char *name, const struct mg_usage *u, const struct bill *bill);
 const char *finish_name(enum mg_finish f);	/* NULL: none */
 
-/* ---- work that may wait: the store, the disk.  One thread, in order. */
-struct job { void (*work)(struct job *j); void (*done)(struct job *j);	/* done: on the worker's loop */
+/* ---- work that may wait: the store, the disk.  One thread, in order; and one for changes of the gateway. */
+struct job { void (*work)(struct job *j); void (*done)(struct job *j);	/* done: on the worker's loop; no loop: not called */
 	struct loop *loop; struct job *next; };
 int background_start(struct err *err);
 void background_stop(void);		/* finishes what is queued */
+void background_end_changes(void);	/* the same of changes, which need workers that turn */
 void background_run(struct job *j);
+bool background_change(struct job *j);	/* false: the gateway stops, nothing is changed any more */
 
 /* ---- one function a route, by file */
 void chat_completions(struct api_call *c);
@@ -81,6 +83,9 @@ void keys_update(struct api_call *c);
 void keys_delete(struct api_call *c);
 void credits_get(struct api_call *c);
 void admin_reload(struct api_call *c);
+void policies_list(struct api_call *c);
+void policies_publish(struct api_call *c);
+void policies_rollback(struct api_call *c);
 void health_live(struct api_call *c);
 void health_ready(struct api_call *c);
 void version_get(struct api_call *c);
@@ -93,6 +98,15 @@ unsigned worker_connections(const struct config *conf, unsigned workers, struct 
 /* All are prepared before the first is started: /metrics looks into each. */
 int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err);
 int worker_start(struct worker *w, struct err *err);
+/* Phase one of a change: a state of b for each worker, made here and taken over there, so that
+ * the next snapshot finds it.  All have one when this returns MG_OK; none has one otherwise. */
+int workers_offer(struct gateway *gw, struct bundle *b, struct err *err);
+void workers_withdraw(struct gateway *gw, struct bundle *b);	/* it was offered, but no snapshot has it */
+int worker_first_policy(struct worker *w, struct err *err);
+void worker_turn_policy(struct worker *w, const struct bundle *bundle);	/* new requests get this one, which was offered */
+void worker_free_policies(struct worker *w);
+/* Versions with a state; out: NULL, or gets the metric's lines. */
+size_t policy_versions_alive(struct buf *out);
 void worker_look(struct worker *w);	/* from the main thread: there is a newer snapshot; an idle worker would not notice */
 void worker_drain(struct worker *w, uint64_t grace_ms);	/* from the main thread; returns at once; what is left then gets an error event */
 void worker_join(struct worker *w);

@@ -1,16 +1,20 @@
 /*
- * background.c - one thread for what may wait; workers never do (R88).
+ * background.c - two threads for what may wait; workers never do (R88).  One is
+ * for the store, in order; the other for changes of the gateway itself, which may
+ * take seconds and are one after the other, too.
  */
 #include <pthread.h>
 #include "api/api.h"
 
-static struct {
+struct queue {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct job *first, **last;
 	bool stopping;
-} queue = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+};
+static struct queue store = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+static struct queue changes = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
 
 static void finished(void *arg)
 {
@@ -19,56 +23,92 @@ static void finished(void *arg)
 	j->done(j);
 }
 
-static struct job *take(void)
+static struct job *take(struct queue *q)
 {
 	struct job *j;
 
-	pthread_mutex_lock(&queue.lock);
-	while (!queue.first && !queue.stopping)
-		pthread_cond_wait(&queue.more, &queue.lock);
-	j = queue.first;
+	pthread_mutex_lock(&q->lock);
+	while (!q->first && !q->stopping)
+		pthread_cond_wait(&q->more, &q->lock);
+	j = q->first;
 	if (j) {
-		queue.first = j->next;
-		if (!queue.first)
-			queue.last = &queue.first;
+		q->first = j->next;
+		if (!q->first)
+			q->last = &q->first;
 	}
-	pthread_mutex_unlock(&queue.lock);
+	pthread_mutex_unlock(&q->lock);
 	return j;
 }
 
 static void *run(void *arg)
 {
-	for (struct job *j; (j = take()) != NULL;) {
+	for (struct job *j; (j = take(arg)) != NULL;) {
+		struct loop *loop = j->loop;	/* without one the job is its maker's again once the work is done */
+
 		j->work(j);
-		loop_post(j->loop, finished, j);
+		if (loop)
+			loop_post(loop, finished, j);
 	}
 	return NULL;
 }
 
+static int queue_start(struct queue *q, struct err *err)
+{
+	q->last = &q->first;
+	q->stopping = false;
+	if (pthread_create(&q->thread, NULL, run, q))
+		return fail(err, MG_ENOMEM, "cannot start a background thread");
+	return MG_OK;
+}
+
+static void queue_stop(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->stopping = true;
+	pthread_cond_signal(&q->more);
+	pthread_mutex_unlock(&q->lock);
+	pthread_join(q->thread, NULL);
+}
+
+static bool queue_put(struct queue *q, struct job *j)
+{
+	bool taken;
+
+	j->next = NULL;
+	pthread_mutex_lock(&q->lock);
+	taken = !q->stopping;
+	if (taken) {
+		*q->last = j;
+		q->last = &j->next;
+		pthread_cond_signal(&q->more);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return taken;
+}
+
 int background_start(struct err *err)
 {
-	queue.last = &queue.first;
-	queue.stopping = false;
-	if (pthread_create(&queue.thread, NULL, run, NULL))
-		return fail(err, MG_ENOMEM, "cannot start the background thread");
-	return MG_OK;
+	int rc = queue_start(&store, err);
+
+	return rc ? rc : queue_start(&changes, err);
+}
+
+void background_end_changes(void)
+{
+	queue_stop(&changes);
 }
 
 void background_stop(void)
 {
-	pthread_mutex_lock(&queue.lock);
-	queue.stopping = true;
-	pthread_cond_signal(&queue.more);
-	pthread_mutex_unlock(&queue.lock);
-	pthread_join(queue.thread, NULL);
+	queue_stop(&store);
 }
 
 void background_run(struct job *j)
 {
-	j->next = NULL;
-	pthread_mutex_lock(&queue.lock);
-	*queue.last = j;
-	queue.last = &j->next;
-	pthread_cond_signal(&queue.more);
-	pthread_mutex_unlock(&queue.lock);
+	queue_put(&store, j);
+}
+
+bool background_change(struct job *j)
+{
+	return queue_put(&changes, j);
 }

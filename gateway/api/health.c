@@ -151,6 +151,7 @@ void metrics_get(struct api_call *c)
 	upstreams(c->w);
 	buf_init(&out, METRICS_MAX);
 	metrics_print(&out);
+	policy_versions_alive(&out);
 	api_reply(c->http, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
 	buf_release(&out);
 }

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "api/api.h"
 
-enum { SMALL = 1024 * 1024, POOL_EXTRA = 8 * 1024 * 1024 };	/* bytes */
+enum { SMALL = 1024 * 1024, BUNDLE = 4 * 1024 * 1024, POOL_EXTRA = 8 * 1024 * 1024 };	/* bytes */
 
 const struct route api_routes[] = {
 	{ "POST",   "/chat/completions",	INFERENCE, 0, chat_completions },
@@ -30,6 +30,9 @@ const struct route api_routes[] = {
 	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
 	{ "GET",    "!/api/admin/decision",	MANAGEMENT, SMALL, decision_get },
 	{ "POST",   "!/api/admin/reload",	MANAGEMENT, SMALL, admin_reload },
+	{ "GET",    "!/api/admin/policies",	MANAGEMENT, SMALL, policies_list },
+	{ "POST",   "!/api/admin/policies/publish", MANAGEMENT, BUNDLE, policies_publish },
+	{ "POST",   "!/api/admin/policies/rollback", MANAGEMENT, SMALL, policies_rollback },
 	{ "GET",    "!/livez",			PUBLIC, SMALL, health_live },
 	{ "GET",    "!/readyz",			PUBLIC, SMALL, health_ready },
 	{ "GET",    "!/healthz",		PUBLIC, SMALL, health_ready },

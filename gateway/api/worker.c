@@ -5,82 +5,6 @@
 #include <sys/resource.h>
 #include "api/api.h"
 
-/* ------------------------------------------------ policy states by bundle */
-
-static void count_state(const struct bundle *b, int n)
-{
-	char version[13];
-
-	snprintf(version, sizeof(version), "%.12s", bundle_hash(b));
-	metric_add(M_POLICY_STATES, n, METRIC_LABELS(version));
-}
-
-static void policy_drop(struct pinned_policy *p)
-{
-	count_state(p->bundle, -1);
-	policy_state_free(p->state);
-	bundle_unref(p->bundle);
-	free(p);
-}
-
-/* A bundle that is not the newest ends with its last request. */
-static void drop_unpinned(struct worker *w)
-{
-	struct pinned_policy **at = &w->policies->next, *p;
-
-	while ((p = *at)) {
-		if (p->pins) {
-			at = &p->next;
-			continue;
-		}
-		*at = p->next;
-		policy_drop(p);
-	}
-}
-
-struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap, struct err *err)
-{
-	struct pinned_policy *p = w->policies;
-
-	while (p && p->bundle != snap->bundle)
-		p = p->next;
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p) {
-			fail(err, MG_ENOMEM, "no memory for a policy state");
-			return NULL;
-		}
-		p->state = policy_state_new(snap->bundle, err);
-		if (!p->state) {
-			free(p);
-			return NULL;
-		}
-		p->bundle = bundle_ref(snap->bundle);
-		count_state(p->bundle, 1);
-		p->next = w->policies;
-		w->policies = p;
-		drop_unpinned(w);
-	}
-	p->pins++;
-	return p;
-}
-
-void worker_unpin_policy(struct worker *w, struct pinned_policy *p)
-{
-	if (!--p->pins)
-		drop_unpinned(w);
-}
-
-static void free_policies(struct worker *w)
-{
-	while (w->policies) {
-		struct pinned_policy *p = w->policies;
-
-		w->policies = p->next;
-		policy_drop(p);
-	}
-}
-
 /* ------------------------------------------------ start */
 
 static size_t member(const json_t *limits, const char *name)
@@ -137,8 +61,10 @@ static struct server_limits limits_of(const struct config *conf, unsigned worker
 static void on_turn(struct turn *t)
 {
 	struct worker *w = loop_owner(t, struct worker, turn);
+	const struct snapshot *now = snapshot_look(w->gw->snapshots, w->n);
 
-	snapshot_look(w->gw->snapshots, w->n);
+	if (now->bundle != w->policies->bundle)
+		worker_turn_policy(w, now->bundle);
 }
 
 static void look_here(void *arg)
@@ -186,6 +112,8 @@ int worker_prepare(struct worker *w, const struct config *conf, const struct lis
 	w->server = w->client ? server_new(w->loop, &limits, &api_events, w, err) : NULL;
 	if (!w->server)
 		return err->rc ? err->rc : MG_ENOMEM;
+	if (worker_first_policy(w, err) != MG_OK)
+		return err->rc;
 	client_keep(w->client, (unsigned)(member(json_object_get(conf->tree, "limits"), "upstream_idle") / 1000));
 	for (size_t i = 0; i < n; i++) {
 		rc = server_listen(w->server, &listeners[i], err);
@@ -264,7 +192,7 @@ void worker_free(struct worker *w)
 {
 	server_free(w->server);
 	client_free(w->client);
-	free_policies(w);
+	worker_free_policies(w);
 	buf_release(&w->out);
 	loop_free(w->loop);
 }

@@ -21,6 +21,10 @@
 	X(PLUGIN_LOADED, "plugin_loaded", "a plugin was loaded") \
 	X(PLUGIN_REFUSED, "plugin_refused", "a plugin was not loaded") \
 	X(BUNDLE_LOADED, "bundle_loaded", "a policy bundle took effect") \
+	X(BUNDLE_REFUSED, "bundle_refused", "the policies that are live stay") \
+	X(POLICY_CIRCUIT, "policy_circuit", "a version's hooks fail too often") \
+	X(POLICY_VERSIONS, "policy_versions", "many versions are still in use") \
+	X(POLICY_STALE, "policy_stale", "the bundle's folder has been away for too long") \
 	X(POLICY_ERROR, "policy_error", "a policy hook failed") \
 	X(POLICY_SLOW, "policy_slow", "a policy hook took long") \
 	X(POLICY_LOG, "policy_log", "a policy says") \

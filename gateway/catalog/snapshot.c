@@ -32,12 +32,46 @@ struct snapshots *snapshots_new(unsigned workers)
 	return s;
 }
 
-static void snapshot_free(struct snapshot *snap)
+struct snapshot *snapshot_new(struct config *conf, struct catalog *catalog, void *bundle, void (*bundle_free)(void *))
 {
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+
+	if (!snap)
+		return NULL;
+	*snap = (struct snapshot){ .conf = *conf, .catalog = catalog, .bundle = bundle, .bundle_free = bundle_free,
+		.sharers = calloc(1, sizeof(*snap->sharers)) };
+	if (!snap->sharers) {
+		free(snap);
+		return NULL;
+	}
+	*snap->sharers = 1;
+	return snap;
+}
+
+struct snapshot *snapshot_with(const struct snapshot *like, void *bundle)
+{
+	struct snapshot *snap = malloc(sizeof(*snap));
+
+	if (!snap)
+		return NULL;
+	*snap = *like;
+	snap->bundle = bundle;
+	snap->pins = NULL;
+	++*snap->sharers;
+	return snap;
+}
+
+void snapshot_free(struct snapshot *snap)
+{
+	if (!snap)
+		return;
 	if (snap->bundle && snap->bundle_free)
 		snap->bundle_free(snap->bundle);
-	catalog_free(snap->catalog);
-	config_release(&snap->conf);
+	if (!--*snap->sharers) {
+		catalog_free(snap->catalog);
+		config_release(&snap->conf);
+		free(snap->sharers);
+	}
 	free(snap->pins);
 	free(snap);
 }
@@ -118,9 +152,9 @@ static struct snapshot *look(struct snapshots *s, unsigned worker)
 	return now;
 }
 
-void snapshot_look(struct snapshots *s, unsigned worker)
+const struct snapshot *snapshot_look(struct snapshots *s, unsigned worker)
 {
-	look(s, worker);
+	return look(s, worker);
 }
 
 struct snapshot *snapshot_pin(struct snapshots *s, unsigned worker)

@@ -14,7 +14,13 @@
 enum { WORKERS_MAX = 64 };
 
 struct snapshot { struct config conf; struct catalog *catalog; uint64_t epoch; void *bundle; /* opaque: policy's */ void (*bundle_free)(void *);
-	struct pins *pins; /* snapshot.c's */ };
+	unsigned *sharers; struct pins *pins; /* snapshot.c's */ };
+
+/* Owns conf, catalogue and bundle from now on; NULL: no memory, and nothing is taken. */
+struct snapshot *snapshot_new(struct config *conf, struct catalog *catalog, void *bundle, void (*bundle_free)(void *));
+/* The same configuration and catalogue with another bundle.  By the publishing thread. */
+struct snapshot *snapshot_with(const struct snapshot *like, void *bundle);
+void snapshot_free(struct snapshot *snap);	/* one that was not published; NULL is fine */
 
 struct snapshots;	/* the coordinator */
 struct snapshots *snapshots_new(unsigned workers);
@@ -27,8 +33,8 @@ size_t snapshots_reap(struct snapshots *s);		/* how many are still alive */
 
 /* Worker side: looked at once a loop turn; pins are plain. */
 /* Takes notice of a newer one without pinning it: once a loop turn, so that a
- * worker without requests does not keep old ones alive. */
-void snapshot_look(struct snapshots *s, unsigned worker);
+ * worker without requests does not keep old ones alive.  Good until the next look. */
+const struct snapshot *snapshot_look(struct snapshots *s, unsigned worker);
 struct snapshot *snapshot_pin(struct snapshots *s, unsigned worker);
 void snapshot_unpin(struct snapshots *s, unsigned worker, struct snapshot *snap);
 

@@ -18,6 +18,21 @@ int local_config(struct local *l, const struct cli *c)
 	return EXIT_OK;
 }
 
+int local_bundle(struct local *l, const struct cli *c, const char **dir)
+{
+	int rc;
+
+	*dir = c->argc ? c->argv[0] : NULL;
+	if (*dir) {
+		places_find(&l->places, NULL);
+		return EXIT_OK;
+	}
+	rc = local_config(l, c);
+	if (!rc)
+		*dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
+	return rc;
+}
+
 int local_plugins(struct local *l, const struct cli *c)
 {
 	struct err err = { 0 };

@@ -25,6 +25,8 @@ struct local {
 };
 
 int local_config(struct local *l, const struct cli *c);
+/* The folder that the command names first, or the configured bundle; NULL: the shipped one alone. */
+int local_bundle(struct local *l, const struct cli *c, const char **dir);
 int local_plugins(struct local *l, const struct cli *c);
 int local_catalog(struct local *l, const struct cli *c);
 int local_store(struct local *l, const struct cli *c);

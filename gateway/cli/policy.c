@@ -9,24 +9,6 @@
 
 enum { BODY_MAX = 16 << 20 };
 
-/* ------------------------------------------------ which bundle */
-
-/* The folder that was named, or the configured bundle; NULL: the shipped one alone. */
-static int bundle_dir(struct local *l, const struct cli *c, const char **dir)
-{
-	int rc;
-
-	*dir = c->argc ? c->argv[0] : NULL;
-	if (*dir) {
-		places_find(&l->places, NULL);
-		return EXIT_OK;
-	}
-	rc = local_config(l, c);
-	if (!rc)
-		*dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
-	return rc;
-}
-
 static int tool(const char *command, int argc, char **argv,
 	int (*run)(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err))
 {
@@ -37,7 +19,7 @@ static int tool(const char *command, int argc, char **argv,
 	struct cli c;
 	int problems, rc = cli_begin(&c, command, argc, argv, 0, 1);
 
-	rc = rc ? rc : bundle_dir(&l, &c, &dir);
+	rc = rc ? rc : local_bundle(&l, &c, &dir);
 	if (!rc) {
 		policy_shared_init();
 		report_begin(&report, &c);
@@ -147,7 +129,7 @@ int policy_new_run(int argc, char **argv)
 		return cli_say(EXIT_USAGE, "policy new: '%.60s' is no name\nhint: a-z, 0-9 and _, not a digit first", name);
 	c.argc--;
 	c.argv++;
-	rc = bundle_dir(&l, &c, &dir);
+	rc = local_bundle(&l, &c, &dir);
 	if (!rc && !dir)
 		dir = "policies";
 	if (!rc && strlen(dir) > 4000)

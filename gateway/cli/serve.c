@@ -4,8 +4,8 @@
  *	config -> plugins -> catalogue, bundle -> store -> accounts -> workers
  *
  * The main thread starts all that, then waits for signals: TERM and INT drain,
- * a second one ends at once; HUP reloads; USR1 opens the log file again; once a
- * second it frees old snapshots.
+ * a second one ends at once; HUP reloads; USR1 opens the log file again.  What
+ * changes the gateway runs on a thread of its own: reload.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,98 +20,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/listeners.h"
+#include "cli/serving.h"
 #include "ledger/recovery.h"
 
 /* The main thread looks for signals at once, for old snapshots so often: soon after a reload, then less. */
 enum { RESERVED_FDS = 512, LOOK_MIN_MS = 8, LOOK_MAX_MS = 1024 };
 
-struct serving {
-	struct gateway gw;
-	struct places places;
-	struct listeners listeners;
-	const char *config_path, *listen;
-	uint64_t drain_ms, delay_ms;
-	int64_t changed_ms;		/* Unix: the last change of prices that was reloaded for */
-	bool wants_key;
-	char first_key[80];
-};
-
-/* ------------------------------------------------ one snapshot */
-
-static void bundle_drop(void *bundle)
-{
-	bundle_unref(bundle);
-}
-
 static const char *text_at(json_t *tree, const char *a, const char *b)
 {
 	return json_string_value(json_object_get(json_object_get(tree, a), b));
-}
-
-/* Everything a request may see, or nothing (R71). */
-static struct snapshot *snapshot_build(struct serving *s, const struct catalog *previous, struct err *err)
-{
-	struct snapshot *snap = calloc(1, sizeof(*snap));
-	struct bundle *bundle = NULL;
-
-	if (!snap || config_load(&snap->conf, s->config_path, err) != MG_OK) {
-		free(snap);
-		return NULL;
-	}
-	if (registry_load(s->gw.plugins, s->places.plugins, err) != MG_OK)
-		goto failed;
-	snap->catalog = catalog_new(&snap->conf, s->gw.plugins, previous, err);
-	if (!snap->catalog)
-		goto failed;
-	if (policy_lookups_check(snap->conf.tree, err) != MG_OK ||
-	    bundle_open(text_at(snap->conf.tree, "policy", "bundle"), s->places.policies, &bundle, err) != MG_OK)
-		goto failed;
-	snap->bundle = bundle;
-	snap->bundle_free = bundle_drop;
-	return snap;
-failed:
-	catalog_free(snap->catalog);
-	config_release(&snap->conf);
-	free(snap);
-	return NULL;
-}
-
-static struct snapshot *refused(struct snapshot *snap)
-{
-	if (snap) {
-		bundle_unref(snap->bundle);
-		catalog_free(snap->catalog);
-		config_release(&snap->conf);
-	}
-	free(snap);
-	return NULL;
-}
-
-static void reload(struct serving *s)
-{
-	struct err err = { 0 };
-	static struct listeners listeners;
-	struct snapshot *old = snapshots_current(s->gw.snapshots), *next = snapshot_build(s, old->catalog, &err);
-	bool same = true;
-
-	if (next && listeners_read(&listeners, json_object_get(next->conf.tree, "listen"), s->listen, &err) != MG_OK)
-		next = refused(next);
-	metric_set(M_RELOAD_OK, next != NULL, METRIC_PLAIN);
-	metric_set(M_RELOAD_AT, clock_wall_ms() / 1000, METRIC_PLAIN);
-	if (!next) {
-		log_at(LOG_ERROR, EV_CONFIG_REFUSED, NULL, LOG_S("why", err.msg));
-		return;
-	}
-	if (strcmp(bundle_hash(next->bundle), bundle_hash(old->bundle)))
-		s->gw.policy_since_ms = clock_wall_ms();
-	snapshots_publish(s->gw.snapshots, next);
-	for (unsigned i = 0; i < s->gw.n_workers; i++)
-		worker_look(&s->gw.workers[i]);
-	same = listeners_renew(&s->listeners, &listeners, &s->gw);
-	listeners_release(&listeners);
-	log_at(same ? LOG_INFO : LOG_WARN, EV_CONFIG_LOADED, NULL, LOG_S("path", next->conf.path), LOG_N("models", next->catalog->n_models),
-		LOG_S("bundle", bundle_hash(next->bundle)), LOG_S("listen", same ? "" : "other addresses take a restart"));
 }
 
 /* ------------------------------------------------ start */
@@ -173,7 +90,6 @@ static int open_store(struct serving *s, json_t *tree, struct err *err)
 
 	if (!plugin)
 		return fail(err, MG_EINVAL, "no store plugin 'sqlite' in %s", s->places.plugins);
-	snprintf(s->gw.data_dir, sizeof(s->gw.data_dir), "%s", json_string_value(json_object_get(tree, "data_dir")));
 	s->gw.store = store_open(plugin, s->gw.data_dir, durable && !strcmp(durable, "power"), NULL, err);	/* logs what it replays */
 	if (!s->gw.store)
 		return err->rc;
@@ -219,9 +135,8 @@ static void facts_for_metrics(struct serving *s)
 
 	metric_set(M_BUILD_INFO, 1, METRIC_LABELS(VERSION, COMMIT));
 	metric_set(M_START_TIME, s->gw.started_ms / 1000, METRIC_PLAIN);
-	metric_set(M_RELOAD_OK, 1, METRIC_PLAIN);
+	metric_set(M_RELOAD_OK, !s->fell_back, METRIC_PLAIN);
 	metric_set(M_RELOAD_AT, s->gw.started_ms / 1000, METRIC_PLAIN);
-	s->gw.policy_since_ms = s->gw.started_ms;
 	store_on_commit(s->gw.store, store_committed);
 	for (size_t i = 0; i < registry_count(s->gw.plugins); i++) {
 		const struct mg_plugin *p = registry_at(s->gw.plugins, i)->self;
@@ -295,7 +210,7 @@ static void print_first_key(const struct serving *s, const struct catalog *c)
 static int start(struct serving *s, struct err *err)
 {
 	struct config conf = { 0 };
-	struct snapshot *snap;
+	struct snapshot *snap = NULL;
 	int rc = raise_limits(err);
 
 	if (!rc)
@@ -310,21 +225,27 @@ static int start(struct serving *s, struct err *err)
 	s->gw.started_ms = clock_wall_ms();
 	s->gw.plugins = registry_new();
 	policy_shared_init();
-	snap = s->gw.plugins ? snapshot_build(s, NULL, err) : NULL;
+	snap = s->gw.plugins ? world_read(s, NULL, err) : NULL;
 	if (!snap)
 		return err->rc ? err->rc : MG_ENOMEM;
+	snprintf(s->gw.data_dir, sizeof(s->gw.data_dir), "%s", json_string_value(json_object_get(snap->conf.tree, "data_dir")));
+	snprintf(s->gw.base_policies, sizeof(s->gw.base_policies), "%s", s->places.policies);
 	s->gw.n_workers = workers_of(snap->conf.tree);
 	if (s->drain_ms == UINT64_MAX)	/* the command line named none */
 		s->drain_ms = limit_of(snap->conf.tree, "drain");
 	s->delay_ms = limit_of(snap->conf.tree, "drain_delay");
-	s->gw.snapshots = snapshots_new(s->gw.n_workers);
-	if (!s->gw.snapshots)
-		return fail(err, MG_ENOMEM, "no memory for snapshots");
-	snapshots_publish(s->gw.snapshots, snap);
 	log_at(LOG_INFO, EV_START, NULL, LOG_S("version", VERSION), LOG_S("config", snap->conf.path), LOG_N("workers", s->gw.n_workers));
 	rc = server_self_check(err);
 	if (!rc)
 		rc = open_store(s, snap->conf.tree, err);
+	if (!rc)	/* behind the store: whoever has that is the only one to write here */
+		rc = first_policies(s, snap, err);
+	if (rc)
+		return rc;
+	s->gw.snapshots = snapshots_new(s->gw.n_workers);
+	if (!s->gw.snapshots)
+		return fail(err, MG_ENOMEM, "no memory for snapshots");
+	snapshots_publish(s->gw.snapshots, snap);
 	if (!rc && s->wants_key)
 		rc = first_key(s, err);
 	if (!rc)
@@ -368,6 +289,7 @@ static void stop(struct serving *s)
 
 	next_signal_ends();
 	atomic_store(&s->gw.draining, true);
+	background_end_changes();
 	while (nanosleep(&delay, &delay) && errno == EINTR)
 		;
 	listeners_unlink(&s->listeners);
@@ -381,20 +303,12 @@ static void stop(struct serving *s)
 	accounts_free(s->gw.accounts);
 	store_close(s->gw.store);
 	snapshots_free(s->gw.snapshots);
+	bundle_unref(s->judged);
+	versions_close(s->gw.versions);
 	registry_free(s->gw.plugins);
 	free(s->gw.workers);
 	listeners_release(&s->listeners);
 	log_at(LOG_INFO, EV_STOP, NULL, LOG_N("uptime_ms", clock_wall_ms() - s->gw.started_ms));
-}
-
-/* Frees what nobody uses any more, and gives the memory back. */
-static size_t reap(struct serving *s, size_t before)
-{
-	size_t alive = snapshots_reap(s->gw.snapshots);
-
-	if (alive < before)
-		malloc_trim(0);
-	return alive;
 }
 
 static void reopen_log(void)
@@ -405,21 +319,9 @@ static void reopen_log(void)
 		log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_S("why", err.msg));
 }
 
-/* The day has come from which another price holds; once, also where the reload is refused. */
-static bool prices_change(struct serving *s)
-{
-	int64_t at = snapshots_current(s->gw.snapshots)->catalog->changes_ms;
-
-	if (!at || at == s->changed_ms || clock_wall_ms() < at)
-		return false;
-	s->changed_ms = at;
-	return true;
-}
-
 static void wait_for_signals(struct serving *s, sigset_t *signals)
 {
 	long wait_ms = LOOK_MAX_MS;
-	size_t alive = 1;
 
 	for (;;) {
 		struct timespec wait = { wait_ms / 1000, wait_ms % 1000 * 1000000 };
@@ -429,13 +331,13 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 			return;
 		if (sig == SIGUSR1)
 			reopen_log();
-		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false) || prices_change(s)) {
-			reload(s);
+		if (sig == SIGHUP || atomic_exchange(&s->gw.reload_wanted, false)) {
+			serving_reload(s);
 			wait_ms = LOOK_MIN_MS;
 		} else if (wait_ms < LOOK_MAX_MS) {
 			wait_ms *= 2;
 		}
-		alive = reap(s, alive);
+		serving_look(s);
 	}
 }
 

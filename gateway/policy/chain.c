@@ -134,6 +134,15 @@ static int take_failing(struct policy_state *s, struct entry *e, int line)
 	return open < 0 ? -1 : 0;
 }
 
+/* A guard that a kept version brings stands in front of the bundle's own of that name. */
+static bool guarded(const struct policy_state *s, const char *use)
+{
+	for (size_t i = 0; i < s->n_entries; i++)
+		if (s->entries[i].tree[0] && strcmp(s->entries[i].tree, s->tree) && !strcmp(s->entries[i].name, use))
+			return true;
+	return false;
+}
+
 static int take_entry(struct policy_state *s, int line, enum scope_kind scope, const char *id)
 {
 	static const char *const keys[] = { "use", "with", "mode", "order", "share_bps", "fail", NULL };
@@ -153,7 +162,10 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
 		lua_pop(L, 1);
 	}
+	if (scope == IN_GUARD && guarded(s, use))
+		return 0;
 	*e = (struct entry){ .scope = scope, .active = true };
+	snprintf(e->tree, sizeof(e->tree), "%s", s->tree);
 	snprintf(e->name, sizeof(e->name), "%s", use);
 	snprintf(e->scope_id, sizeof(e->scope_id), "%s", id);
 	mode = text_field(L, line, "mode");
@@ -300,7 +312,7 @@ static int take_fail(struct policy_state *s, int tree)
 static int run_tree(struct policy_state *s, const char *name)
 {
 	static const char *const keys[] = { "base", "policies", "limits", "fail", "answers", "max_stale_s", "doc", NULL };
-	const struct source *f = bundle_file(s->bundle, name);
+	const struct source *f = source_of(s, name);
 	lua_State *L = s->L;
 
 	if (!f) {
@@ -318,6 +330,20 @@ static int run_tree(struct policy_state *s, const char *name)
 				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
 		lua_pop(L, 1);
 	}
+	return 0;
+}
+
+static int take_stale(struct policy_state *s, int tree)
+{
+	lua_Integer n;
+
+	if (lua_getfield(s->L, tree, "max_stale_s") != LUA_TNIL) {
+		n = lua_isinteger(s->L, -1) ? lua_tointeger(s->L, -1) : -1;
+		if (n < 0 || n > 30 * 86400)
+			return refuse(s, "bundle.lua: max_stale_s must be a whole number of seconds, 0..2592000");
+		s->max_stale_s = (long)n;
+	}
+	lua_pop(s->L, 1);
 	return 0;
 }
 
@@ -370,21 +396,68 @@ static void sort_hooks(struct policy_state *s)
 	}
 }
 
+/* Leaves what the two say. */
+static int run_trees(struct policy_state *s)
+{
+	int rc = run_tree(s, "bundle");
+
+	return rc ? rc : run_tree(s, "base/bundle");
+}
+
+/* What stands below guards/ was there when this bundle was gone back to, and has more
+ * guards: they all go on.  The same version may have been given some itself. */
+static int take_kept(struct policy_state *s)
+{
+	lua_State *L = s->L;
+	int own = lua_gettop(L) + 1, base = own + 1, rc = 0;
+	size_t len = strlen(s->tree);
+
+	if (len + 8 > sizeof(s->tree))	/* bundle_read_kept() reads no deeper */
+		return refuse(s, "guards are kept from too many older bundles\nhint: publish a bundle that has them itself");
+	memcpy(s->tree + len, "guards/", 8);
+	if (source_of(s, "bundle")) {
+		rc = run_trees(s);
+		if (!rc && (push_scope(L, own, IN_GUARD) || (lua_settop(L, base), push_scope(L, base, IN_GUARD))))
+			rc = take_list(s, IN_GUARD, "");
+		rc = rc ? rc : (lua_settop(L, own - 1), take_kept(s));
+	}
+	s->tree[len] = '\0';
+	return rc;
+}
+
+int guards_take(const struct policy_state *s, struct bundle *b)
+{
+	b->guards = calloc(s->n_entries + 1, sizeof(*b->guards));
+	if (!b->guards)
+		return MG_ENOMEM;
+	for (size_t i = 0; i < s->n_entries; i++) {
+		const struct entry *e = &s->entries[i];
+		struct guard *g = &b->guards[b->n_guards];
+
+		if (e->scope != IN_GUARD || e->shadow)
+			continue;
+		snprintf(g->name, sizeof(g->name), "%s", e->name);
+		g->kept = e->tree[0] != '\0';
+		b->n_guards++;
+	}
+	b->max_stale_s = s->max_stale_s;
+	return 0;
+}
+
 int chain_build(struct policy_state *s, struct err *err)
 {
 	lua_State *L = s->L;
 	int own = lua_gettop(L) + 1, base = own + 1, rc;
 
-	rc = run_tree(s, "bundle");
-	if (!rc)
-		rc = run_tree(s, "base/bundle");
+	rc = take_kept(s);
+	rc = rc ? rc : run_trees(s);
 	for (int scope = 0; !rc && scope < IN_COUNT; scope++) {
 		if (push_scope(L, own, scope) || (lua_settop(L, base), push_scope(L, base, scope)))
 			rc = take_scope(s, scope);
 		lua_settop(L, base);
 	}
 	if (!rc && lua_istable(L, own))
-		rc = take_limits(s, own) || take_fail(s, own) ? -1 : 0;
+		rc = take_limits(s, own) || take_fail(s, own) || take_stale(s, own) ? -1 : 0;
 	if (!rc)
 		rc = take_answers(s, own, base);
 	if (rc)

@@ -169,26 +169,32 @@ static void load_rest(struct report *r, struct bundle *b, struct policy_state *s
 	}
 }
 
-int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err)
+int bundle_check(struct bundle *b, void (*say)(void *arg, const char *line), void *arg)
 {
 	struct report r = { say, arg, 0 };
-	struct bundle *b;
-	struct policy_state *s;
 	struct err why = { 0, "" };
+	struct policy_state *s = policy_state_new(b, &why);
+
+	if (!s) {
+		problem(&r, "%s", why.msg);
+		return r.problems;
+	}
+	load_rest(&r, b, s);
+	policy_state_free(s);
+	probe_hooks(&r, b);
+	return r.problems;
+}
+
+int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err)
+{
+	struct bundle *b;
 	int rc = bundle_read(dir, base_dir, &b, err);
 
 	if (rc)
 		return rc;
-	s = policy_state_new(b, &why);
-	if (!s) {
-		problem(&r, "%s", why.msg);
-	} else {
-		load_rest(&r, b, s);
-		policy_state_free(s);
-		probe_hooks(&r, b);
-	}
+	rc = bundle_check(b, say, arg);
 	bundle_unref(b);
-	return r.problems;
+	return rc;
 }
 
 void policy_types(void (*say)(void *arg, const char *line), void *arg)

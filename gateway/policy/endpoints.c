@@ -325,12 +325,14 @@ void endpoints_reset(struct policy_state *s, const struct catalog *c)
 	s->n_slot = s->slot ? c->n_endpoints : 0;
 	s->version = c->version;
 	s->catalog = c;
+	s->endpoints = c->endpoints;
 	lua_gc(s->L, LUA_GCCOLLECT);	/* once a catalogue, not bit by bit */
 }
 
+/* Compared only: that catalogue may have gone since, where a request of an older one still runs. */
 static bool in_catalog(const struct policy_state *s, const struct endpoint *e)
 {
-	return e->index < s->n_slot && s->catalog && &s->catalog->endpoints[e->index] == e;
+	return e->index < s->n_slot && s->endpoints && &s->endpoints[e->index] == e;
 }
 
 /* One that is made for a request, or of a catalogue before this one, is remembered for that request. */

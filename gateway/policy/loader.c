@@ -27,6 +27,14 @@ static int l_library(lua_State *L)
 	return 1;
 }
 
+const struct source *source_of(const struct policy_state *s, const char *name)
+{
+	char path[NAME_BYTES * 2];
+
+	snprintf(path, sizeof(path), "%s%s", s->entry ? s->entry->tree : s->tree, name);
+	return bundle_file(s->bundle, path);
+}
+
 /* use_lib "name": another file of the bundle; there is no search path. */
 static int l_use_lib(lua_State *L)
 {
@@ -37,16 +45,16 @@ static int l_use_lib(lua_State *L)
 
 	luaL_argcheck(L, strlen(name) < NAME_BYTES - 5, 1, "the name is too long");
 	lua_getfield(L, LUA_REGISTRYINDEX, "libraries");
-	if (lua_getfield(L, -1, name) == LUA_TBOOLEAN)
+	f = source_of(s, name);
+	if (!f)
+		return luaL_error(L, "use_lib: no file '%s.lua' in the bundle", name);
+	if (lua_getfield(L, -1, f->name) == LUA_TBOOLEAN)
 		return luaL_error(L, "use_lib: '%s' uses itself", name);
 	if (!lua_isnil(L, -1))
 		return 1;
 	lua_pop(L, 1);
-	f = bundle_file(s->bundle, name);
-	if (!f)
-		return luaL_error(L, "use_lib: no file '%s.lua' in the bundle", name);
 	lua_pushboolean(L, 1);
-	lua_setfield(L, -2, name);
+	lua_setfield(L, -2, f->name);
 	snprintf(file, sizeof(file), "%s.lua", name);
 	if (sandbox_load(s, f->text, f->len, file, s->env))
 		return luaL_error(L, "%s", s->error);
@@ -54,7 +62,7 @@ static int l_use_lib(lua_State *L)
 	if (!proxy_at(L, -1))
 		return luaL_error(L, "%s: it must return library { ... }", file);
 	lua_pushvalue(L, -1);
-	lua_setfield(L, -3, name);
+	lua_setfield(L, -3, f->name);
 	return 1;
 }
 
@@ -329,7 +337,7 @@ static int set_up(struct policy_state *s, const char *name, int decl)
 
 static int load_policy(struct policy_state *s, const char *name, int with)
 {
-	const struct source *f = bundle_file(s->bundle, name);
+	const struct source *f = source_of(s, name);
 	lua_State *L = s->L;
 	char file[NAME_BYTES + 8];
 	int decl;

@@ -111,9 +111,25 @@ struct bundle;
  * bundles lie (a folder that has openrouter/).  Reads everything, compiles, runs
  * each setup().  err: "or_ranking.lua:12: ...". */
 int bundle_open(const char *dir, const char *base_dir, struct bundle **out, struct err *err);
+int bundle_read(const char *dir, const char *base_dir, struct bundle **out, struct err *err);	/* files only: nothing runs */
+int bundle_try(struct bundle *b, struct err *err);	/* what is missing to bundle_open() */
+/* The same of an operator's own files, "name.lua" each; none: the base alone.  Texts are copied. */
+struct bundle_text { const char *name; struct mg_str text; };
+int bundle_make(const struct bundle_text *own, size_t n, const char *base_dir, struct bundle **out, struct err *err);
+/* Each own file, until fn returns false. */
+void bundle_each(const struct bundle *b, bool (*fn)(void *arg, const char *name, struct mg_str text), void *arg);
 struct bundle *bundle_ref(struct bundle *b);
 void bundle_unref(struct bundle *b);
 const char *bundle_hash(const struct bundle *b);	/* 64 hex digits */
+long bundle_max_stale_s(const struct bundle *b);	/* how long its folder may be away; 0: for ever */
+/* Both were opened: guards of `of` that b has not; names gets them, with commas, cut to size. */
+bool bundle_lacks_guards(const struct bundle *b, const struct bundle *of, char *names, size_t size);
+/* b, and above its own the guards of `of` with all that they use, under guards/: to be tried. */
+int bundle_with_guards(const struct bundle *b, const struct bundle *of, struct bundle **out, struct err *err);
+/* Why it should not go on: too many of its hook calls failed (circuit.c).  NULL: it may.  Any thread. */
+const char *bundle_tripped(const struct bundle *b);
+/* What a bundle must show before it goes live: check finds nothing, every test passes.  err: "x_test.lua:5: ...". */
+int bundle_vet(struct bundle *b, struct err *err);
 
 struct policy_state;
 struct policy_state *policy_state_new(struct bundle *b, struct err *err);
@@ -157,6 +173,9 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 /* ---- tools, for the CLI: TAP or messages through say(); the number of problems, or a negative mg_rc */
 int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+/* The same of one that is read. */
+int bundle_check(struct bundle *b, void (*say)(void *arg, const char *line), void *arg);
+int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 /* moongate.d.lua, line by line: generated from the tables that build the objects. */
 void policy_types(void (*say)(void *arg, const char *line), void *arg);
 /* Whatever a policy shares over requests and workers (limits, counters, sticky): one a process. */

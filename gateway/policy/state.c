@@ -193,7 +193,9 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 	else
 		d->errors++;
 	hook_note(d, h, e, "%serror: %s", e->shadow ? "shadow: " : "", what);
-	log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", sayable(s, d, what)));
+	circuit_failed(s, e, h, what);
+	if (!s->testing)
+		log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", sayable(s, d, what)));
 }
 
 /* A policy in shadow has a request's fuel of its own: it may loop, and nobody notices. */
@@ -216,6 +218,7 @@ bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *
 		hook_failed(s, d, e, h, "the request's fuel is exhausted");
 		return false;
 	}
+	circuit_call(s);
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
 	s->hook = h;
 	s->entry = e;

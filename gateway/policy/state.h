@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 #include "base/buf.h"
 #include "policy/policy.h"
 
@@ -15,23 +16,32 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
+/* Of a version on all workers: how many of its hook calls failed.  circuit.c */
+struct circuit { _Atomic uint64_t calls, failures, requests, since_ms; _Atomic unsigned in_row; atomic_flag opening; atomic_bool open;
+	char why[200]; /* once it is open */ };
+struct guard { char name[NAME_BYTES]; bool kept; };	/* kept: by a bundle that is older than it, below guards/ */
 struct bundle {
 	struct source *files; size_t n_files;
+	struct guard *guards; size_t n_guards;	/* that stand in its guard chain; bundle_try() finds them */
+	long max_stale_s;		/* 0: no limit */
+	struct circuit circuit;
 	char hash[65];
 	int refs;
 };
 const struct source *bundle_file(const struct bundle *b, const char *name);	/* without ".lua" */
-int bundle_read(const char *dir, const char *base_dir, struct bundle **out, struct err *err);	/* files only: nothing runs */
+void bundle_place(const struct source *f, char *out, size_t size);	/* below its version's folder: "base/or_ranking.lua" */
+int guards_take(const struct policy_state *s, struct bundle *b);	/* chain.c; MG_ENOMEM */
 
 /* One line of bundle.lua's lists: a policy with its parameters. */
 struct entry {
 	char name[NAME_BYTES], scope_id[SCOPE_BYTES];	/* a key's id has 64 digits */
 	enum scope_kind scope;
 	unsigned share_bps;		/* of the keys */
+	char tree[TREE_BYTES];		/* where its files lie: "", or of a kept guard "guards/", "guards/guards/" ... */
 	bool shadow, open, fails_own;	/* open: a failing admit lets pass; fails_own: its own line says so or not */
 	bool waits;			/* it speaks of lookup(): admit and resolve run where they can wait */
 	int my;				/* registry: what setup gave, read-only */
@@ -109,10 +119,12 @@ struct policy_state {
 	uint64_t owner;			/* the decision at hand, whose loose ones count */
 	uint16_t *slot; size_t n_slot;	/* endpoint index -> cache + 1 */
 	uint64_t version, ticks, routes;
-	const struct catalog *catalog;
+	const struct catalog *catalog; const struct endpoint *endpoints;	/* the last one that was routed in; never read after that */
 
 	bool shadows;			/* some entries are in shadow */
+	long max_stale_s;
 	bool scoped;			/* some entries are for an org, a workspace, a key or a request alone */
+	unsigned calls; bool fine; uint64_t failed;	/* for the circuit: not yet told; the last one did not fail; the last decision with one that did */
 	bool impure;			/* what runs has read something that a remembered verdict must not depend on */
 	bool remembers;			/* false in a test of it: nothing is remembered */
 	int live_view;			/* registry: see live_hide() */
@@ -126,7 +138,7 @@ struct policy_state {
 	bool testing;
 	int scratch;			/* registry: what t.state() gives */
 	struct shared *shared;
-	char *loading[16]; size_t n_loading;
+	char tree[TREE_BYTES];		/* of what is being loaded: see struct entry */
 	struct buf record;		/* of the last decision that was written */
 	char error[400];		/* of the last call that failed */
 };
@@ -216,6 +228,8 @@ struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry
 void limits_wrap(lua_State *L, int decl, int my);
 
 /* ---- bundle.c: files; loader.c: what they declare; chain.c: which run */
+int bundle_read_kept(const char *dir, struct bundle **out, struct err *err);	/* a version's folder: see versions.c */
+const struct source *source_of(const struct policy_state *s, const char *name);	/* in the tree that is being loaded, or runs */
 int refuse(struct policy_state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool is_one_of(const char *word, const char *const *list);
 int chain_build(struct policy_state *s, struct err *err);
@@ -286,6 +300,9 @@ bool lookup_named(const struct bundle *b, const char *name);	/* may that policy 
 /* Any of what a service may say; NULL: error is "json". */
 json_t *answer_read(struct pool *p, struct mg_str text, const char **error);
 void answer_keep(const struct waiting *w, struct mg_str text);
+/* ---- circuit.c: before each call, and when it turned out to have failed */
+void circuit_call(struct policy_state *s);
+void circuit_failed(struct policy_state *s, const struct entry *e, enum hook h, const char *what);
 
 /* ---- routing.c */
 void order_push(struct policy_state *s, const struct decision *d);

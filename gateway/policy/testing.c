@@ -251,25 +251,33 @@ static int states_open(struct policy_state *states[STATES], struct bundle *b, st
 	return 0;
 }
 
-int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err)
+int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err)
 {
 	struct policy_state *states[STATES] = { NULL };
 	struct tap t = { say, arg, 0, 0 };
-	struct bundle *b = NULL;
 	char plan[40];
-	int rc = bundle_read(dir, base_dir, &b, err);
+	int rc = states_open(states, b, err);
 
-	if (!rc)
-		rc = states_open(states, b, err);
 	for (size_t i = 0; !rc && i < b->n_files; i++)
 		if (is_test(&b->files[i]) && (!only || strstr(b->files[i].name, only)))
 			test_file(&t, states, &b->files[i]);
 	for (int k = 0; k < STATES; k++)
 		policy_state_free(states[k]);
-	bundle_unref(b);
 	if (rc)
 		return rc;
 	snprintf(plan, sizeof(plan), "1..%d", t.n);
 	say(arg, plan);
 	return t.bad;
+}
+
+int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err)
+{
+	struct bundle *b;
+	int rc = bundle_read(dir, base_dir, &b, err);
+
+	if (rc)
+		return rc;
+	rc = bundle_test(b, only, say, arg, err);
+	bundle_unref(b);
+	return rc;
 }

@@ -92,15 +92,6 @@ static void relay_refuse(struct relay *r, const struct refusal *why, const char 
 	r->surface->refused(r, why);
 }
 
-void refuse_policy(struct relay *r, const struct err *err)
-{
-	struct refusal why = { .status = 503, .error_type = "server", .retryable = true };
-
-	snprintf(why.message, sizeof(why.message), "The routing policy is not available (request %s)", r->name);
-	log_at(LOG_ERROR, EV_POLICY_ERROR, r->name, LOG_S("why", err->msg));
-	relay_refuse(r, &why, "moongate_error");
-}
-
 void refuse_denied(struct relay *r, const struct denial *no)
 {
 	struct refusal why;

@@ -18,6 +18,7 @@
 #include "relay/metrics.h"
 #include "store/store.h"
 
+struct publication;
 struct gateway {
 	struct registry *plugins;
 	struct snapshots *snapshots;
@@ -26,14 +27,28 @@ struct gateway {
 	struct worker *workers;
 	unsigned n_workers;
 	atomic_bool draining;
-	atomic_bool reload_wanted;		/* an API call asked for it; the main thread does it */
+	atomic_bool reload_wanted;		/* an API call asked for it; the main thread has it done */
+	struct versions *versions;		/* of the policies */
+	/* Makes a bundle live, on the thread for changes; reload.c.  MG_EINVAL: it does not pass;
+	 * MG_EDENIED: no such version; MG_EPROTO: it lacks guards of the live one. */
+	int (*publish)(struct gateway *gw, struct publication *p, struct err *err);
 	int64_t started_ms;			/* Unix */
-	_Atomic int64_t policy_since_ms;	/* Unix; since when the active bundle is */
+	_Atomic int64_t policy_since_ms, source_seen_ms;	/* Unix; since when the live bundle is; when its folder was last there */
+	atomic_bool policy_stale;		/* that folder has been away for longer than its bundle allows */
 	char data_dir[512], base_policies[512];
 };
 
-/* A bundle's lua_State on one worker; freed with its last pin when newer ones exist. */
-struct pinned_policy { struct bundle *bundle; struct policy_state *state; unsigned pins; struct pinned_policy *next; };
+/* What an operator wants live: a bundle, or a version that is kept. */
+struct publication {
+	struct bundle *bundle;			/* NULL: go back to `version`, "" for the one before */
+	char version[72], from[256], by[128];
+	bool drop_guards;			/* also where it lacks some */
+	char live[72];				/* what is live then */
+};
+
+/* A bundle's lua_State on one worker.  Offered: for a snapshot that is yet to come.  Freed with its
+ * last pin, once it is not what new requests get. */
+struct pinned_policy { struct bundle *bundle; struct policy_state *state; unsigned pins; bool offered; struct pinned_policy *next; };
 
 struct worker {
 	unsigned n;
@@ -43,7 +58,7 @@ struct worker {
 	struct server *server;
 	struct client *client;
 	struct journal *journal;
-	struct pinned_policy *policies;
+	struct pinned_policy *policies;		/* the first: what new requests get */
 	struct turn turn;			/* looks for a newer snapshot */
 	unsigned running;			/* generations that are not ended */
 	/* Used within one callback, by whoever is in it: thousands of streams wait, one works. */
@@ -51,8 +66,8 @@ struct worker {
 	struct buf out;				/* a chunk, or an answer, on its way to the client */
 };
 
-/* The state of the snapshot's bundle; NULL: err says why (the caller answers 503). */
-struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap, struct err *err);
+/* The state of the snapshot's bundle: each worker has one before the snapshot is published. */
+struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap);
 void worker_unpin_policy(struct worker *w, struct pinned_policy *p);
 
 #endif

@@ -298,14 +298,31 @@ static void put_process(struct buf *out)
 	put_plain(out, "process_start_time_seconds", "gauge", "Unix time of the start.", process_start());
 }
 
-void metrics_print(struct buf *out)
+static void put_head(struct buf *out, enum metric m)
 {
 	static const char *const words[] = { "counter", "counter", "gauge", "gauge", "histogram" };
+
+	buf_print(out, "# HELP %s %s\n# TYPE %s %s\n", table[m].name, table[m].help, table[m].name, words[table[m].type]);
+}
+
+void metric_print(struct buf *out, enum metric m, int64_t n, const char *const *labels, bool first)
+{
+	struct series s = { .metric = m, .value = n };
+
+	for (size_t i = 0; labels[i] && i < LABELS_MAX; i++)
+		snprintf(s.labels[i], LABEL_BYTES, "%s", labels[i]);
+	if (first)
+		put_head(out, m);
+	put_series(out, &s);
+}
+
+void metrics_print(struct buf *out)
+{
 
 	for (unsigned m = 0; m < METRIC_COUNT; m++) {
 		if (!atomic_load(&used[m]))
 			continue;
-		buf_print(out, "# HELP %s %s\n# TYPE %s %s\n", table[m].name, table[m].help, table[m].name, words[table[m].type]);
+		put_head(out, (enum metric)m);
 		for (unsigned i = 0; i < SLOTS; i++) {
 			struct series *s = atomic_load(&slots[i]);
 

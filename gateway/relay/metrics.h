@@ -37,6 +37,8 @@
 	X(POLICY_DURATION, "moongate_policy_duration_seconds", HISTOGRAM, "Time in policies, a request.", "policy") \
 	X(POLICY_AGE, "moongate_policy_active_age_seconds", GAUGE, "Since the active bundle took effect.", "") \
 	X(POLICY_STATES, "moongate_policy_states", GAUGE, "Lua states that live, by the bundle's hash.", "version") \
+	X(POLICY_RELOADS, "moongate_policy_reloads_total", COUNTER, "Bundles that were to go live.", "how,result") \
+	X(POLICY_TRIPS, "moongate_policy_circuit_trips_total", COUNTER, "Versions whose hooks failed too often.", "result") \
 	X(POLICY_ERRORS, "moongate_policy_errors_total", COUNTER, "Hooks that failed.", "kind") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \
 	X(STORE_QUEUE, "moongate_store_queue_length", GAUGE, "Rows that wait for the store.", "") \
@@ -62,6 +64,8 @@ void metric_observe_us(enum metric m, uint64_t us, const char *const *labels);
 #define METRIC_LABELS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define METRIC_PLAIN ((const char *const[]){ NULL })
 
+/* One value of a metric whose label sets come and go, and are kept elsewhere; first: with its head. */
+void metric_print(struct buf *out, enum metric m, int64_t n, const char *const *labels, bool first);
 /* Everything that has a value yet, and process_*. */
 void metrics_print(struct buf *out);
 /* Sum over all label sets; for status pages. */

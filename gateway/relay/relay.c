@@ -490,18 +490,12 @@ static void name_it(struct relay *r)
 
 void relay_start(struct relay *r)
 {
-	struct err err = { 0 };
-
 	r->step.fire = on_step;
 	r->output_max = UINT64_MAX;
 	r->started_us = clock_us();
 	r->w->running++;
 	r->snap = snapshot_pin(r->w->gw->snapshots, r->w->n);
-	r->policy = worker_pin_policy(r->w, r->snap, &err);
-	if (!r->policy) {
-		refuse_policy(r, &err);
-		return;
-	}
+	r->policy = worker_pin_policy(r->w, r->snap);
 	r->d.conf = r->snap->conf.tree;
 	r->d.purse = r->key->scope;
 	r->d.balance = accounts_balance(r->w->gw->accounts);

@@ -148,7 +148,6 @@ void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct 
 void relay_remember(struct relay *r, const struct refusal *why);
 
 /* Ends without an answer: settled, and the client told; once. */
-void refuse_policy(struct relay *r, const struct err *err);
 void refuse_denied(struct relay *r, const struct denial *no);
 void refuse_money(struct relay *r, const struct scope *scope);		/* the scope that had too little */
 void refuse_store(struct relay *r, const struct err *err);

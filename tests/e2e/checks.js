@@ -73,6 +73,14 @@ export const ownKey = async (g, key) => JSON.parse((await call(g, '/api/v1/key',
 // USD as they are printed, summed without a double in between.
 export const nanos = (usd) => BigInt(Math.round(usd * 1e9));
 
+// A command with the gateway's configuration and the management key; more: of the environment.
+export function moongate(g, args, more = {}) {
+  return new Promise((done) => {
+    execFile(binary, args, { cwd: g.home, env: { PATH: process.env.PATH, HOME: g.home, MOONGATE_CONFIG: g.file, MOONGATE_MANAGEMENT_KEY: managementKey,
+      ...(g.exit ? {} : { MOONGATE_URL: g.url }), ...more } }, (e, out, err) => done({ code: e ? e.code : 0, out, err }));
+  });
+}
+
 // `moongate audit` over the data directory, beside the gateway or without one.
 export function audit(g) {
   return new Promise((done) => {

@@ -126,6 +126,7 @@ cat >policies/dearest.lua <<'END'
 return policy { name = "dearest", api = 1, admit = function(req) return deny { status = 429, code = "not_now", message = "later" } end,
   retain = function(req) error("broken") end }
 END
+echo 'local P = use("dearest") test("it denies", function(t) t.eq(P.admit(t.req {}).code, "not_now") end)' >policies/dearest_test.lua
 echo 'return { base = "openrouter", policies = { guard = { { use = "dearest", mode = "shadow" } } } }' >policies/bundle.lua
 MOONGATE_MANAGEMENT_KEY=$(cat "$DIR/admin.key")
 export MOONGATE_MANAGEMENT_KEY

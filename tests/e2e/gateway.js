@@ -101,6 +101,10 @@ export async function startUpstream(script) {
     stop: () => new Promise((go) => { for (const s of sockets) s.destroy(); server.close(go); }) };
 }
 
+// A policy without a test goes live nowhere.  This is the least one: it loads.
+export const loads = (dir, name) => writeFileSync(join(dir, `${name}_test.lua`),
+  `local P = use("${name}")\ntest("it loads", function(t) t.eq(P.name, "${name}") end)\n`);
+
 export const completion = (text, usage = { prompt_tokens: 10, completion_tokens: 5 }) => ({
   id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'up',
   choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],

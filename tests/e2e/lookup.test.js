@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { eq, ok, run, test } from './tap.js';
 import { chat } from './checks.js';
-import { binary, managementKey, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { binary, loads, managementKey, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 // What it answers is the user's name, as a script.
 const held = [];
@@ -26,6 +26,7 @@ const dead = await startUpstream(() => {});
 await dead.stop();
 
 const dir = mkdtempSync(join(tmpdir(), 'moongate-lookup-'));
+loads(dir, 'asks');
 writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "asks" } } } }\n');
 writeFileSync(join(dir, 'asks.lua'), `
 return policy { name = "asks", api = 1, version = "1.0.0",

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
 import { audit, chat, events, nanos, ownKey, record, terminals } from './checks.js';
-import { chunk, completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { chunk, completion, loads, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const sse = (res) => { res.on('error', () => {}); res.writeHead(200, { 'content-type': 'text/event-stream' }); };
 const named = (type, o) => `event: ${type}\ndata: ${JSON.stringify({ type, ...o })}\n\n`;
@@ -43,6 +43,7 @@ const plans = {
   'acme/long': '{ max_charge_nusd = 20000000 }', 'acme/passed': '{ max_charge_nusd = 20000000 }', 'acme/claude': '{ max_charge_nusd = 20000000 }',
   'acme/dear': '{ max_charge_nusd = 20000000 }', 'acme/enough': '{ max_charge_nusd = 900000000000 }',
 };
+loads(dir, 'plans');
 writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "plans" } } } }\n');
 writeFileSync(join(dir, 'plans.lua'), `local plans = { ${Object.entries(plans).map(([m, p]) => `["${m}"] = ${p}`).join(', ')} }
 return policy { name = "plans", api = 1, version = "1.0.0",

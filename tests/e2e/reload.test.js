@@ -3,8 +3,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { chat, events, fds, metric, pool, rss, terminals } from './checks.js';
-import { startGateway, until } from './gateway.js';
+import { chat, events, fds, metric, moongate, pool, rss, terminals } from './checks.js';
+import { loads, startGateway, until } from './gateway.js';
 
 const base = `
   workers = 2,
@@ -58,6 +58,7 @@ for (const [what, text] of [
 test('a changed policy: from the next request on; a broken one changes nothing', async () => {
   const dir = join(g.home, 'policies');
   mkdirSync(dir);
+  loads(dir, 'closed');
   const bundle = (rules) => { writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "closed" } } } }\n'); writeFileSync(join(dir, 'closed.lua'), rules); };
   const with_bundle = good.replace('workers', `policy = { bundle = "${dir}" }, workers`);
   bundle('return policy { name = "closed", api = 1, version = "1.0.0", admit = function(req) return deny { status = 403, code = "closed", message = "closed for today" } end }\n');
@@ -70,7 +71,13 @@ test('a changed policy: from the next request on; a broken one changes nothing',
   eq(await successful(), 0);
   ok((await chat(g, key, { model: 'acme/one' })).text.includes('closed for today'), 'the old policy');
   await reload(good);
+  eq(await successful(), 0, 'a guard is not lost by a reload');
+  ok((await chat(g, key, { model: 'acme/one' })).text.includes('closed for today'), 'the guard stays');
+  const published = await moongate(g, ['policy', 'publish', '--drop-guards']);
+  eq(published.code, 0, published.err);
   eq(await status('acme/one'), 200);
+  await reload();
+  eq(await successful(), 1);
 });
 
 // What is left once the old configurations have gone, and their requests with them.

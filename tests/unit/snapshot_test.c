@@ -16,13 +16,11 @@ static void bundle_gone(void *p)
 
 static struct snapshot *made(void)
 {
-	struct snapshot *s = calloc(1, sizeof(*s));
+	struct config conf = { .path = "" };
 	uint64_t *magic = malloc(sizeof(*magic));
 
 	*magic = 0x6d6f6f6e;
-	s->bundle = magic;
-	s->bundle_free = bundle_gone;
-	return s;
+	return snapshot_new(&conf, NULL, magic, bundle_gone);
 }
 
 static void in_turn(void)
