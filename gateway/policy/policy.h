@@ -55,6 +55,7 @@ struct candidate {
 	const char *dropped;		/* why, or NULL: it is in the order */
 	const char *by;			/* "or_eligibility.lua:41" */
 	unsigned rank;			/* 1 is first; 0: not ranked */
+	bool passed;			/* every filter said yes; routing.c alone sets it */
 };
 struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96]; };
 struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
@@ -151,6 +152,9 @@ bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *n
 /* Expands facts.models from the catalogue, filters, ranks: fills candidates and order.  False: nothing
  * is left; no holds the answer (404 with reasons by count, 503 policy_error, 400 unknown model). */
 bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no);
+/* May content of this request go there?  Only to what came through all filters as they answered last: whoever
+ * begins an attempt asks, so that no way to an endpoint, whoever writes it, leads around them. */
+bool decision_passed(const struct decision *d, const struct candidate *c);
 void policy_plan(struct policy_state *s, struct decision *d);
 /* members of the canonical request to set (JSON text) or drop at this attempt; false: skip the endpoint. */
 struct shape { struct { struct mg_str name, value; } edits[16]; size_t n; };	/* value absent: drop */

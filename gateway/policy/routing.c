@@ -107,8 +107,14 @@ static void filter(struct policy_state *s, struct decision *d, struct candidate 
 		c->dropped = v.why;
 		c->by = v.why ? v.by : NULL;
 	}
+	c->passed = !c->dropped;
 	if (s->shadows && !c->dropped)
 		shadow_filter(s, d, c);
+}
+
+bool decision_passed(const struct decision *d, const struct candidate *c)
+{
+	return d->candidates && c >= d->candidates && c < d->candidates + d->n && c->passed && c->rank;
 }
 
 /* Its sight remembers which candidate it is, so that a ranking can be read back. */

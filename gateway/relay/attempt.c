@@ -520,9 +520,9 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 	struct mg_view request;
 	int rc;
 
-	if (!a) {
+	if (!a || !decision_passed(&r->d, c)) {	/* whatever led here: nothing goes where the filters did not look */
 		pool_free(pool);
-		fail(err, MG_ENOMEM, "no memory for the attempt");
+		fail(err, a ? MG_EDENIED : MG_ENOMEM, a ? "the filters have not let this endpoint pass" : "no memory for the attempt");
 		return NULL;
 	}
 	*a = (struct attempt){ .relay = r, .endpoint = c->endpoint, .pool = pool, .quiet.fire = on_quiet, .began_us = clock_us(),

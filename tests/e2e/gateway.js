@@ -97,7 +97,7 @@ export async function startUpstream(script) {
   server.on('connection', (s) => { sockets.add(s); s.on('close', () => sockets.delete(s)); });
   await new Promise((go) => server.listen(0, '127.0.0.1', go));
   const port = server.address().port;
-  return { asked, port, url: `http://127.0.0.1:${port}`,
+  return { asked, port, server, url: `http://127.0.0.1:${port}`,
     stop: () => new Promise((go) => { for (const s of sockets) s.destroy(); server.close(go); }) };
 }
 

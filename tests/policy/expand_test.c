@@ -146,6 +146,30 @@ static void replaced(struct world *w, struct catalog *first)
 	catalog_free(second);
 }
 
+/* Who may begin an attempt. */
+static void passes(struct world *w, const struct catalog *c)
+{
+	static const struct mg_str large[] = { { "a/large", 7 } }, own[] = { { "a/own", 5 } };
+	struct decision *d = ask(w, large, 1);
+	struct candidate copy, *before;
+	struct denial no;
+
+	ok(!decision_passed(d, &copy), "before a route nobody");
+	ok(policy_route(w->state, d, c, &no) && decision_passed(d, d->order[0]) && decision_passed(d, d->order[1]), "what the filters let pass may have the request");
+	copy = *d->order[0];
+	ok(!decision_passed(d, &copy), "what looks the same may not");
+	d->order[1]->rank = 0;
+	ok(!decision_passed(d, d->order[1]), "nor what no ranking has left");
+	before = d->order[0];
+	d->facts.models = (struct words){ own, 1 };
+	d->facts.key.workspace = MG_STR("ws_2");
+	ok(!policy_route(w->state, d, c, &no) && !decision_passed(d, before), "nor what an earlier route of the same request had");
+	ok(d->n == 1 && !decision_passed(d, &d->candidates[0]), "nor what is dropped");
+	d->candidates[0].dropped = NULL;
+	d->candidates[0].rank = 1;
+	ok(!decision_passed(d, &d->candidates[0]), "also when somebody has put it into the order");
+}
+
 int main(void)
 {
 	struct world w;
@@ -163,6 +187,7 @@ int main(void)
 	owners(&w, c);
 	wild(&w, c);
 	replaced(&w, c);
+	passes(&w, c);
 	world_release(&w);
 	catalog_free(c);
 	unlink(path);
