@@ -29,6 +29,7 @@ struct generation {
 	/* routing */
 	const char *model, *provider_name, *router, *preset_id, *service_tier, *workspace_id, *data_region;
 	bool is_byok;
+	bool needs_rating;		/* a price policy failed: this is the list price */
 	/* outcome */
 	bool streamed, cancelled;
 	const char *finish_reason, *native_finish_reason;

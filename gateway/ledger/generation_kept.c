@@ -111,12 +111,13 @@ static void put_numbers(struct buf *out, struct generation *g)
 
 static void put_flags(struct buf *out, const struct generation *g)
 {
-	if (!g->streamed && !g->cancelled && !g->is_byok)
+	if (!g->streamed && !g->cancelled && !g->is_byok && !g->needs_rating)
 		return;
 	buf_text(out, "\"flags\":[");
 	buf_text(out, g->streamed ? "\"streamed\"," : "");
 	buf_text(out, g->cancelled ? "\"cancelled\"," : "");
 	buf_text(out, g->is_byok ? "\"is_byok\"," : "");
+	buf_text(out, g->needs_rating ? "\"needs_rating\"," : "");
 	out->len -= !out->failed;	/* the last comma */
 	buf_text(out, "],");
 }
@@ -310,6 +311,7 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		g->streamed |= json_is(v, "streamed");
 		g->cancelled |= json_is(v, "cancelled");
 		g->is_byok |= json_is(v, "is_byok");
+		g->needs_rating |= json_is(v, "needs_rating");
 	}
 	g->created_ms = row->at_ms;
 	read_attempts(p, json_get(all, "attempts"), g);

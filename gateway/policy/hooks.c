@@ -45,14 +45,20 @@ static void remember_silence(struct policy_state *s, struct decision *d, const s
 		memo_keep(s, d, e->memo[h], 0, KEEPS);
 }
 
+void policy_failed(const struct decision *d, const char *hook, struct denial *no)
+{
+	*no = (struct denial){ .status = 503, .code = "policy_error" };
+	snprintf(no->message, sizeof(no->message), "A policy failed in its hook '%s' (request %.*s)", hook, (int)d->facts.id.len, d->facts.id.at ? d->facts.id.at : "");
+}
+
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 {
-	static const struct denial broken = { .status = 503, .code = "policy_error", .message = "A policy failed; the request was not admitted" };
+	static const struct denial broken = { .status = 503, .code = "policy_error" };
 	bool admitted = true;
 
 	hook_begin(s, d);
 	if (hook_lost(s, d)) {
-		*no = broken;
+		policy_failed(d, "admit", no);
 		return false;
 	}
 	EACH_ENTRY(s, HOOK_ADMIT, e) {
@@ -79,6 +85,8 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		}
 		if (ok)
 			continue;
+		if (!*said.message)
+			policy_failed(d, "admit", &said);
 		hook_note(d, HOOK_ADMIT, e, "%d %s: %s", said.status, said.code, said.message);
 		if (!admitted)
 			continue;	/* the first denial is the answer; all are noted */
@@ -298,6 +306,8 @@ bool policy_shape(struct policy_state *s, struct decision *d, const struct endpo
 		}
 		lua_pop(s->L, 1);
 	}
+	if (!ok)
+		d->unshaped = endpoint;
 	if (s->shadows && ok)
 		shadow_shape(s, d, endpoint, out);
 	return ok;
@@ -429,7 +439,7 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 		asked = true;
 		rc = price_step(s, d, e, endpoint, u, estimated, bill);
 	}
-	if (rc || !asked) {
+	if (rc || !asked || !bill->n) {		/* a bill without a line is nobody's word that it is free */
 		list_price(endpoint, u, d->facts.now_ms, bill);
 		bill->needs_rating = rc != 0;
 	}

@@ -91,6 +91,7 @@ struct decision {
 	struct plan plan;
 	struct keep keep;		/* nothing before policy_retain() */
 	bool policy_error;		/* errors alone emptied the list */
+	const struct endpoint *unshaped;	/* the last one that a failing shape skipped; NULL: none */
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	struct shadowed *shadowed;	/* in the order in which they ran */
 	uint64_t lua_us; long fuel, shadow_fuel;
@@ -146,6 +147,8 @@ void policy_abandon(struct policy_state *s, struct decision *d);	/* the request 
 int policy_lookups_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups */
 void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value);	/* copied */
 
+/* What a client is told of a hook that failed: which, and by which name the log has the rest of it; never the line. */
+void policy_failed(const struct decision *d, const char *hook, struct denial *no);
 bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no);	/* false: no says why */
 void policy_retain(struct policy_state *s, struct decision *d);
 bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *no);

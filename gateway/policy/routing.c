@@ -276,7 +276,8 @@ static void nothing_left(struct policy_state *s, struct decision *d, struct deni
 			most = &reasons[i];
 	d->policy_error = n == 1 && !strcmp(most->code, "policy_error");
 	if (d->policy_error) {
-		answer(no, 503, "policy_error", most->by, "A routing policy failed; the request was not sent anywhere");
+		policy_failed(d, hook_names[HOOK_FILTER], no);
+		snprintf(no->by, sizeof(no->by), "%s", most->by);
 		return;
 	}
 	if (most)

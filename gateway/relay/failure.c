@@ -81,6 +81,15 @@ static void refusal_of_denial(const struct denial *no, struct refusal *out)
 	out->retryable = no->status == 429 || no->status == 503;
 }
 
+void refusal_of_policy(struct relay *r, const char *hook, struct refusal *out)
+{
+	struct denial no;
+
+	policy_failed(&r->d, hook, &no);
+	refusal_of_denial(&no, out);
+	out->error_type = "server";
+}
+
 /* ------------------------------------------------ the ends */
 
 static void relay_refuse(struct relay *r, const struct refusal *why, const char *outcome)

@@ -40,6 +40,7 @@
 	X(POLICY_RELOADS, "moongate_policy_reloads_total", COUNTER, "Bundles that were to go live.", "how,result") \
 	X(POLICY_TRIPS, "moongate_policy_circuit_trips_total", COUNTER, "Versions whose hooks failed too often.", "result") \
 	X(POLICY_ERRORS, "moongate_policy_errors_total", COUNTER, "Hooks that failed.", "kind") \
+	X(NEEDS_RATING, "moongate_needs_rating_total", COUNTER, "Generations at the list price, since a price policy failed.", "") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \
 	X(STORE_QUEUE, "moongate_store_queue_length", GAUGE, "Rows that wait for the store.", "") \
 	X(JOURNAL_BYTES, "moongate_journal_bytes", GAUGE, "Journal not yet carried into the store.", "") \

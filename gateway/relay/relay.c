@@ -53,7 +53,10 @@ static void attempt_refused(struct relay *r, const struct candidate *c, const st
 	struct mg_failure f = { .size = sizeof(f), .kind = err->rc == MG_EINVAL ? MG_E_BAD_REQUEST : MG_E_UPSTREAM,
 		.retryable = err->rc != MG_EINVAL, .message = { err->msg, strlen(err->msg) } };
 
-	refusal_of_failure(r, c->endpoint, &f, 0, &why);
+	if (r->d.unshaped == c->endpoint)
+		refusal_of_policy(r, "shape", &why);
+	else
+		refusal_of_failure(r, c->endpoint, &f, 0, &why);
 	relay_remember(r, &why);
 	r->last_kind = f.kind;
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err->msg));

@@ -142,6 +142,7 @@ void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_filled(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 
+void refusal_of_policy(struct relay *r, const char *hook, struct refusal *out);	/* a hook failed, and nothing is left */
 void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
 
 /* What refuse_upstreams() will say; kept in the pool. */

@@ -179,6 +179,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->search_results = (int64_t)u->searches;
 	g->usage_nusd = r->w->bill.charge_nusd;
 	g->is_byok = r->w->bill.is_byok;
+	g->needs_rating = r->w->bill.needs_rating;
 	g->upstream_nusd = r->w->bill.own_nusd;
 	g->router = r->d.strategy ? words(r, r->d.facts.model) : NULL;
 	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
@@ -259,8 +260,8 @@ static void count(struct relay *r, const char *outcome)
 	uint64_t us = clock_us() - r->began_us;
 
 	metric_add(M_GENERATIONS, 1, METRIC_LABELS(model, provider, outcome));
-	if (r->d.errors)
-		metric_add(M_POLICY_ERRORS, r->d.errors, METRIC_LABELS("hook"));
+	if (r->w->bill.needs_rating)
+		metric_add(M_NEEDS_RATING, 1, METRIC_PLAIN);
 	metric_observe_us(M_POLICY_DURATION, r->d.lua_us, METRIC_LABELS("all"));
 	if (!r->endpoint)
 		return;
@@ -353,4 +354,6 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
 			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,
 			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill });
+	if (r->d.errors)
+		metric_add(M_POLICY_ERRORS, r->d.errors, METRIC_LABELS("hook"));
 }

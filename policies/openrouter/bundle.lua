@@ -11,7 +11,7 @@ return {
       { use = "or_ranking", with = { outage_window_s = 30 } },
       { use = "byok_first", order = { price = "last" } },
       { use = "or_fallback" },
-      { use = "price_tiers" },
+      { use = "price_tiers", order = { price = "first" } }, -- what comes behind it, a guard too, finds the list price in the bill
     },
   },
   -- What the client reads when a filter's reason left nothing: "availability code: text".

@@ -20,6 +20,7 @@ struct world {
 	struct err err;
 	uint64_t samples;	/* of every candidate; 0: 100 */
 	double ttft;		/* its p50, ms */
+	const char *session;	/* of each request; NULL: none */
 };
 
 static inline struct mg_str word_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
@@ -112,6 +113,8 @@ static inline struct decision *world_ask(struct world *w)
 	d->facts.seed = 1;
 	d->facts.feat.prompt_tokens = 1000;
 	d->facts.feat.max_tokens = 500;
+	if (w->session)
+		d->facts.session = word_of(w->session);
 	return d;
 }
 

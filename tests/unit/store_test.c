@@ -539,7 +539,7 @@ static void test_record(void)
 	g.attempts = tried;
 	g.n_attempts = 2;
 	g.latency = 420;
-	g.streamed = true;
+	g.streamed = g.needs_rating = true;
 	g.is_byok = true;
 	g.user_agent = "\xc3\xa9\n";
 	g.usage_source = USAGE_COUNTED;
@@ -554,7 +554,7 @@ static void test_record(void)
 	ok(strstr(answer.at, "\"created_at\":\"1970-01-01T00:00:01.000Z\",\"model\":\"m\"") && strstr(answer.at, "\"id\":\"gen-1-2\",\"endpoint_id\":\"openai/m\""),
 		"and what the row knows");
 	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && back.native_completion == UNKNOWN && back.cache_discount_nusd == -5 &&
-		back.streamed && !back.cancelled && back.is_byok && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
+		back.streamed && !back.cancelled && back.is_byok && back.needs_rating && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
 		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
 		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
 	ok(!back.request_id, "a request without an id of its own has none");
