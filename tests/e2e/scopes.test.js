@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, run, test } from './tap.js';
 import { bearer, call, management } from './checks.js';
-import { completion, sendJson, startGateway, startUpstream } from './gateway.js';
+import { completion, loads, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const up = await startUpstream((req, res) => sendJson(res, 200, completion('fine', { prompt_tokens: 100, completion_tokens: 100 })));
 const dir = mkdtempSync(join(tmpdir(), 'moongate-scopes-'));
@@ -14,6 +14,7 @@ const says = (name) => writeFileSync(join(dir, `${name}.lua`), `return policy { 
   params = { model = { type = "string", default = "acme/${name}" } },
   resolve = function(req, my) return { models = { my.model } } end }\n`);
 for (const name of ['org', 'workspace', 'key', 'request', 'hidden']) says(name);
+for (const name of ['org', 'workspace', 'key', 'request', 'hidden', 'spends']) loads(dir, name);
 writeFileSync(join(dir, 'spends.lua'), `return policy { name = "spends", api = 1,
   admit = function(req)
     if req.key.user ~= "thrifty" then return true end
