@@ -41,7 +41,9 @@ static int check(const char *dir, const struct local *l, const struct cli *c, st
 
 static int test(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err)
 {
-	return policy_test(dir, l->places.policies, cli_option(c, "--only"), report_line, r, err);
+	const char *only = cli_option(c, "-k") ? cli_option(c, "-k") : cli_option(c, "--only");
+
+	return (cli_switch(c, "--mutate") ? policy_mutate : policy_test)(dir, l->places.policies, only, report_line, r, err);
 }
 
 int policy_check_run(int argc, char **argv)

@@ -242,8 +242,18 @@ const char *answer_for(struct policy_state *s, const char *reason);
 /* Says "file:line: unknown name 'x'" for each that the file reads and no policy has; their number. */
 int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg);
 
-/* ---- prelude.c */
-extern const char *const policy_prelude[];	/* lines of Lua, then NULL */
+/* ---- testing.c: test files; prelude.c: what they name */
+enum { TEST_FUEL = 200000000, TEST_TITLE = 160 };
+struct test_result { char title[TEST_TITLE], what[400]; bool ok; };
+struct test_run { struct test_result *at; size_t n, size; long fuel;	/* at: the caller's to free */
+	bool failed;		/* the file itself did */
+	bool strict; };		/* it ends at the first test that fails */
+extern const char *const policy_prelude[], *const policy_prober[];	/* lines of Lua, then NULL */
+void lines_load(lua_State *L, const char *const *lines, const char *name);	/* leaves the function; raises */
+bool is_test(const struct source *f);	/* and one of the bundle's own */
+struct policy_state *tests_open(struct bundle *b, struct err *err);
+/* -1: s->error says why the file did not run to its end.  r may be used again. */
+int tests_run(struct policy_state *s, const struct source *f, long fuel, struct test_run *r);
 
 /* ---- state.c */
 struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err);

@@ -6,14 +6,11 @@
 #include <lualib.h>
 #include "policy/state.h"
 
-enum { STATES = 3, TEST_FUEL = 200000000, TEST_BYTES = 512 << 20, HOOK_TEST_FUEL = 500000, TITLE = 160 };
+enum { STATES = 3, TEST_BYTES = 512 << 20, HOOK_TEST_FUEL = 500000, USES_MAX = 64 };
 
-struct result { char title[TITLE], what[400]; bool ok; };
-struct run { struct result *at; size_t n, size; bool failed; };
-
-static struct run *run_of(lua_State *L)
+static struct test_run *run_of(lua_State *L)
 {
-	struct run *r;
+	struct test_run *r;
 
 	lua_getfield(L, LUA_REGISTRYINDEX, "run");
 	r = lua_touserdata(L, -1);
@@ -24,11 +21,11 @@ static struct run *run_of(lua_State *L)
 /* report(title, ok, what) */
 static int l_report(lua_State *L)
 {
-	struct run *r = run_of(L);
-	struct result *v;
+	struct test_run *r = run_of(L);
+	struct test_result *v;
 
 	if (r->n == r->size) {
-		struct result *more = realloc(r->at, (r->size * 2 + 16) * sizeof(*more));
+		struct test_result *more = realloc(r->at, (r->size * 2 + 16) * sizeof(*more));
 
 		if (!more)
 			return luaL_error(L, "no memory");
@@ -36,10 +33,10 @@ static int l_report(lua_State *L)
 		r->size = r->size * 2 + 16;
 	}
 	v = &r->at[r->n++];
-	*v = (struct result){ .ok = lua_toboolean(L, 2) };
+	*v = (struct test_result){ .ok = lua_toboolean(L, 2) };
 	snprintf(v->title, sizeof(v->title), "%s", luaL_checkstring(L, 1));
 	snprintf(v->what, sizeof(v->what), "%s", luaL_checkstring(L, 3));
-	return 0;
+	return v->ok || !r->strict ? 0 : luaL_error(L, "a test failed");
 }
 
 /* Each test begins with nothing shared. */
@@ -97,6 +94,24 @@ static int l_hook(lua_State *L)
 	return rc ? lua_error(L) : lua_gettop(L);
 }
 
+/* With which parameters tests use what, for whoever asked: the registry's "uses". */
+static void remember_use(lua_State *L)
+{
+	lua_Integer n;
+
+	if (lua_getfield(L, LUA_REGISTRYINDEX, "uses") != LUA_TTABLE || (n = luaL_len(L, -1)) >= USES_MAX) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_createtable(L, 0, 2);
+	lua_pushvalue(L, 1);
+	lua_setfield(L, -2, "name");
+	lua_pushvalue(L, 2);
+	lua_setfield(L, -2, "with");
+	lua_seti(L, -2, n + 1);
+	lua_pop(L, 1);
+}
+
 /* use(name, with) */
 static int l_use(lua_State *L)
 {
@@ -105,6 +120,7 @@ static int l_use(lua_State *L)
 	int with = lua_istable(L, 2) ? 2 : 0, decl;
 
 	lua_settop(L, 2);
+	remember_use(L);
 	if (policy_load(s, name, with))
 		return luaL_error(L, "%s", s->error);
 	decl = lua_gettop(L) - 1;
@@ -133,12 +149,24 @@ static int l_use(lua_State *L)
 }
 
 
+void lines_load(lua_State *L, const char *const *lines, const char *name)
+{
+	luaL_Buffer text;
+
+	luaL_buffinit(L, &text);
+	for (; *lines; lines++)
+		luaL_addstring(&text, *lines);
+	luaL_pushresult(&text);
+	if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), name, "t"))
+		lua_error(L);
+	lua_remove(L, -2);
+}
+
 /* The prelude's world: the real pcall and next, and our own string, table and math. */
 static int prepare(lua_State *L)
 {
 	static const char *const ours[] = { "string", "table", "math", NULL }, *const lent[] = { "type", "kind", "tostring", "text", "pairs", "pairs", NULL };
 	struct policy_state *s = state_of(L);
-	luaL_Buffer text;
 	int names;
 
 	lua_getfield(L, LUA_REGISTRYINDEX, "test_names");
@@ -149,12 +177,7 @@ static int prepare(lua_State *L)
 		lua_getfield(L, names, ours[i]);
 		lua_setfield(L, -2, ours[i]);
 	}
-	luaL_buffinit(L, &text);
-	for (size_t i = 0; policy_prelude[i]; i++)
-		luaL_addstring(&text, policy_prelude[i]);
-	luaL_pushresult(&text);
-	if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), "=prelude", "t"))
-		return lua_error(L);
+	lines_load(L, policy_prelude, "=prelude");
 	lua_newtable(L);
 	for (int i = 0; lent[i]; i += 2) {
 		lua_getfield(L, names, lent[i]);
@@ -168,6 +191,10 @@ static int prepare(lua_State *L)
 	lua_pushvalue(L, -1);
 	s->scratch = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_setfield(L, -2, "scratch");
+	lua_pushcfunction(L, l_use);
+	lua_setfield(L, -2, "use");
+	lua_pushvalue(L, -1);
+	lua_setfield(L, LUA_REGISTRYINDEX, "host");
 	lua_call(L, 1, 2);
 	lua_setfield(L, names, "test");
 	lua_setfield(L, LUA_REGISTRYINDEX, "t");
@@ -176,15 +203,19 @@ static int prepare(lua_State *L)
 	return 0;
 }
 
-static int run_file(struct policy_state *s, const struct source *f, struct run *r)
+int tests_run(struct policy_state *s, const struct source *f, long fuel, struct test_run *r)
 {
+	int rc;
+
+	r->n = 0;
 	lua_pushlightuserdata(s->L, r);
 	lua_setfield(s->L, LUA_REGISTRYINDEX, "run");
 	s->hook = HOOK_NONE;
-	if (!sandbox_load(s, f->text, f->len, f->name, s->test_env) && !sandbox_call(s, 0, 0, TEST_FUEL, TEST_BYTES))
-		return 0;
-	r->failed = true;
-	return -1;
+	rc = sandbox_load(s, f->text, f->len, f->name, s->test_env);
+	rc = rc ? rc : sandbox_call(s, 0, 0, fuel, TEST_BYTES);
+	r->fuel = s->fuel_max - s->fuel;
+	r->failed = rc != 0;
+	return rc;
 }
 
 struct tap { void (*say)(void *, const char *); void *arg; int n, bad; };
@@ -202,10 +233,10 @@ static void tap(struct tap *t, bool ok, const char *file, const char *title, con
 	t->say(t->arg, line);
 }
 
-static void compare(struct tap *t, const char *file, const struct run runs[STATES])
+static void compare(struct tap *t, const char *file, const struct test_run runs[STATES])
 {
 	for (size_t i = 0; i < runs[0].n; i++) {
-		const struct result *v = &runs[0].at[i];
+		const struct test_result *v = &runs[0].at[i];
 		bool same = true;
 
 		for (int k = 1; k < STATES; k++)
@@ -217,10 +248,10 @@ static void compare(struct tap *t, const char *file, const struct run runs[STATE
 
 static void test_file(struct tap *t, struct policy_state *const states[STATES], const struct source *f)
 {
-	struct run runs[STATES] = { 0 };
+	struct test_run runs[STATES] = { 0 };
 
 	for (int k = 0; k < STATES; k++)
-		run_file(states[k], f, &runs[k]);
+		tests_run(states[k], f, TEST_FUEL, &runs[k]);
 	compare(t, f->name, runs);
 	if (runs[0].failed)
 		tap(t, false, f->name, "the file runs", states[0]->error);
@@ -230,24 +261,33 @@ static void test_file(struct tap *t, struct policy_state *const states[STATES], 
 		free(runs[k].at);
 }
 
-static bool is_test(const struct source *f)
+bool is_test(const struct source *f)
 {
 	size_t n = strlen(f->name);
 
 	return f->own && n > 9 && !strcmp(f->name + n - 9, "_test.lua");
 }
 
+struct policy_state *tests_open(struct bundle *b, struct err *err)
+{
+	struct policy_state *s = policy_state_for_tests(b, err);
+
+	if (!s)
+		return NULL;
+	s->heap_max = 128 << 20;
+	lua_pushcfunction(s->L, prepare);
+	if (!lua_pcall(s->L, 0, 0, 0))
+		return s;
+	fail(err, MG_EINVAL, "prelude: %s", lua_tostring(s->L, -1));
+	policy_state_free(s);
+	return NULL;
+}
+
 static int states_open(struct policy_state *states[STATES], struct bundle *b, struct err *err)
 {
-	for (int k = 0; k < STATES; k++) {
-		states[k] = policy_state_for_tests(b, err);
-		if (!states[k])
+	for (int k = 0; k < STATES; k++)
+		if (!(states[k] = tests_open(b, err)))
 			return MG_EINVAL;
-		states[k]->heap_max = 128 << 20;
-		lua_pushcfunction(states[k]->L, prepare);
-		if (lua_pcall(states[k]->L, 0, 0, 0))
-			return fail(err, MG_EINVAL, "prelude: %s", lua_tostring(states[k]->L, -1));
-	}
 	return 0;
 }
 
