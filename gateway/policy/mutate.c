@@ -136,7 +136,7 @@ static void find_tests(struct mutation *m)
 	m->n_tests = 0;
 	for (int others = 0; others <= 1; others++)
 		for (size_t i = 0; i < b->n_files && m->n_tests < sizeof(m->tests) / sizeof(m->tests[0]); i++)
-			if (is_test(&b->files[i]) && (strcmp(b->files[i].name, own) != 0) == others && (!others || library || mentions(&b->files[i], m->name)))
+			if (is_test_file(&b->files[i]) && (strcmp(b->files[i].name, own) != 0) == others && (!others || library || mentions(&b->files[i], m->name)))
 				m->tests[m->n_tests++] = &b->files[i];
 }
 
@@ -268,7 +268,7 @@ static int probe_begin(lua_State *L)
 	lua_newtable(L);
 	add_literals(L, host + 1, host + 2, m->file);
 	lua_setfield(L, host, "own");
-	lua_pop(L, 1);
+	lua_setfield(L, host, "own_words");
 	lua_newtable(L);
 	lua_newtable(L);
 	lua_setfield(L, -2, "req");
@@ -459,7 +459,7 @@ static void file(struct mutation *m)
 
 static bool is_policy(const struct source *f)
 {
-	return f->own && !is_test(f) && strcmp(f->name, "bundle.lua");
+	return f->own && !is_test_file(f) && strcmp(f->name, "bundle.lua");
 }
 
 int policy_mutate(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err)

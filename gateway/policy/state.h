@@ -250,7 +250,7 @@ struct test_run { struct test_result *at; size_t n, size; long fuel;	/* at: the 
 	bool strict; };		/* it ends at the first test that fails */
 extern const char *const policy_prelude[], *const policy_prober[];	/* lines of Lua, then NULL */
 void lines_load(lua_State *L, const char *const *lines, const char *name);	/* leaves the function; raises */
-bool is_test(const struct source *f);	/* and one of the bundle's own */
+bool is_test_file(const struct source *f);	/* and one of the bundle's own */
 struct policy_state *tests_open(struct bundle *b, struct err *err);
 /* -1: s->error says why the file did not run to its end.  r may be used again. */
 int tests_run(struct policy_state *s, const struct source *f, long fuel, struct test_run *r);

@@ -261,7 +261,7 @@ static void test_file(struct tap *t, struct policy_state *const states[STATES], 
 		free(runs[k].at);
 }
 
-bool is_test(const struct source *f)
+bool is_test_file(const struct source *f)
 {
 	size_t n = strlen(f->name);
 
@@ -299,7 +299,7 @@ int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const
 	int rc = states_open(states, b, err);
 
 	for (size_t i = 0; !rc && i < b->n_files; i++)
-		if (is_test(&b->files[i]) && (!only || strstr(b->files[i].name, only)))
+		if (is_test_file(&b->files[i]) && (!only || strstr(b->files[i].name, only)))
 			test_file(&t, states, &b->files[i]);
 	for (int k = 0; k < STATES; k++)
 		policy_state_free(states[k]);

@@ -53,7 +53,7 @@ static const struct { const char *name, *policy, *tests; int bad; const char *sa
 	  "return policy { name = \"p\", api = 1, filter = function(req, ep)\n  if req.labels.place == \"eu\" and ep.region ~= \"eu\" then\n    return false, \"region\" end\n"
 	  "  return true end }\n",
 	  "local P = use(\"p\")\ntest(\"x\", function(t) t.eq(P.filter(t.req {}, t.ep {}), true) end)\n",
-	  2, "p.lua:3: 'false' to 'true' is not noticed, and keeps more: req.labels={", NULL },
+	  2, "p.lua:3: 'false' to 'true' is not noticed, and keeps more: req.labels={place=eu}", NULL },
 	{ "and made or, not dropped",
 	  "return policy { name = \"p\", api = 1, filter = function(req, ep)\n  return not ep.data.retains and not ep.data.trains end }\n",
 	  "local P = use(\"p\")\ntest(\"x\", function(t) t.eq(P.filter(t.req {}, t.ep {}), true)\n"
