@@ -25,13 +25,15 @@
  *	embeddings_path	as embeddings says
  *	embeddings	"batch"; "predict" (Vertex); "single": embedContent
  *	embeddings_batch	inputs of one exchange, 100
+ *	images		"predict": Imagen, which its name tells, too; images_path "/models/{model}:predict"
  *	models_path	"/models?pageSize=1000"
  *
- * Options of a row go along as they are: safetySettings, cachedContent, labels.
+ * Options of a row go along as they are: safetySettings, cachedContent, labels; Imagen's parameters.
  */
 #include "gemini_request.h"
 #include "gemini_answer.h"
 #include "gemini_embed.h"
+#include "gemini_media.h"
 
 static int chat_request(struct mg_call *c, struct mg_http *out)
 {
@@ -222,7 +224,17 @@ static const struct mg_operation models = {
 	.size = sizeof(models), .op = MG_MODELS, .plain = MG_JSON, .stream = MG_JSON,
 	.request = models_request, .frame = models_frame,
 };
-static const struct mg_operation *const ops[] = { &chat, &embeddings, &models, NULL };
+static const struct mg_operation image = {
+	.size = sizeof(image), .state_size = sizeof(struct media), .flags = MG_OP_INLINE,
+	.op = MG_IMAGE, .plain = MG_JSON, .stream = MG_JSON,
+	.request = image_request, .frame = image_frame,
+};
+static const struct mg_operation speech = {
+	.size = sizeof(speech), .state_size = sizeof(struct media),
+	.op = MG_SPEECH, .plain = MG_JSON, .stream = MG_JSON,
+	.request = speech_request, .frame = speech_frame,
+};
+static const struct mg_operation *const ops[] = { &chat, &embeddings, &image, &speech, &models, NULL };
 static const struct mg_provider gemini = { .size = sizeof(gemini), .ops = ops, .failure = failure };
 
 MG_PLUGIN(.name = "gemini", .version = "1.0.0", .about = "Google's Gemini API, at AI Studio and Vertex", .provider = &gemini)

@@ -55,30 +55,36 @@ static uint64_t take(uint64_t *from, uint64_t part)
 	return part;
 }
 
-/* The prompt has what the cache gave in it, the candidates leave the thoughts out. */
-static int usage(struct mg_call *c, struct mg_view u)
+/* The prompt has what the cache gave in it, the candidates leave the thoughts out.  False: nothing was counted. */
+static bool measured(struct mg_call *c, struct mg_view u, struct mg_usage *m)
 {
 	const struct mg_host *h = c->host;
-	struct answer *a = c->state;
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .searches = a->searches, .images_out = a->images };
 	struct mg_view in = h->get(u, "promptTokensDetails"), cache = h->get(u, "cacheTokensDetails");
 	uint64_t tools = 0, image, cached_image = of_modality(c, cache, "IMAGE", "2");
 
-	if (!h->count(h->get(u, "promptTokenCount"), &m.input) && !h->get(u, "totalTokenCount").doc)
-		return MG_OK;		/* early chunks of Vertex say only how they travelled */
+	if (!h->count(h->get(u, "promptTokenCount"), &m->input) && !h->get(u, "totalTokenCount").doc)
+		return false;		/* early chunks of Vertex say only how they travelled */
 	h->count(h->get(u, "toolUsePromptTokenCount"), &tools);
-	m.input += tools;
-	h->count(h->get(u, "cachedContentTokenCount"), &m.cached);
-	m.cached = take(&m.input, m.cached);
-	m.audio_cached = take(&m.cached, of_modality(c, cache, "AUDIO", "4"));
-	m.audio_in = of_modality(c, in, "AUDIO", "4");
-	m.audio_in = take(&m.input, m.audio_in > m.audio_cached ? m.audio_in - m.audio_cached : 0);
+	m->input += tools;
+	h->count(h->get(u, "cachedContentTokenCount"), &m->cached);
+	m->cached = take(&m->input, m->cached);
+	m->audio_cached = take(&m->cached, of_modality(c, cache, "AUDIO", "4"));
+	m->audio_in = of_modality(c, in, "AUDIO", "4");
+	m->audio_in = take(&m->input, m->audio_in > m->audio_cached ? m->audio_in - m->audio_cached : 0);
 	image = of_modality(c, in, "IMAGE", "2");
-	m.image_tokens = take(&m.input, image > cached_image ? image - cached_image : 0);
-	h->count(h->get(u, "candidatesTokenCount"), &m.output);
-	h->count(h->get(u, "thoughtsTokenCount"), &m.reasoning);
-	m.audio_out = take(&m.output, of_modality(c, h->get(u, "candidatesTokensDetails"), "AUDIO", "4"));
-	return h->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
+	m->image_tokens = take(&m->input, image > cached_image ? image - cached_image : 0);
+	h->count(h->get(u, "candidatesTokenCount"), &m->output);
+	h->count(h->get(u, "thoughtsTokenCount"), &m->reasoning);
+	m->audio_out = take(&m->output, of_modality(c, h->get(u, "candidatesTokensDetails"), "AUDIO", "4"));
+	return true;
+}
+
+static int usage(struct mg_call *c, struct mg_view u)
+{
+	struct answer *a = c->state;
+	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .searches = a->searches, .images_out = a->images };
+
+	return measured(c, u, &m) ? c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m)) : MG_OK;
 }
 
 /* ----------------------------------------------------------------- parts */

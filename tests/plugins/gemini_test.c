@@ -195,6 +195,49 @@ static const struct rig_case embeddings[] = {
 	{ "too few", .request = "{\"model\":\"a/b\",\"input\":[\"x\",\"y\"]}", .answer = "{\"embeddings\":[{\"values\":[1]}]}", .events = "vector(0, [1]) error(upstream, 1 vectors for 2 inputs)" },
 };
 
+#define DRAW(members) .request = "{\"model\":\"a/b\",\"prompt\":\"a dot\"" members "}"
+#define DRAWN(config) "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a dot\"}]}],\"generationConfig\":{\"responseModalities\":[\"IMAGE\"],\"imageConfig\":{" config "}}}"
+#define PICTURE "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AAEC\"}}"
+#define GAVE(parts, more) "{\"candidates\":[{\"content\":{\"parts\":[" parts "]}" more "}],\"usageMetadata\":{\"promptTokenCount\":5,\"candidatesTokenCount\":1290,\"candidatesTokensDetails\":[{\"modality\":\"IMAGE\",\"tokenCount\":1290}]},\"modelVersion\":\"m\",\"responseId\":\"r\"}"
+
+static const struct rig_case pictures[] = {
+	{ "Imagen by its task", DRAW(",\"n\":2,\"aspect_ratio\":\"16:9\",\"size\":\"2K\",\"output_format\":\"jpeg\""), .endpoint = "{\"model\":\"imagen-4.0-generate-001\",\"options\":{\"parameters\":{\"personGeneration\":\"dont_allow\"}}}",
+	  .path = "/models/imagen-4.0-generate-001:predict", .sends = "x-goog-api-key: sk-rig",
+	  .body = "{\"instances\":[{\"prompt\":\"a dot\"}],\"parameters\":{\"sampleCount\":2,\"aspectRatio\":\"16:9\",\"sampleImageSize\":\"2K\",\"outputOptions\":{\"mimeType\":\"image/jpeg\"},\"personGeneration\":\"dont_allow\"}}",
+	  .answer = "{\"predictions\":[{\"bytesBase64Encoded\":\"AAEC\",\"mimeType\":\"image/jpeg\"},{\"raiFilteredReason\":\"no\"}]}", .events = "start(, imagen-4.0-generate-001) image(image/jpeg, 3 bytes) usage(images_out=1)" },
+	{ "one picture, unless more are asked for", DRAW(""), EMBED("x", "\"images\":\"predict\",\"images_path\":\"/p/{model}:predict\""), .path = "/p/x:predict", .body = "{\"instances\":[{\"prompt\":\"a dot\"}],\"parameters\":{\"sampleCount\":1}}",
+	  .answer = "{\"predictions\":[{\"raiFilteredReason\":\"58061214\"}]}", .events = "start(, x) error(moderation, the upstream's filters gave nothing for this, code 58061214, final)" },
+	{ "nothing at all", DRAW(""), EMBED("imagen-x", ""), .answer = "{}", .events = "start(, imagen-x) error(moderation, the upstream's filters gave nothing for this, final)" },
+	{ "no base64", DRAW(""), EMBED("imagen-x", ""), .answer = "{\"predictions\":[{\"mimeType\":\"image/png\"}]}", .events = "start(, imagen-x) error(upstream, predictions[]: no picture in base64)" },
+	{ "Imagen takes no picture", DRAW(",\"input_references\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://h/i.png\"}}]"), EMBED("imagen-x", ""), .events = "refused(input_references: this upstream takes a prompt alone)" },
+	{ "the others by generateContent; two by two exchanges, their counts together", DRAW(",\"n\":2,\"aspect_ratio\":\"1:1\",\"resolution\":\"1K\""), EMBED("gemini-2.5-flash-image", ""), .path = "/models/gemini-2.5-flash-image:generateContent",
+	  .body = DRAWN("\"aspectRatio\":\"1:1\",\"imageSize\":\"1K\""), .answer = GAVE("{\"text\":\"hm\",\"thought\":true},{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AA==\"},\"thought\":true}," PICTURE, ",\"finishReason\":\"STOP\""),
+	  .events = "start(r, m) image(image/png, 3 bytes) usage(input=5 output=1290 images_out=1) follow(POST /models/gemini-2.5-flash-image:generateContent, after 0 ms)" },
+	{ "a picture to go by, settings of the row", DRAW(",\"input_references\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAEC\"}}]"), .endpoint = "{\"model\":\"g\",\"options\":{\"safetySettings\":[]}}",
+	  .body = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AAEC\"}},{\"text\":\"a dot\"}]}],\"generationConfig\":{\"responseModalities\":[\"IMAGE\"],\"imageConfig\":{}},\"safetySettings\":[]}" },
+	{ "filtered", DRAW(""), EMBED("g", ""), .answer = GAVE("", ",\"finishReason\":\"IMAGE_SAFETY\""), .events = "start(r, m) error(moderation, the upstream's filters gave nothing for this, code IMAGE_SAFETY, final)" },
+	{ "a prompt that is filtered", DRAW(""), EMBED("g", ""), .answer = "{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", .events = "start() error(moderation, the upstream's filters gave nothing for this, code SAFETY, final)" },
+	{ "no picture", DRAW(""), EMBED("g", ""), .answer = GAVE("{\"text\":\"no\"}", ",\"finishReason\":\"NO_IMAGE\""), .events = "start(r, m) error(upstream, the upstream gave up on its answer, code NO_IMAGE)" },
+	{ "pixels", DRAW(",\"size\":\"1024x768\""), EMBED("g", ""), .events = "refused(size: this upstream takes 1K, 2K or 4K, and aspect_ratio)" },
+	{ "transparent", DRAW(",\"background\":\"transparent\""), EMBED("imagen-x", ""), .events = "refused(background: this upstream makes no transparent one)" },
+	{ "a format that it does not make", DRAW(",\"output_format\":\"webp\""), EMBED("g", ""), .events = "refused(output_format: this upstream makes png)" },
+};
+
+#define SPEAK(members) .request = "{\"model\":\"a/b\",\"input\":\"h\u00e9\"" members "}", .endpoint = "{\"model\":\"gemini-2.5-flash-preview-tts\"}"
+#define SOUND "{\"inlineData\":{\"mimeType\":\"audio/L16;codec=pcm;rate=24000\",\"data\":\"AAEC\"}}"
+
+static const struct rig_case voices[] = {
+	{ "speech", SPEAK(",\"voice\":\"Kore\",\"language\":\"en-US\",\"response_format\":\"pcm\",\"speed\":1.1"), .path = "/models/gemini-2.5-flash-preview-tts:generateContent",
+	  .body = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"h\u00e9\"}]}],\"generationConfig\":{\"responseModalities\":[\"AUDIO\"],\"speechConfig\":{\"voiceConfig\":{\"prebuiltVoiceConfig\":{\"voiceName\":\"Kore\"}},\"languageCode\":\"en-US\"}}}",
+	  .answer = "{\"candidates\":[{\"content\":{\"parts\":[" SOUND "]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":40,\"totalTokenCount\":43},\"modelVersion\":\"m\",\"responseId\":\"r\"}",
+	  .events = "start(r, m) audio(audio/L16;codec=pcm;rate=24000, 3 bytes) usage(input=3 audio_out=40 characters=2)" },
+	{ "as a file", SPEAK(",\"response_format\":\"wav\""), .answer = GAVE(SOUND "," SOUND, ""), .events = "start(r, m) audio(audio/wav, 50 bytes) usage(input=5 audio_out=1290 characters=2)" },
+	{ "no sound", SPEAK(""), .answer = GAVE("", ",\"finishReason\":\"OTHER\""), .events = "start(r, m) error(upstream, the upstream gave up on its answer, code OTHER)" },
+	{ "no base64", SPEAK(""), .answer = GAVE("{\"inlineData\":{\"mimeType\":\"audio/L16\",\"data\":\"?\"}}", ""), .events = "start(r, m) error(upstream, a sound that is not base64)" },
+	{ "mp3", SPEAK(",\"response_format\":\"mp3\""), .events = "refused(response_format: this upstream makes pcm and wav)" },
+	{ "instructions", SPEAK(",\"instructions\":\"whisper\""), .events = "refused(instructions: this upstream takes them in the input)" },
+};
+
 static const struct rig_case models[] = {
 	{ "models", .path = "/models?pageSize=1000", .answer = "{\"models\":[{\"name\":\"models/gemini-x\",\"inputTokenLimit\":5}]}", .events = "model(gemini-x, {\"name\":\"models/gemini-x\",\"inputTokenLimit\":5})" },
 	{ "models, by pages", .endpoint = ROW("x", "\"models_path\":\"/v1beta1/publishers/google/models\""), .answer = "{\"publisherModels\":[{\"name\":\"publishers/google/models/gemini-x\"}],\"nextPageToken\":\"p=2\"}",
@@ -462,6 +505,8 @@ int main(void)
 	run_invented();
 	bad |= RUN(MG_MODELS, models);
 	bad |= RUN(MG_EMBEDDINGS, embeddings);
+	bad |= RUN(MG_IMAGE, pictures);
+	bad |= RUN(MG_SPEECH, voices);
 	bad |= RUN(MG_CHAT, answers);
 	bad |= RUN(MG_CHAT, requests);
 	return bad;
