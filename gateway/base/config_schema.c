@@ -191,6 +191,8 @@ static const struct member limits[] = {
 	{ .name = "stall", .kind = M_DURATION, .fallback = "\"60s\"", .min = 1000, .max = DAY, .doc = "a client that does not read" },
 	{ .name = "attempts", .kind = M_INT, .fallback = "6", .min = 1, .max = 6, .doc = "upstream attempts a request; a plan may ask for fewer" },
 	{ .name = "attempts_per_model", .kind = M_INT, .fallback = "3", .min = 1, .max = 3, .doc = "of them" },
+	{ .name = "hedge_percent", .kind = M_INT, .fallback = "5", .max = 100, .doc = "of the requests to a provider, those that may ask another one, too, where a plan wants it; 0: none" },
+	{ .name = "hedge_price_percent", .kind = M_INT, .fallback = "200", .max = 10000, .doc = "what a hedge may cost, of what the first attempt may" },
 	{ .name = "drain", .kind = M_DURATION, .fallback = "\"30s\"", .max = DAY, .doc = "for requests in flight at the end" },
 	{ .name = "drain_delay", .kind = M_DURATION, .fallback = "0", .max = 3600000, .doc = "unready, but still serving, before that" },
 	{ .name = "keep_alive", .kind = M_DURATION, .fallback = "\"10s\"", .min = 100, .max = 3600000, .doc = "between comments of a silent stream" },

@@ -30,6 +30,7 @@
 	X(POLICY_LOG, "policy_log", "a policy says") \
 	X(GENERATION, "generation", "a request was answered") \
 	X(UPSTREAM_RETRY, "upstream_retry", "another attempt follows") \
+	X(UPSTREAM_HEDGE, "upstream_hedge", "output is late: another endpoint is asked, too") \
 	X(UPSTREAM_FAILED, "upstream_failed", "an attempt failed") \
 	X(CREDENTIAL_FAILED, "credential_failed", "no access token, no temporary keys; what there was before is used until its end") \
 	X(STORE_ERROR, "store_error", "the store refused a group") \

@@ -215,6 +215,8 @@ static void bounds(struct catalog *c, const struct config *conf)
 
 	c->attempts = (unsigned)json_integer_value(json_object_get(limits, "attempts"));
 	c->attempts_per_model = (unsigned)json_integer_value(json_object_get(limits, "attempts_per_model"));
+	c->hedge_percent = (unsigned)json_integer_value(json_object_get(limits, "hedge_percent"));
+	c->hedge_price_percent = (unsigned)json_integer_value(json_object_get(limits, "hedge_price_percent"));
 }
 
 static json_t *by_id(const struct catalog *previous)

@@ -86,6 +86,7 @@ struct catalog {
 	struct pool *pool;		/* parsed rows */
 	void *index;			/* slug, canonical or alias -> model */
 	unsigned attempts, attempts_per_model;	/* the most that a request may make (R32) */
+	unsigned hedge_percent, hedge_price_percent;	/* of the requests to a provider; of the first attempt's price */
 	uint64_t version;		/* 1, 2, ... of this process */
 	int64_t changes_ms;		/* Unix: a price that is known already begins to hold; 0: none does */
 };

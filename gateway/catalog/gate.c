@@ -4,7 +4,7 @@
 #include "catalog/gate.h"
 
 enum { LINE_TIMES = 4, LINE_LEAST = 16,			/* places in the line for each one inside, and at least */
-	SPAN_MS = 10000, RETRY_PART = 10, RETRY_LEAST = 3 };
+	SPAN_MS = 10000, RETRY_PART = 10, RETRY_LEAST = 3, HEDGES_SAVED = 10 };
 
 struct waiter {
 	struct gate *gate;
@@ -21,6 +21,7 @@ struct gate {
 	_Atomic unsigned refs;
 	_Atomic unsigned inside, waiting;
 	_Atomic uint64_t recent;		/* number of the interval << 32 | requests << 16 | retries */
+	_Atomic uint64_t asked, paid;		/* requests ever; of them in hundredths, what hedges have used up */
 	pthread_mutex_t lock;			/* of the line */
 	struct waiter *first, *last;
 };
@@ -227,6 +228,23 @@ static uint64_t number_of(uint64_t now_ms)
 	return (now_ms / SPAN_MS + 1) & UINT32_MAX;
 }
 
+/* A hedge uses up the requests that give it its share; what nobody used is forgotten but for a little. */
+bool gate_hedge(struct gate *g, unsigned percent)
+{
+	uint64_t all = atomic_load_explicit(&g->asked, memory_order_relaxed) * 100, was = atomic_load(&g->paid), price, next;
+
+	if (!percent)
+		return false;
+	price = (10000 + percent - 1) / percent;
+	do {
+		next = all > HEDGES_SAVED * price && was < all - HEDGES_SAVED * price ? all - HEDGES_SAVED * price : was;
+		next += price;
+		if (next > all)
+			return false;
+	} while (!atomic_compare_exchange_weak(&g->paid, &was, next));
+	return true;
+}
+
 void gate_count(struct gate *g, bool retry, uint64_t now_ms)
 {
 	uint64_t was = atomic_load_explicit(&g->recent, memory_order_relaxed), number = number_of(now_ms), next;
@@ -243,6 +261,8 @@ void gate_count(struct gate *g, bool retry, uint64_t now_ms)
 		retries += retry;
 		next = number << 32 | (uint64_t)requests << 16 | retries;
 	} while (!atomic_compare_exchange_weak_explicit(&g->recent, &was, next, memory_order_relaxed, memory_order_relaxed));
+	if (!retry)
+		atomic_fetch_add_explicit(&g->asked, 1, memory_order_relaxed);
 }
 
 bool gate_may_retry(const struct gate *g, uint64_t now_ms)

@@ -34,6 +34,9 @@ unsigned gate_waiting(const struct gate *g);
 /* Retries stay below a tenth of the requests of the last 10 to 20 s, or 3.  A retry is
  * a further attempt of one request at the same upstream; another upstream is none. */
 void gate_count(struct gate *g, bool retry, uint64_t now_ms);
+/* May one more request that has begun here ask elsewhere, too?  At most percent of those that were counted
+ * do, exactly, and of what is left unused no more than the last ten are saved up. */
+bool gate_hedge(struct gate *g, unsigned percent);
 bool gate_may_retry(const struct gate *g, uint64_t now_ms);
 
 #endif

@@ -122,6 +122,10 @@ static void put_attempts(struct mg_writer *w, const struct generation *g)
 		if (a->latency != UNKNOWN)
 			json_put_int(w, "latency", a->latency);
 		json_put_bool(w, "is_byok", a->is_byok);
+		if (a->hedge)
+			json_put_bool(w, "hedge", true);
+		if (a->lost)
+			json_put_bool(w, "lost", true);
 		json_close(w);
 	}
 	json_close(w);

@@ -19,8 +19,8 @@
 enum usage_source { USAGE_NONE, USAGE_REPORTED, USAGE_COUNTED, USAGE_ESTIMATED };
 const char *usage_source_name(enum usage_source u);
 
-/* One attempt, in the order they were made.  id: only when it is read. */
-struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok; };
+/* One attempt, in the order they ended.  id: only when it is read.  hedge: begun beside another one; lost: another one was first. */
+struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok, hedge, lost; };
 
 struct generation {
 	/* identity */

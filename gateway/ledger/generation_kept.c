@@ -12,7 +12,8 @@
  *	{"session_id":"s-1","user_agent":"OpenAI/JS 5.1.0",...}
  *
  * Of an attempt: its endpoint's id (from the @ on, when the model before it is the row's), the model if
- * it is not the row's, the provider if it is not that of the record, status, latency, whether it is_byok.
+ * it is not the row's, the provider if it is not that of the record, status, latency, whether it is_byok,
+ * and of a race "hedge", "lost" or "hedge lost".
  */
 #include "base/json.h"
 #include "ledger/generation.h"
@@ -142,7 +143,8 @@ static void put_attempts(struct buf *out, const struct generation *g)
 		buf_put(out, number, number_text(number, a->status));
 		buf_put(out, ",", 1);
 		buf_put(out, number, number_text(number, a->latency));
-		buf_text(out, a->is_byok ? ",true]" : "]");
+		buf_text(out, a->is_byok ? ",true" : a->hedge || a->lost ? ",false" : "");
+		buf_text(out, a->hedge && a->lost ? ",\"hedge lost\"]" : a->hedge ? ",\"hedge\"]" : a->lost ? ",\"lost\"]" : "]");
 	}
 	buf_text(out, "],");
 }
@@ -249,7 +251,9 @@ static void read_attempts(struct pool *p, struct mg_view list, struct generation
 	for (; all && i < n; i++, v = json_next(v)) {
 		all[i] = (struct attempt_record){ .endpoint_id = endpoint_at(p, json_at(v, 0), g->model),
 			.model_permaslug = text_or(p, json_at(v, 1), g->model), .provider_name = text_or(p, json_at(v, 2), g->provider_name), .status = (int)number_at(json_at(v, 3)), .latency = number_at(json_at(v, 4)),
-			.is_byok = json_kind(json_at(v, 5)) == MG_TRUE };
+			.is_byok = json_kind(json_at(v, 5)) == MG_TRUE,
+			.hedge = json_is(json_at(v, 6), "hedge") || json_is(json_at(v, 6), "hedge lost"),
+			.lost = json_is(json_at(v, 6), "lost") || json_is(json_at(v, 6), "hedge lost") };
 		all[i].id = pool_print(p, "%s-%zu", g->id, i + 1).at;
 	}
 	g->attempts = all;

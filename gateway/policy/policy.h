@@ -106,6 +106,8 @@ struct decision {
 	uint64_t stamp;			/* of this decision, for the states' caches; decision_init() */
 };
 void decision_init(struct decision *d, struct pool *pool);
+/* A line of the record that no policy says; hook is a constant, by is copied. */
+void decision_note(struct decision *d, const char *hook, const char *by, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* ---- bundles and states */
 struct bundle;

@@ -154,22 +154,37 @@ void hook_push(struct policy_state *s, const struct entry *e, enum hook h)
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->fn[h]);
 }
 
-void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...)
+static void add_note(struct decision *d, const char *hook, const char *by, const char *fmt, va_list args)
 {
 	struct note *note = pool_alloc(d->pool, sizeof(*note));
 	char text[256];
 	struct mg_str kept;
-	va_list args;
 
-	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	kept = pool_dup(d->pool, (struct mg_str){ text, strlen(text) });
 	if (!note || !kept.at)
 		return;
-	*note = (struct note){ hook_names[h], pool_dup(d->pool, (struct mg_str){ e->name, strlen(e->name) }).at, kept.at, NULL };
+	*note = (struct note){ hook, pool_dup(d->pool, (struct mg_str){ by, strlen(by) }).at, kept.at, NULL };
 	*d->notes_end = note;
 	d->notes_end = &note->next;
+}
+
+void hook_note(struct decision *d, enum hook h, const struct entry *e, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add_note(d, hook_names[h], e->name, fmt, args);
+	va_end(args);
+}
+
+void decision_note(struct decision *d, const char *hook, const char *by, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add_note(d, hook, by, fmt, args);
+	va_end(args);
 }
 
 /* What a policy raises may have a client's words in it; where it did, has none: "eu_only.lua:12". */

@@ -15,7 +15,6 @@
 #include "relay/attempt_parts.h"
 
 enum {
-	POOL_BUDGET = 96 * 1024 * 1024,		/* bytes: a large image twice, as base64 and as bytes */
 	FRAME_MAX = 32 * 1024 * 1024,		/* bytes of one frame: an image may come in one */
 	ERROR_MAX = 64 * 1024,			/* bytes of an error body that are read */
 	LINE_LONG_MS = 1000,			/* when to ask again, of whom even the line had no place for */
@@ -28,7 +27,8 @@ static const char *op_name(enum mg_op op)
 	return (size_t)op < sizeof(names) / sizeof(names[0]) && names[op] ? names[op] : "other";
 }
 
-static void attempt_free(struct attempt *a)
+/* The rest of it: its memory. */
+static struct pool *attempt_close(struct attempt *a)
 {
 	struct relay *r = a->relay;
 
@@ -51,7 +51,12 @@ static void attempt_free(struct attempt *a)
 	buf_release(&a->error);
 	if (r->now == a)
 		r->now = NULL;
-	pool_free(a->pool);		/* a is in it */
+	return a->pool;		/* a is in it */
+}
+
+static void attempt_free(struct attempt *a)
+{
+	pool_free(attempt_close(a));
 }
 
 /* ------------------------------------------------ how it ends */
@@ -138,7 +143,7 @@ static void on_pass(void *arg, struct mg_view frame)
 	struct attempt *a = arg;
 	bool waits = !a->relay->first_us;
 
-	relay_pass(a->relay, frame);
+	relay_pass(a->relay, a, frame);
 	if (waits && a->relay->first_us)
 		loop_timer_clear(a->relay->w->loop, &a->quiet);
 }
@@ -380,31 +385,6 @@ static void attempt_send_again(struct attempt *a)
 			or_else(a->relay->d.plan.first_output_ms, a->endpoint->provider->first_output_ms));
 }
 
-/* The canonical request as the policies' shape hook leaves it. */
-static int shaped(struct attempt *a, struct mg_view *out, struct err *err)
-{
-	struct relay *r = a->relay;
-	struct shape shape = { 0 };
-	struct json_edit edits[16];
-	struct buf *text;
-
-	*out = r->asked;
-	if (!policy_shape(r->policy->state, &r->d, a->endpoint, &shape))
-		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
-	if (!shape.n)
-		return MG_OK;
-	for (size_t i = 0; i < shape.n; i++)
-		edits[i] = (struct json_edit){ pool_dup(a->pool, shape.edits[i].name).at, shape.edits[i].value };
-	text = pool_alloc(a->pool, sizeof(*text));
-	if (!text)
-		return fail(err, MG_ENOMEM, "no memory for the request");
-	buf_init(text, POOL_BUDGET);
-	json_splice(r->asked, edits, shape.n, text);
-	if (text->failed || pool_defer(a->pool, (void (*)(void *))buf_release, text) != MG_OK)
-		return fail(err, MG_ENOMEM, "no memory for the request");
-	return json_parse(a->pool, buf_view(text), out, err);
-}
-
 /* ------------------------------------------------ the token */
 
 static void on_token(void *owner, const char *why)
@@ -528,7 +508,7 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 	*a = (struct attempt){ .relay = r, .endpoint = c->endpoint, .pool = pool, .quiet.fire = on_quiet, .began_us = clock_us(),
 		.result = "refused" };
 	buf_init(&a->error, ERROR_MAX);
-	rc = shaped(a, &request, err);
+	rc = attempt_shape(a, &request, err);
 	if (!rc)
 		rc = call_init(&a->call, pool, p->plugin, r->surface->op, r->stream, request, c->endpoint->row, p->secret);
 	if (rc)
@@ -558,6 +538,12 @@ void attempt_cancel(struct attempt *a)
 {
 	a->result = "cancelled";
 	attempt_free(a);
+}
+
+struct pool *attempt_lose(struct attempt *a)
+{
+	a->result = "cancelled";
+	return attempt_close(a);
 }
 
 void attempt_pause(struct attempt *a)

@@ -7,7 +7,8 @@
 #include "net/frame.h"
 #include "relay/relay.h"
 
-enum { ANSWER_MAX = 64 * 1024 * 1024 };		/* bytes of a whole answer (R28) */
+enum { ANSWER_MAX = 64 * 1024 * 1024,	/* bytes of a whole answer (R28) */
+	POOL_BUDGET = 96 * 1024 * 1024 };	/* bytes: a large image twice, as base64 and as bytes */
 
 struct attempt {
 	struct relay *relay;
@@ -33,7 +34,8 @@ struct attempt {
 	bool stale;			/* ... and it may never have reached anybody */
 };
 
-/* send.c: the request on the wire, or in the loopback; the rest of the time that the request's attempts share. */
+/* send.c: the canonical request as the policies' shape hook leaves it; the request on the wire, or in the loopback; the rest of the time that the request's attempts share. */
+int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err);
 int attempt_transmit(struct attempt *a, struct err *err);
 uint64_t attempt_time_left_ms(const struct attempt *a);
 static inline uint64_t or_else(uint64_t first, uint64_t second) { return first ? first : second; }	/* 0: not said */

@@ -8,7 +8,7 @@
 
 static unsigned tries_of_model(const struct relay *r, const struct model *m)
 {
-	unsigned n = 0;
+	unsigned n = race_on(r, m);
 
 	for (unsigned i = 0; i < r->n_tried; i++)
 		n += r->tried[i].endpoint->model == m;
@@ -45,7 +45,7 @@ static bool tried_before(const struct relay *r, const struct provider *p)
 	for (unsigned i = 0; i < r->n_tried; i++)
 		if (r->tried[i].endpoint->provider == p)
 			return true;
-	return false;
+	return race_at(r, p);
 }
 
 /* A further try at the same upstream is a retry, of which it bears few (R33). */
@@ -59,8 +59,12 @@ void choice_count(const struct relay *r, const struct endpoint *e)
 	gate_count(e->provider->gate, tried_before(r, e->provider), clock_ms());
 }
 
-/* The i-th comes next; those before it keep their order behind it. */
-static struct candidate *take(struct relay *r, size_t i)
+bool choice_may(const struct relay *r, const struct candidate *c)
+{
+	return !c->dropped && tries_of_model(r, c->endpoint->model) < choice_most_per_model(r) && may_try(r, c->endpoint->provider, clock_ms());
+}
+
+struct candidate *choice_take(struct relay *r, size_t i)
 {
 	struct candidate **order = r->d.order, *c = order[i];
 
@@ -103,11 +107,11 @@ struct candidate *choice_next(struct relay *r)
 		if (gate_full(c->endpoint->provider->gate, c->endpoint->provider->max_in_flight))
 			full = full == SIZE_MAX ? i : full;
 		else if (live_allow(c->endpoint->live, now_ms))
-			return take(r, i);
+			return choice_take(r, i);
 		else if (held == SIZE_MAX)
 			held = i;
 	}
 	if (full != SIZE_MAX)
-		return take(r, full);
-	return held == SIZE_MAX || r->n_tried ? NULL : take(r, held);
+		return choice_take(r, full);
+	return held == SIZE_MAX || r->n_tried ? NULL : choice_take(r, held);
 }

@@ -26,6 +26,7 @@
 	X(COST, "moongate_cost_usd_total", COUNTER_NUSD, "Charged, in US dollars.", "model,provider") \
 	X(ATTEMPTS, "moongate_upstream_attempts_total", COUNTER, "Attempts at upstreams.", "provider,result,reason") \
 	X(FALLBACKS, "moongate_fallbacks_total", COUNTER, "Attempts that another one followed.", "model,from,to,reason") \
+	X(HEDGES, "moongate_hedges_total", COUNTER, "Hedges by how they ended, and those that did not begin by why.", "result") \
 	X(UPSTREAM_IN_FLIGHT, "moongate_upstream_in_flight", GAUGE, "Attempts under way.", "provider") \
 	X(UPSTREAM_LIMIT, "moongate_upstream_limit", GAUGE, "Attempts that may be under way at once.", "provider") \
 	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \

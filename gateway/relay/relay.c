@@ -10,43 +10,6 @@ static void relay_next(struct relay *r);
 
 /* ------------------------------------------------ attempts */
 
-/* Room for two, four, eight ...: a request without memory for more is not told of them. */
-static void tried_add(struct relay *r, const struct tried *t)
-{
-	unsigned n = r->n_tried;
-
-	if (n == ATTEMPTS_MAX)
-		return;
-	if (!n || (n > 1 && !(n & (n - 1)))) {
-		struct tried *more = pool_alloc(r->pool, (n ? 2 * n : 2) * sizeof(*more));
-
-		if (!more)
-			return;
-		if (n)
-			memcpy(more, r->tried, n * sizeof(*more));
-		r->tried = more;
-	}
-	r->tried[r->n_tried++] = *t;
-}
-
-const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID])
-{
-	struct buf b = buf_on(out, ATTEMPT_ID);
-
-	buf_text(&b, r->id);
-	buf_put(&b, "-", 1);
-	buf_number(&b, n);
-	buf_put(&b, "", 1);
-	return out;
-}
-
-static int intent(struct relay *r, const struct endpoint *e, const char *attempt_id, struct err *err)
-{
-	return journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
-		.attempt_id = attempt_id, .generation_id = r->id, .key_hash = r->key->hash, .endpoint = e->id,
-		.hold_nusd = r->hold.nusd, .at_ms = r->created_ms }, err);
-}
-
 static void attempt_refused(struct relay *r, const struct candidate *c, const struct err *err)
 {
 	struct refusal why;
@@ -86,7 +49,6 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 {
 	struct err err = { 0 };
 	struct scope *which = NULL;
-	char id[ATTEMPT_ID];
 	int64_t nusd;
 
 	if (hold_estimate(r, c->endpoint, &nusd) != MG_OK) {
@@ -110,20 +72,18 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 		refuse_money(r, which);
 		return true;
 	}
-	if (intent(r, c->endpoint, relay_attempt_id(r, r->n_tried + 1, id), &err) != MG_OK) {
+	if (tried_intent(r, c->endpoint, &err) != MG_OK) {
 		refuse_store(r, &err);
 		return true;
 	}
-	r->endpoint = c->endpoint;
-	live_begin(c->endpoint->live, clock_ms());
 	if (r->n_tried)
 		metric_add(M_FALLBACKS, 1, METRIC_LABELS(c->endpoint->model->label, r->tried[r->n_tried - 1].endpoint->provider->slug,
 			c->endpoint->provider->slug, error_kind_name(r->last_kind)));
-	choice_count(r, c->endpoint);
-	if (attempt_start(r, c, &err))
+	if (tried_launch(r, c, &err)) {
+		if (r->d.plan.hedge_extra)
+			race_arm(r);
 		return true;
-	live_end(c->endpoint->live, &(struct live_outcome){ .cancelled = true }, clock_ms());
-	r->endpoint = NULL;
+	}
 	attempt_refused(r, c, &err);
 	if (r->last_kind == MG_E_BAD_REQUEST) {		/* the request's own fault: elsewhere it would fail, too (R32) */
 		refuse_upstreams(r);
@@ -139,16 +99,19 @@ uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p)
 	return wish && wish < p->total_ms ? wish : p->total_ms;
 }
 
-static bool has_time(const struct relay *r)
+/* Is enough of it left to ask anybody? */
+bool relay_has_time(const struct relay *r)
 {
-	return !r->d.plan.deadline_ms || (clock_us() - r->began_us) / 1000 < r->d.plan.deadline_ms;
+	enum { LEAST_MS = 10 };
+
+	return !r->d.plan.deadline_ms || (clock_us() - r->began_us) / 1000 + LEAST_MS < r->d.plan.deadline_ms;
 }
 
 static void relay_next(struct relay *r)
 {
 	bool waits = false;
 
-	while (!r->ended && r->n_tried < choice_most(r) && has_time(r)) {
+	while (!r->ended && r->n_tried < choice_most(r) && relay_has_time(r)) {
 		struct candidate *c = choice_next(r);
 
 		if (!c)
@@ -161,7 +124,7 @@ static void relay_next(struct relay *r)
 		if (try_candidate(r, c))
 			return;
 	}
-	if (!r->ended && !r->last && !has_time(r))
+	if (!r->ended && !r->last && !relay_has_time(r))
 		relay_remember(r, &(struct refusal){ .status = 504, .error_type = "timeout", .message = "No time is left for this request" });
 	if (!r->ended)
 		refuse_upstreams(r);
@@ -185,6 +148,8 @@ static void on_step(struct timer *t)
 		return;
 	if (r->d.waits)
 		decide(r);
+	else if (r->now)
+		race_step(r);
 	else
 		relay_next(r);
 }
@@ -249,6 +214,8 @@ static void begin_beat(struct relay *r)
 
 static void first_output(struct relay *r)
 {
+	if (r->race)
+		race_won(r);
 	r->first_us = clock_us();
 	if (r->stream && r->d.plan.max_charge_nusd)
 		r->output_max = hold_output_max(r);
@@ -270,10 +237,18 @@ static void commit(struct relay *r, uint64_t bytes)
 	}
 }
 
+/* Of several that run this one speaks. */
+static void heard(struct relay *r, struct attempt *a)
+{
+	if (r->now != a)
+		race_turn(r, a);
+}
+
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 {
 	if (r->ended)
 		return;
+	heard(r, a);
 	switch (e->kind) {
 	case MG_EV_START:
 		r->upstream_id = pool_dup(r->pool, e->id);
@@ -295,12 +270,13 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 	r->surface->event(r, e);
 }
 
-void relay_pass(struct relay *r, struct mg_view frame)
+void relay_pass(struct relay *r, struct attempt *a, struct mg_view frame)
 {
 	uint64_t bytes = r->surface->weigh(frame);
 
 	if (r->ended || !bytes)
 		return;
+	heard(r, a);
 	if (!r->upstream_id.at)
 		r->upstream_id = pool_dup(r->pool, json_text(r->pool, json_get(frame, "id")));
 	commit(r, bytes);
@@ -332,14 +308,17 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 	uint64_t first_us = first_output_us(r, a);
 	struct closing c;
 
+	heard(r, a);
 	if (empty(r)) {
 		relay_attempt_failed(r, a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = MG_E_UPSTREAM,
 			.retryable = true, .message = MG_STR("the answer was empty") }, "first_token");
 		return;
 	}
+	if (r->race)
+		race_won(r);
 	r->now = NULL;
 	r->endpoint = e;
-	tried_add(r, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .ms = attempt_us(a) / 1000 });
+	tried_add(r, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = attempt_us(a) / 1000 });
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
 	relay_settle(r, 200, "ok");
 	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,
@@ -361,20 +340,6 @@ void relay_attempt_filled(struct relay *r, struct attempt *a)
 	r->finish = MG_LENGTH;
 	r->native = (struct mg_str)MG_STR("max_charge");
 	relay_attempt_done(r, a);
-}
-
-static void account_failure(struct relay *r, struct attempt *a, const struct mg_failure *f)
-{
-	const struct endpoint *e = attempt_endpoint(a);
-	const char *kind = error_kind_name(f->kind);
-
-	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && !attempt_stale(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
-		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
-	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
-	tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind,
-		.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 });
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("kind", kind),
-		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
 }
 
 /* After the first byte: one error event, and the end (R20). */
@@ -456,7 +421,8 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 
 	if (r->ended)
 		return;
-	account_failure(r, a, f);
+	heard(r, a);
+	tried_failed(r, a, f);
 	refusal_of_failure(r, e, f, attempt_status(a), &why);
 	relay_remember(r, &why);
 	r->last_kind = f->kind;
@@ -465,7 +431,9 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 		relay_break(r);
 		return;
 	}
-	relay_lose(r, e);
+	relay_lose(r, e, false);
+	if (r->race && race_goes_on(r, a, "failed"))
+		return;
 	r->surface->reset(r);		/* what an unstreamed answer had gathered */
 	r->first_us = 0;
 	r->finish = MG_NONE;
@@ -509,20 +477,20 @@ void relay_start(struct relay *r)
 
 void relay_gone(struct relay *r)
 {
-	const struct endpoint *e;
-
 	if (r->ended)
 		return;
 	r->cancelled = true;
+	if (r->race)
+		race_narrow(r);
 	if (!r->stream && r->now && attempt_sent(r->now))	/* it runs to its end and is billed in full (R45) */
 		return;
 	if (r->now) {
-		e = attempt_endpoint(r->now);
-		live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(r->now) }, clock_ms());
-		metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", "cancelled"));
-		tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(r->now), .kind = MG_E_CANCELLED,
-			.ms = attempt_us(r->now) / 1000 });
-		attempt_cancel(r->now);
+		struct attempt *a = r->now;
+
+		tried_cancelled(r, a, "cancelled");
+		if (r->race)
+			race_goes_on(r, a, "cancelled");
+		attempt_cancel(a);
 	}
 	inline_stop(r);
 	lookup_stop(r);
@@ -544,17 +512,19 @@ void relay_drained(struct relay *r)
 void relay_cut(struct relay *r)
 {
 	struct mg_failure f = { .size = sizeof(f), .kind = MG_E_UPSTREAM, .message = MG_STR("the gateway is shutting down") };
-	struct attempt *a = r->now;
+	struct attempt *a;
 
 	if (r->ended)
 		return;
+	if (r->race)
+		race_narrow(r);
+	a = r->now;
 	if (!a) {
 		inline_stop(r);
 		lookup_stop(r);
 		refuse_upstreams(r);
 		return;
 	}
-	r->n_tried = r->n_tried < choice_most(r) ? r->n_tried : choice_most(r);
 	r->next = r->d.n_order;
 	relay_attempt_failed(r, a, &f, "stream");
 	attempt_cancel(a);
@@ -566,6 +536,8 @@ void relay_release(struct relay *r)
 	lookup_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);
 	loop_timer_clear(r->w->loop, &r->beat);
+	if (r->race)
+		race_release(r);
 	if (r->now)
 		attempt_cancel(r->now);
 	if (r->policy)

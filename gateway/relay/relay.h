@@ -65,7 +65,12 @@ struct surface {
 struct attempt;
 
 /* What became of an attempt; status 0: no HTTP answer came. */
-struct tried { const struct endpoint *endpoint; int status; bool ok; enum mg_error kind; struct mg_str code; uint64_t ms; };
+struct tried { const struct endpoint *endpoint; int status; bool ok, hedge, lost; enum mg_error kind; struct mg_str code; uint64_t ms; };
+
+/* What an attempt cost that did not win. */
+struct loss { int64_t nusd; enum usage_source source; };
+
+struct race;
 
 struct relay {
 	struct worker *w;
@@ -89,7 +94,8 @@ struct relay {
 	int64_t created_ms;		/* Unix */
 	uint64_t began_us, first_us;	/* first_us: the first output event; 0: none yet */
 
-	struct attempt *now;
+	struct attempt *now;		/* it runs, and of several (race.c) the one that spoke last */
+	struct race *race;		/* NULL: no hedge is planned */
 	struct timer step;		/* runs the next attempt, outside callbacks */
 	struct timer beat;		/* a comment for a client that waits (R18) */
 	uint64_t early_ms, alive_ms, wrote_ms;	/* to the first comment before output, 0: none; between comments; last output */
@@ -123,12 +129,15 @@ void relay_release(struct relay *r);	/* from http's ended(): pins and timers go;
 /* ---- between the relay's own files */
 struct candidate *choice_next(struct relay *r);	/* NULL: nobody is left */
 void choice_count(const struct relay *r, const struct endpoint *e);	/* it is tried now */
+bool choice_may(const struct relay *r, const struct candidate *c);	/* by the bounds of attempts and retries */
+struct candidate *choice_take(struct relay *r, size_t i);	/* the i-th of d.order is tried now; those before it keep their order behind it */
 unsigned choice_tries(const struct relay *r, const struct endpoint *e);	/* of this request, there */
 bool choice_again(struct relay *r, const struct endpoint *e);	/* it is tried next once more, if it may be */
 unsigned choice_most(const struct relay *r);
 unsigned choice_most_per_model(const struct relay *r);
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err);	/* NULL: it could not begin */
 void attempt_cancel(struct attempt *a);		/* closes the upstream now */
+struct pool *attempt_lose(struct attempt *a);	/* the same, but its memory: the caller's, to free when the loop has turned */
 void attempt_pause(struct attempt *a);		/* no more data until attempt_resume() */
 void attempt_resume(struct attempt *a);
 const struct endpoint *attempt_endpoint(const struct attempt *a);
@@ -137,10 +146,31 @@ uint64_t attempt_us(const struct attempt *a);	/* since it was sent */
 bool attempt_stale(const struct attempt *a);	/* it ended with a kept connection, before an answer began */
 bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing went upstream */
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
-void relay_pass(struct relay *r, struct mg_view frame);
+void relay_pass(struct relay *r, struct attempt *a, struct mg_view frame);
 void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_filled(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
+
+/* tried.c: the books of attempts. */
+void tried_add(struct relay *r, const struct tried *t);
+void tried_failed(struct relay *r, struct attempt *a, const struct mg_failure *f);
+void tried_cancelled(struct relay *r, struct attempt *a, const char *why);	/* the caller ends it */
+int tried_intent(struct relay *r, const struct endpoint *e, struct err *err);	/* of the next attempt, into the journal (R43) */
+bool tried_launch(struct relay *r, struct candidate *c, struct err *err);	/* as r->now; false: it could not begin */
+
+/* race.c: hedges.  All but race_arm() and race_running() only where r->race is. */
+void race_arm(struct relay *r);			/* r->now has begun, alone: it may be late */
+void race_turn(struct relay *r, struct attempt *a);	/* a speaks: it is r->now, with what it said before */
+void race_won(struct relay *r);			/* r->now brings the first output: the others are cancelled */
+bool race_goes_on(struct relay *r, struct attempt *a, const char *result);	/* a has ended without output; true: another one runs, as r->now */
+void race_narrow(struct relay *r);		/* one goes on, one that was sent if there is any */
+void race_step(struct relay *r);		/* what a hedge waited for may be there */
+void race_release(struct relay *r);
+unsigned race_running(const struct relay *r);
+bool race_at(const struct relay *r, const struct provider *p);		/* does one run there? */
+unsigned race_on(const struct relay *r, const struct model *m);		/* how many run on it */
+bool race_hedged(const struct relay *r);	/* did a hedge begin? */
+bool race_is_hedge(const struct relay *r, const struct attempt *a);
 
 void refusal_of_policy(struct relay *r, const char *hook, struct refusal *out);	/* a hook failed, and nothing is left */
 void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct mg_failure *f, int status, struct refusal *out);
@@ -161,6 +191,7 @@ void lookup_stop(struct relay *r);		/* nobody waits any more */
 /* "gen-...-2": of the n-th attempt, from 1. */
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);
 uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p);	/* for all of the request, counted from its begin */
+bool relay_has_time(const struct relay *r);
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
 int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd);	/* its price; MG_EINVAL: none is known (R49) */
@@ -168,8 +199,8 @@ int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd);	/* 
 bool hold_for(struct relay *r, int64_t nusd, struct scope **which);
 bool hold_pays_prompt(struct relay *r, const struct endpoint *e);	/* false: the prompt alone passes max_charge_nusd of the plan */
 uint64_t hold_output_max(struct relay *r);	/* bytes of output that the plan pays for; UINT64_MAX: any */
-/* What an attempt cost that did not win, from its usage: before that is forgotten. */
-void relay_lose(struct relay *r, const struct endpoint *e);
+/* What an attempt cost that did not win, from its usage: before that is forgotten.  prompt: it was read, if nothing else is known. */
+struct loss relay_lose(struct relay *r, const struct endpoint *e, bool prompt);
 /* Bills the winner, ends the hold, writes the record.  Once. */
 void relay_settle(struct relay *r, int status, const char *outcome);
 

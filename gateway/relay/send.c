@@ -1,10 +1,35 @@
 /*
- * send.c - the plugin's request as HTTP: where it goes, with which headers, and
- * how long it may take.
+ * send.c - what is sent: the request as policies shape it for an endpoint, and the
+ * plugin's as HTTP, where it goes, with which headers, and how long it may take.
  */
 #include "base/clock.h"
 #include "plugin/sigv4.h"
 #include "relay/attempt_parts.h"
+
+/* The canonical request as the policies' shape hook leaves it. */
+int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err)
+{
+	struct relay *r = a->relay;
+	struct shape shape = { 0 };
+	struct json_edit edits[16];
+	struct buf *text;
+
+	*out = r->asked;
+	if (!policy_shape(r->policy->state, &r->d, a->endpoint, &shape))
+		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
+	if (!shape.n)
+		return MG_OK;
+	for (size_t i = 0; i < shape.n; i++)
+		edits[i] = (struct json_edit){ pool_dup(a->pool, shape.edits[i].name).at, shape.edits[i].value };
+	text = pool_alloc(a->pool, sizeof(*text));
+	if (!text)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	buf_init(text, POOL_BUDGET);
+	json_splice(r->asked, edits, shape.n, text);
+	if (text->failed || pool_defer(a->pool, (void (*)(void *))buf_release, text) != MG_OK)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	return json_parse(a->pool, buf_view(text), out, err);
+}
 
 /* Is it the provider's own host, or one of quirk hosts: ".example.com" is any below it? */
 static bool own_host(const struct attempt *a, struct mg_str url)

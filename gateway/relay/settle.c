@@ -77,17 +77,27 @@ static void bill_of(struct relay *r, enum usage_source source)
 }
 
 /* An attempt that failed after it had cost something: that is our own loss, whoever wins (R47). */
-void relay_lose(struct relay *r, const struct endpoint *e)
+struct loss relay_lose(struct relay *r, const struct endpoint *e, bool prompt)
 {
+	struct loss loss = { 0 };
 	struct bill bill;
 	int64_t sum;
 
 	r->endpoint = e;
-	if (usage_of(r) != USAGE_NONE && policy_price(r->policy->state, &r->d, e, &r->usage, false, &bill) == MG_OK &&
-			bill.cost_nusd > 0 && !__builtin_add_overflow(r->loss_nusd, bill.cost_nusd, &sum))
+	loss.source = usage_of(r);
+	if (loss.source == USAGE_NONE && prompt) {
+		r->usage.input = r->d.facts.feat.prompt_tokens;
+		r->usage.requests = 1;
+		loss.source = USAGE_ESTIMATED;
+	}
+	if (loss.source != USAGE_NONE && policy_price(r->policy->state, &r->d, e, &r->usage, false, &bill) == MG_OK &&
+			bill.cost_nusd > 0 && !__builtin_add_overflow(r->loss_nusd, bill.cost_nusd, &sum)) {
+		loss.nusd = bill.cost_nusd;
 		r->loss_nusd = sum;
+	}
 	r->endpoint = NULL;
 	r->usage_reported = false;
+	return loss;
 }
 
 /* ------------------------------------------------ the record */
@@ -113,6 +123,7 @@ static struct attempt_record *attempts_of(struct relay *r)
 			.provider_name = r->tried[i].endpoint->provider->name, .endpoint_id = r->tried[i].endpoint->id,
 			.model_permaslug = r->tried[i].endpoint->model->canonical, .status = r->tried[i].status,
 			.latency = (int64_t)r->tried[i].ms, .is_byok = r->tried[i].endpoint->provider->own.seq > 0,
+			.hedge = r->tried[i].hedge, .lost = r->tried[i].lost,
 		};
 	return all;
 }
@@ -353,7 +364,7 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	if (r->policy)
 		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
 			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,
-			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill });
+			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill, .hedged = race_hedged(r) });
 	if (r->d.errors)
 		metric_add(M_POLICY_ERRORS, r->d.errors, METRIC_LABELS("hook"));
 }

@@ -159,6 +159,39 @@ static void next(struct racer *r)
 	loop_stop(r->loop);
 }
 
+static unsigned hedges(struct gate *g, unsigned percent)
+{
+	unsigned n = 0;
+
+	while (n < 1000 && gate_hedge(g, percent))
+		n++;
+	return n;
+}
+
+static void hedging(void)
+{
+	struct gate *g = gate_new();
+	unsigned n = 0;
+
+	ok(!gate_hedge(g, 100) && !gate_hedge(g, 0), "without a request there is no share");
+	for (int i = 0; i < 1000; i++) {
+		gate_count(g, false, 1);
+		n += gate_hedge(g, 7);
+	}
+	ok(n == 69, "7 % of 1,000 requests at most");
+	for (int i = 0; i < 19; i++)
+		gate_count(g, false, 1);
+	gate_count(g, true, 1);
+	ok(hedges(g, 5) <= 1, "a retry is no request");
+	for (int i = 0; i < 100000; i++)
+		gate_count(g, false, 1);
+	ok(hedges(g, 5) == 10, "of what nobody used ten are saved up");
+	for (int i = 0; i < 12; i++)
+		gate_count(g, false, 1);
+	ok(hedges(g, 0) == 0 && hedges(g, 50) == 6, "another share counts from now on");
+	gate_unref(g);
+}
+
 static void go(void *arg)
 {
 	next(arg);
@@ -209,6 +242,7 @@ int main(void)
 	loop = own;
 	lining_up();
 	trying_again();
+	hedging();
 	together();
 	loop_free(own);
 	return tap_done();
