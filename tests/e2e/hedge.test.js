@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eq, ok, run, test } from './tap.js';
 import { audit, call, chat, events, metric, nanos, ownKey, record, terminals } from './checks.js';
-import { binary, chunk, managementKey, startGateway, startUpstream, until } from './gateway.js';
+import { binary, chunk, loads, managementKey, startGateway, startUpstream, until } from './gateway.js';
 
 const usage = { prompt_tokens: 1000, completion_tokens: 1000, total_tokens: 2000 };
 const named = (type, o) => `event: ${type}\ndata: ${JSON.stringify({ type, ...o })}\n\n`;
@@ -38,6 +38,7 @@ const deaf = createServer({ pauseOnConnect: true }, (s) => { s.on('error', () =>
 await new Promise((go) => deaf.listen(0, '127.0.0.1', go));
 
 const dir = mkdtempSync(join(tmpdir(), 'moongate-hedge-'));
+loads(dir, 'hedging');
 writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "hedging" } } } }\n');
 writeFileSync(join(dir, 'hedging.lua'), `return policy { name = "hedging", api = 1, version = "1.0.0",
   plan = function(req, eps)
