@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
+#include "policy/versions.h"
 #include "catalog/token.h"
 #include "api/api.h"
 
@@ -24,15 +25,31 @@ static size_t usable_endpoints(struct worker *w)
 	return n;
 }
 
+/* Where operators ask: what is live, since when, and what was not to be. */
+static void policy_member(struct mg_writer *w, struct gateway *gw)
+{
+	struct versions_state now;
+
+	versions_now(gw->versions, &now);
+	json_open(w, "policy", '{');
+	json_put_text(w, "version", now.live);
+	json_put_text(w, "how", now.how);
+	json_put_text(w, "from", now.from);
+	json_put_int(w, "live_s", (clock_wall_ms() - gw->policy_since_ms) / 1000);
+	json_put_int(w, "source_age_s", (clock_wall_ms() - gw->source_seen_ms) / 1000);
+	json_put_text(w, "last_failure", now.failure[0] ? now.failure : NULL);
+	json_close(w);
+}
+
 void health_ready(struct api_call *c)
 {
 	struct gateway *gw = c->w->gw;
 	bool draining = atomic_load(&gw->draining), store = store_healthy(gw->store), endpoints = usable_endpoints(c->w) > 0;
-	bool ready = !draining && store && endpoints;
+	bool stale = atomic_load(&gw->policy_stale), ready = !draining && store && endpoints && !stale;
 	struct buf out;
 	struct mg_writer w;
 
-	buf_init(&out, 1024);
+	buf_init(&out, 8192);
 	json_writer_init(&w, &out);
 	json_open(&w, NULL, '{');
 	json_put_text(&w, "status", ready ? "ok" : "unavailable");
@@ -43,7 +60,11 @@ void health_ready(struct api_call *c)
 		json_put(&w, NULL, (struct mg_str)MG_STR("the store cannot commit"));
 	if (!endpoints)
 		json_put(&w, NULL, (struct mg_str)MG_STR("no endpoint is configured"));
+	if (stale)
+		json_put(&w, NULL, (struct mg_str)MG_STR("the policies' folder has been away for too long"));
 	json_close(&w);
+	if (c->http->admin && http_query(c->http, "verbose").at)
+		policy_member(&w, gw);
 	json_close(&w);
 	api_json(c->http, ready ? 200 : 503, buf_view(&out));
 	buf_release(&out);

@@ -145,7 +145,8 @@ static int publish(struct gateway *gw, struct publication *p, struct err *err)
 	int rc = p->bundle ? publish_bundle(s, p, &c, err) : publish_older(s, p, &c, err);
 
 	if (rc) {
-		tell_refused(s, &c, err);
+		if (rc != MG_EDENIED)	/* a version that is none was no attempt */
+			tell_refused(s, &c, err);
 		return rc;
 	}
 	versions_follow(s->gw.versions, folder_of(&current(s)->conf), s->places.policies);

@@ -366,14 +366,19 @@ int versions_source(struct versions *v, const char *version, struct err *err)
 
 void versions_now(struct versions *v, struct versions_state *out)
 {
-	json_t *row;
+	json_t *row, *failure;
 
 	pthread_mutex_lock(&v->lock);
 	row = row_of(v->state, text_of(v->state, "live"));
+	failure = json_object_get(v->state, "last_failure");
+	out->since_ms = number_of(row, "since_ms");
+	if (number_of(failure, "at_ms") < out->since_ms)
+		failure = NULL;
 	snprintf(out->live, sizeof(out->live), "%s", text_of(row, "version"));
 	snprintf(out->source, sizeof(out->source), "%s", text_of(v->state, "source"));
 	snprintf(out->how, sizeof(out->how), "%s", text_of(row, "how"));
-	out->since_ms = number_of(row, "since_ms");
+	snprintf(out->from, sizeof(out->from), "%s", text_of(row, "from"));
+	snprintf(out->failure, sizeof(out->failure), "%s", text_of(failure, "message"));
 	pthread_mutex_unlock(&v->lock);
 }
 

@@ -35,7 +35,8 @@ void versions_refused(struct versions *v, const struct cause *c, const char *why
 void versions_failed(struct versions *v, const char *version, const char *why);	/* live, it failed: nobody goes back to it unasked */
 int versions_source(struct versions *v, const char *version, struct err *err);	/* what the configured folder holds */
 
-struct versions_state { char live[VERSION_HEX + 1], source[VERSION_HEX + 1], how[16]; int64_t since_ms; /* Unix */ };	/* "": there is none */
+struct versions_state { char live[VERSION_HEX + 1], source[VERSION_HEX + 1], how[16], from[256], failure[400] /* since then: the last one */;
+	int64_t since_ms; /* Unix */ };	/* "": there is none */
 void versions_now(struct versions *v, struct versions_state *out);
 bool versions_vetted(struct versions *v, const char *version);	/* by this very build */
 /* The one that was live before this one and did not fail; within_ms: at most so long ago, 0: whenever. */

@@ -472,7 +472,10 @@ void relay_start(struct relay *r)
 	r->d.balance = accounts_balance(r->w->gw->accounts);
 	policy_retain(r->policy->state, &r->d);		/* first: also a refusal is logged */
 	name_it(r);
-	decide(r);
+	if (atomic_load_explicit(&r->w->gw->policy_stale, memory_order_relaxed))
+		refuse_denied(r, &(struct denial){ .status = 503, .code = "policy_stale", .message = "The routing policy is out of date" });
+	else
+		decide(r);
 }
 
 void relay_gone(struct relay *r)

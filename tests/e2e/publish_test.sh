@@ -1,0 +1,3 @@
+#!/bin/sh
+# Policies go live, or not.
+exec node "$(dirname "$0")/publish.test.js"
