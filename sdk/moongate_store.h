@@ -15,7 +15,8 @@
 
 #include "moongate.h"
 
-enum mg_store_row { MG_ROW_KEY, MG_ROW_INTENT, MG_ROW_GENERATION, MG_ROW_CREDIT, MG_ROW_DECISION };
+enum mg_store_row { MG_ROW_KEY, MG_ROW_INTENT, MG_ROW_GENERATION, MG_ROW_CREDIT, MG_ROW_DECISION, MG_ROW_ENDPOINT,
+	MG_ROW_REFUSED	/* each() alone: of the decisions those that were put for themselves, as they came */ };
 
 /* A key; found by hash. json: the other members, as the gateway wrote them. */
 struct mg_store_key { size_t size; const char *hash; const char *json; int64_t created_ms; bool deleted; };
@@ -40,6 +41,9 @@ struct mg_store_credit { size_t size; const char *external_id; int64_t nusd, at_
  * The row goes at until_ms (0, INT64_MAX: never). */
 struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms; const char *json, *key_hash; int64_t until_ms; };
 
+/* What policies saw of an endpoint that decisions name by this hash of it: put once, the second time is no error and changes nothing. */
+struct mg_store_endpoint { size_t size; const char *hash, *json; };
+
 struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
 
 /* One finding of the audit: a line for a person. */
@@ -55,7 +59,7 @@ struct mg_store { size_t size;
 	int (*put)(void *handle, enum mg_store_row kind, const void *row, char why[256]);
 	/* Each row of a kind, keys in any order, intents by generation, the others as they came; fn returns false to stop.
 	 * Of the intents those that no generation has resolved.  where: generation_id, a key's hash (64 hex digits; of
-	 * intents and generations too, but all of them are looked at), external_id, or NULL for all; since_ms: 0 for
+	 * intents and generations too, but all of them are looked at), external_id, an endpoint's hash, or NULL for all; since_ms: 0 for
 	 * all; limit: 0 for all. */
 	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
 		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);

@@ -11,7 +11,8 @@ struct lookup {
 	struct job job;
 	struct api_call *c;
 	const char *id;
-	bool found, decision;
+	bool found;
+	struct bundle *bundle;		/* of a decision, which is made again with it; NULL: a generation is asked for */
 	struct buf out;
 	struct err err;
 	int rc;
@@ -30,23 +31,23 @@ static bool on_generation(void *arg, const void *row)
 	return !l->found;
 }
 
-static bool on_decision(void *arg, const void *row)
+static int read_decision(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
-	const struct mg_store_decision *d = row;
 	struct lookup *l = arg;
+	int rc;
 
 	buf_print(&l->out, "{\"data\":");
-	l->found = decision_recall(d, &l->out, &l->err) == MG_OK;
+	rc = decision_find(ops, handle, l->id, l->bundle, &l->out, err);
 	buf_text(&l->out, "}");
-	return false;
+	l->found = rc == 1;
+	return rc < 0 ? rc : MG_OK;
 }
 
 static int read_rows(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
 	struct lookup *l = arg;
 	char why[256] = "";
-	int rc = ops->each(handle, l->decision ? MG_ROW_DECISION : MG_ROW_GENERATION, l->id, 0, 16,
-		l->decision ? on_decision : on_generation, l, why);
+	int rc = ops->each(handle, MG_ROW_GENERATION, l->id, 0, 16, on_generation, l, why);
 
 	return rc ? fail(err, rc, "%s", why) : MG_OK;
 }
@@ -55,7 +56,7 @@ static void lookup_work(struct job *job)
 {
 	struct lookup *l = loop_owner(job, struct lookup, job);
 
-	l->rc = store_run(l->c->w->gw->store, read_rows, l, &l->err);
+	l->rc = store_run(l->c->w->gw->store, l->bundle ? read_decision : read_rows, l, &l->err);
 }
 
 static void lookup_done(struct job *job)
@@ -71,6 +72,16 @@ static void lookup_done(struct job *job)
 		api_json(l->c->http, 200, buf_view(&l->out));
 	}
 	buf_release(&l->out);
+	bundle_unref(l->bundle);
+}
+
+static struct bundle *bundle_now(struct worker *w)
+{
+	struct snapshot *snap = snapshot_pin(w->gw->snapshots, w->n);
+	struct bundle *b = bundle_ref(snap->bundle);
+
+	snapshot_unpin(w->gw->snapshots, w->n, snap);
+	return b;
 }
 
 static void lookup(struct api_call *c, bool decision)
@@ -86,7 +97,7 @@ static void lookup(struct api_call *c, bool decision)
 		api_error(c->http, 400, "invalid_request", "id: must be a generation's id, such as gen-1764031697-vqvW0uz7ouT4gsp3FYqp");
 		return;
 	}
-	*l = (struct lookup){ .job = { lookup_work, lookup_done, c->w->loop, NULL }, .c = c, .id = id.at, .decision = decision };
+	*l = (struct lookup){ .job = { lookup_work, lookup_done, c->w->loop, NULL }, .c = c, .id = id.at, .bundle = decision ? bundle_now(c->w) : NULL };
 	buf_init(&l->out, RECORD_MAX);
 	background_run(&l->job);
 }

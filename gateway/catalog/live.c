@@ -309,6 +309,12 @@ static void add_span(struct sums *sum, const struct span *s)
 		}
 }
 
+/* A bin is 19 % wide: of its middle three digits are said, so that a record of what policies saw is short, and exact. */
+static double said(double x)
+{
+	return x >= 100 ? rint(x) : x >= 10 ? rint(x * 10) / 10 : rint(x * 100) / 100;
+}
+
 /* The middle of the bin that holds the part of the samples, from below. */
 static double percentile(const struct sums *sum, int histogram, double part)
 {
@@ -318,7 +324,7 @@ static double percentile(const struct sums *sum, int histogram, double part)
 	for (int i = 0; i < BINS; i++) {
 		seen += sum->bin[histogram][i];
 		if (seen && (double)seen >= want)
-			return exp2((i + 0.5) / BINS_PER_OCTAVE);
+			return said(exp2((i + 0.5) / BINS_PER_OCTAVE));
 	}
 	return 0;
 }
@@ -345,7 +351,7 @@ static double uptime(const struct tally *ring, uint64_t size, uint64_t every_ms,
 		bad += GET(ring[i].count[ERROR]);
 	}
 	*samples = good + bad;
-	return good + bad ? (double)good / (double)(good + bad) : 1;
+	return good + bad ? rint((double)good * 1e6 / (double)(good + bad)) / 1e6 : 1;
 }
 
 static int64_t rest(uint64_t until, uint64_t now_ms)
@@ -353,9 +359,9 @@ static int64_t rest(uint64_t until, uint64_t now_ms)
 	return until > now_ms ? (int64_t)(until - now_ms) : 0;
 }
 
-static double share(uint64_t part, uint64_t all)
+static double share(uint64_t part, uint64_t all)	/* in millionths */
 {
-	return !all ? 0 : part >= all ? 1 : (double)part / (double)all;
+	return !all ? 0 : part >= all ? 1 : rint((double)part * 1e6 / (double)all) / 1e6;
 }
 
 static void keep_pcts(struct live *l, int h, struct live_pcts p)

@@ -9,11 +9,11 @@
 #include "moongate.h"
 
 struct live;
-struct live_pcts { double p50, p75, p90, p99; };
+struct live_pcts { double p50, p75, p90, p99; };	/* whole millionths */
 struct live_facts {
 	int64_t outage_ago_ms;		/* INT64_MAX: never */
 	int64_t cooldown_ms;		/* rest of a cool-down; 0: none */
-	double error_rate, rate_429, cache_hit;	/* 0..1 */
+	double error_rate, rate_429, cache_hit;	/* 0..1, whole millionths */
 	uint64_t inflight, samples;
 	struct live_pcts ttft_ms, latency_ms, tput_tps;	/* tput: p90 = 90 % are at least this fast */
 	double uptime_30m, uptime_1d;	/* 0..1; 1 without samples */

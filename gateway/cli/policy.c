@@ -1,4 +1,4 @@
-/* policy.c - moongate policy new, check, test, explain, types. */
+/* policy.c - moongate policy new, check, test, types. */
 #include <ctype.h>
 #include <errno.h>
 #include <sys/stat.h>
@@ -6,8 +6,6 @@
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "policy/policy.h"
-
-enum { BODY_MAX = 16 << 20 };
 
 static int tool(const char *command, int argc, char **argv,
 	int (*run)(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err))
@@ -150,62 +148,6 @@ int policy_new_run(int argc, char **argv)
 		fprintf(stderr, "next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
 	if (!rc)
 		fprintf(stderr, "then: moongate policy check %s && moongate policy test %s\n", dir, dir);
-	local_close(&l);
-	return rc;
-}
-
-/* ------------------------------------------------ explain */
-
-static bool on_decision(void *arg, const void *row)
-{
-	struct err err = { 0 };
-
-	buf_print(arg, "{\"data\":");
-	if (decision_recall(row, arg, &err) == MG_OK)
-		buf_text(arg, "}");
-	else
-		buf_reset(arg);
-	return false;
-}
-
-static int read_here(struct local *l, const struct cli *c, struct buf *out)
-{
-	int rc = local_store(l, c);
-
-	rc = rc ? rc : local_rows(l, MG_ROW_DECISION, c->argv[0], 0, on_decision, out);
-	if (!rc && !out->len)
-		return cli_say(EXIT_NOT_FOUND, "no decision of '%.80s' is kept\nhint: 'moongate log tail' shows the generations", c->argv[0]);
-	return rc;
-}
-
-static int print_decision(const struct cli *c, struct mg_str body)
-{
-	json_error_t why;
-	json_t *all;
-
-	if (c->output != OUTPUT_TABLE)
-		return printf("%.*s\n", (int)body.len, body.at) < 0 ? EXIT_FAILED : EXIT_OK;
-	all = json_loadb(body.at, body.len, 0, &why);
-	if (!all)
-		return cli_say(EXIT_FAILED, "the kept decision cannot be read: %s", why.text);
-	decision_text(json_object_get(all, "data"), print_line, NULL);
-	json_decref(all);
-	return EXIT_OK;
-}
-
-int policy_explain_run(int argc, char **argv)
-{
-	struct local l = { .ops = NULL };
-	struct buf out;
-	struct cli c;
-	int rc = cli_begin(&c, "policy explain", argc, argv, 1, 1);
-
-	if (rc)
-		return rc;
-	buf_init(&out, BODY_MAX);
-	rc = remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
-	rc = rc ? rc : print_decision(&c, buf_view(&out));
-	buf_release(&out);
 	local_close(&l);
 	return rc;
 }

@@ -308,7 +308,7 @@ static void forget(struct policy_state *s, struct cached *c)
 		return;
 	luaL_unref(s->L, LUA_REGISTRYINDEX, c->eye);
 	luaL_unref(s->L, LUA_REGISTRYINDEX, c->live_raw);
-	buf_release(&c->printed);
+	buf_release(&c->numbers);
 	*c = (struct cached){ .endpoint = NULL };
 }
 

@@ -94,6 +94,7 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 		d->denied = true;
 		snprintf(said.by, sizeof(said.by), "%s", e->at[HOOK_ADMIT]);
 		*no = said;
+		decision_denied(d, HOOK_ADMIT, no);
 	}
 	if (s->shadows && admitted)
 		shadow_admit(s, d);
@@ -193,10 +194,12 @@ int resolution_read(struct policy_state *s, struct decision *d, int at)
 
 static int resolution_take(struct policy_state *s, struct decision *d, const struct entry *e, int at)
 {
+	struct facts before = d->facts;
 	const char *note, *strategy;
 
 	if (resolution_read(s, d, at))
 		return -1;
+	decision_asked(d, &before);
 	note = text_of(s, d, at, "note");
 	strategy = text_of(s, d, at, "strategy");
 	if (strategy)
@@ -227,6 +230,7 @@ bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *n
 		if (!lua_isnil(s->L, at) && !denial_read(s->L, at, no)) {
 			snprintf(no->by, sizeof(no->by), "%s", e->at[HOOK_RESOLVE]);
 			hook_note(d, HOOK_RESOLVE, e, "%d %s: %s", no->status, no->code, no->message);
+			decision_denied(d, HOOK_RESOLVE, no);
 			lua_settop(s->L, at - 1);
 			return false;
 		}
@@ -338,7 +342,7 @@ void failure_push(lua_State *L, const struct attempt_error *e)
 	proxy_push(L, SIGHT_PLAIN);
 }
 
-const char *const action_names[] = { "next", "retry", "model", "stop" }, *const skip_names[] = { "", ", skip model", ", skip provider" };
+const char *const action_names[4] = { "next", "retry", "model", "stop" }, *const skip_names[3] = { "", ", skip model", ", skip provider" };
 
 static void describe(struct decision *d, const struct entry *e, const struct attempt_error *err, const struct action *a)
 {
@@ -346,10 +350,29 @@ static void describe(struct decision *d, const struct entry *e, const struct att
 		err->endpoint ? err->endpoint->id : "?", action_names[a->what], skip_names[a->skip]);
 }
 
+/* Whatever happens to the list afterwards. */
+static struct failed *failure_keep(struct decision *d, const struct attempt_error *e, struct candidate *const *rest, size_t n)
+{
+	struct failed *f = pool_alloc(d->pool, sizeof(*f));
+	unsigned *at = pool_alloc(d->pool, (n + 1) * sizeof(*at));
+
+	if (!f || !at)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		at[i] = (unsigned)(rest[i] - d->candidates);
+	*f = (struct failed){ .error = *e, .routing = d->n_routings, .rest = at, .n_rest = n };
+	while (f->candidate < d->n && d->candidates[f->candidate].endpoint != e->endpoint)
+		f->candidate++;
+	*d->failures_end = f;
+	d->failures_end = &f->next;
+	return f;
+}
+
 /* First opinion wins.  Nobody's: the next endpoint, or the end. */
 void policy_on_error(struct policy_state *s, struct decision *d, const struct attempt_error *err,
 	struct candidate *const *rest, size_t n, struct action *out)
 {
+	struct failed *kept = failure_keep(d, err, rest, n);
 	bool said = false;
 
 	*out = (struct action){ .what = n ? ACT_NEXT : ACT_STOP };
@@ -374,8 +397,12 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 		if (!said)
 			continue;
 		*out = a;
+		if (kept)
+			kept->by = pool_dup(d->pool, (struct mg_str){ e->name, strlen(e->name) }).at;
 		describe(d, e, err, &a);
 	}
+	if (kept)
+		kept->action = *out;
 	if (s->shadows)
 		shadow_on_error(s, d, err, rest, n, out);
 }

@@ -270,12 +270,11 @@ static int told(lua_State *L, const char *name, struct mg_str arg, const json_t 
 {
 	struct policy_state *s = state_of(L);
 	char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	struct mg_str what = pool_print(s->d->pool, "%s %.*s", name, (int)arg.len, arg.at ? arg.at : "");
 	struct mg_str value = text ? pool_print(s->d->pool, "{\"is\":%s}", text) : pool_print(s->d->pool, "{\"error\":\"%s\"}", error);
 
 	free(text);
-	if (!s->entry->shadow)
-		decision_read(s->d, "lookup", what, value);
+	if (value.at)
+		reading_note(s, "lookup", name, arg, value);
 	hook_note(s->d, s->hook, s->entry, "lookup %s: %s", name, error ? error : how);
 	if (!error) {
 		push(L, v);
@@ -304,6 +303,17 @@ static uint64_t patience_ms(const struct policy_state *s, const json_t *call)
 	return ms < left_ms ? ms : left_ms;
 }
 
+/* When the decision is made again: {"is":...} or {"error":"..."}, as told() put it down. */
+static int told_again(lua_State *L, const char *name, struct mg_str arg, struct mg_str said)
+{
+	json_t *then = json_loadb(said.at, said.len, 0, NULL), *is = json_object_get(then, "is");
+	const char *error = json_string_value(json_object_get(then, "error"));
+
+	if (!then || pool_defer(state_of(L)->d->pool, decref, then) != MG_OK)
+		return luaL_error(L, "no memory");
+	return told(L, name, arg, is, is ? NULL : error ? error : "json", "answered");
+}
+
 static int ask(lua_State *L, const char *name, struct mg_str arg)
 {
 	struct policy_state *s = state_of(L);
@@ -314,6 +324,9 @@ static int ask(lua_State *L, const char *name, struct mg_str arg)
 	const char *error;
 	json_t *v;
 
+	key = reading_given(s, "lookup", name, arg);
+	if (key.at)
+		return told_again(L, name, arg, key);
 	if (!call)
 		return told(L, name, arg, NULL, "unconfigured", NULL);
 	key = key_of(d->pool, &q);

@@ -77,11 +77,18 @@ struct outcome { int status; const char *kind; const struct endpoint *endpoint; 
 enum { SHADOW_KINDS = 6 };
 struct shadowed { const char *hook, *by; unsigned asked, differed, failed; int64_t charge_nusd;	/* of all bills, above what was charged */
 	struct { const char *what; unsigned n; } kinds[SHADOW_KINDS]; size_t n_kinds; struct shadowed *next; };
-/* What a hook read that is not of the request: the same again, and the decision is the same again.  In order. */
-struct readout { const char *of; struct mg_str what, value; struct readout *next; };	/* "lookup", "difficulty {...}", JSON */
-
 /* What admit or resolve waits for: a call that the configuration names. */
 struct question { const json_t *call; struct mg_str arg; uint64_t ms; };	/* arg: JSON, or what the query's member is to be; ms: at most */
+
+/* What decided, besides the request: it is written down as it is read, so that the same can be decided again. */
+struct consulted { const char *function; struct mg_str asked, said;	/* JSON, without the brackets */
+	bool given; struct consulted *next; };
+/* A failure, as on_error saw it, and what followed. */
+struct failed { struct attempt_error error; unsigned candidate, routing; const unsigned *rest; size_t n_rest;
+	struct action action; const char *by; struct failed *next; };
+/* Candidates that another model's took the place of. */
+struct routing { struct words models; struct candidate *candidates; size_t n; struct candidate **order; size_t n_order; struct routing *next; };
+struct asked { struct words models; struct prefs prefs; };
 
 struct decision {
 	struct pool *pool;
@@ -95,14 +102,19 @@ struct decision {
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	struct shadowed *shadowed;	/* in the order in which they ran */
 	uint64_t lua_us; long fuel, shadow_fuel;
-	struct readout *readouts, **readouts_end;
 	const json_t *conf;		/* the configuration, for lookup(); NULL: nobody is asked, it gives its fallback */
 	struct scope *purse, *balance;	/* for budget.*: of the key, and the credits; NULL: none */
 	struct waiting *waits;		/* admit or resolve waits: see policy_question() */
 	uint64_t waited_us[2];		/* by admit and resolve, for answers */
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */
 	unsigned errors;		/* hooks that failed */
-	bool alias, resolved, keep_said, denied;	/* a model was named by an alias; a policy chose the models; admit said no */
+	const struct asked *asked;	/* what the policies and the catalogue's aliases changed, as it was; NULL: nothing */
+	struct words aliases;		/* name, slug, name, slug ...: models that were asked for by another name */
+	struct refused { const char *hook, *code, *by; int status; } refused;	/* hook NULL: it was not */
+	struct routing *routings, **routings_end; unsigned n_routings;
+	struct failed *failures, **failures_end;
+	struct consulted *readings, **readings_end, *given; unsigned n_readings;	/* given: of the record, when it is decided again */
+	bool alias, resolved, keep_said, denied;		/* a model was named by an alias; a policy chose the models; admit said no */
 	uint64_t stamp;			/* of this decision, for the states' caches; decision_init() */
 };
 void decision_init(struct decision *d, struct pool *pool);
@@ -147,7 +159,6 @@ const struct question *policy_question(const struct decision *d);
 void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
 void policy_abandon(struct policy_state *s, struct decision *d);	/* the request ends; nothing happens where nobody waits */
 int policy_lookups_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups */
-void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value);	/* copied */
 
 /* What a client is told of a hook that failed: which, and by which name the log has the rest of it; never the line. */
 void policy_failed(const struct decision *d, const char *hook, struct denial *no);
@@ -160,6 +171,8 @@ bool policy_route(struct policy_state *s, struct decision *d, const struct catal
 /* May content of this request go there?  Only to what came through all filters as they answered last: whoever
  * begins an attempt asks, so that no way to an endpoint, whoever writes it, leads around them. */
 bool decision_passed(const struct decision *d, const struct candidate *c);
+/* The same with another model, as on_error said. */
+bool policy_reroute(struct policy_state *s, struct decision *d, const struct catalog *c, struct mg_str model, struct denial *no);
 void policy_plan(struct policy_state *s, struct decision *d);
 /* members of the canonical request to set (JSON text) or drop at this attempt; false: skip the endpoint. */
 struct shape { struct { struct mg_str name, value; } edits[16]; size_t n; };	/* value absent: drop */
@@ -172,10 +185,15 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
 
 /* ---- explaining */
-/* The record as the store keeps it: the state's, until the next one.  NULL: no memory. */
-const char *decision_record(struct policy_state *s, const struct decision *d);
-/* From that the whole of it, as JSON text, appended: for `policy explain`.  MG_EPROTO, MG_EINVAL: that is no such record. */
-int decision_recall(const struct mg_store_decision *row, struct buf *out, struct err *err);
+/* The record as the store keeps it: the state's, until the next one.  NULL: no memory.  It names endpoints by a hash;
+ * what the store may not have yet is told first, and again if tell() says that it was not kept. */
+typedef bool endpoint_teller(void *arg, const struct mg_store_endpoint *row);
+const char *decision_record(struct policy_state *s, const struct decision *d, endpoint_teller *tell, void *arg);
+/* From that the whole of it, as JSON text, appended: for `policy explain`.  b: it is decided again, with that one, and told
+ * whether the same comes out; may be NULL.  MG_EPROTO, MG_EINVAL: that is no such record. */
+int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err);
+/* Of a generation; 1, 0: none is kept of it, or a negative mg_rc. */
+int decision_find(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err);
 /* The text of `moongate policy explain`, from the whole. */
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 

@@ -1,179 +1,229 @@
 /*
- * A kept decision, told in full: record.c leaves out what goes without saying.
+ * A kept decision, told in full: record.c leaves out what goes without saying, and names
+ * endpoints by a hash.
  */
-#include "base/json.h"
-#include "policy/policy.h"
+#include "policy/replay.h"
 
-struct telling { struct mg_writer w; struct pool *pool; };
+struct telling { struct mg_writer w; struct pool *pool; const struct recorded *r; const struct shelf *shelf; };
 
-static void put_as_is(struct telling *t, const char *name, struct mg_view v)
+static void put_view(struct telling *t, const char *name, struct mg_view v, const char *otherwise)
 {
-	json_put_raw(&t->w, name, json_raw(v));		/* absent: nothing */
+	json_put_raw(&t->w, name, json_kind(v) != MG_ABSENT ? json_raw(v) : (struct mg_str){ otherwise, otherwise ? strlen(otherwise) : 0 });
 }
 
-/* The members of an object, as they are called there. */
-static void put_members(struct telling *t, struct mg_view object)
+static void put_said(struct telling *t, const char *name, struct mg_str s)
 {
-	for (struct mg_view v = json_at(object, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
-		put_as_is(t, pool_dup(t->pool, json_name(v)).at, v);
+	if (s.len)
+		json_put(&t->w, name, s);
 }
 
-static void put_or(struct telling *t, const char *name, struct mg_view v, const char *otherwise)
+static void put_strings(struct telling *t, const char *name, const struct words *w)
 {
-	json_put_raw(&t->w, name, json_kind(v) != MG_ABSENT ? json_raw(v) : (struct mg_str){ otherwise, strlen(otherwise) });
+	json_open(&t->w, name, '[');
+	for (size_t i = 0; i < w->n; i++)
+		json_put(&t->w, NULL, w->at[i]);
+	json_close(&t->w);
 }
 
-static bool is_true(struct mg_view v)
+static void put_number(struct telling *t, const char *name, double x)
 {
-	return json_kind(v) == MG_TRUE;
+	char room[40];
+	struct buf b = buf_on(room, sizeof(room));
+
+	put_decimal(&b, x);
+	json_put_raw(&t->w, name, buf_view(&b));
 }
 
 /* ---- what was asked */
 
-static void put_key(struct telling *t, struct mg_view kept, const char *hash)
+static void put_key(struct telling *t, const struct facts *f)
 {
 	json_open(&t->w, "key", '{');
-	json_put_text(&t->w, "id", hash ? hash : "");
-	put_or(t, "org", json_get(kept, "org"), "\"\"");
-	put_or(t, "workspace", json_get(kept, "workspace"), "\"\"");
+	json_put(&t->w, "id", f->key.id);
+	json_put(&t->w, "org", f->key.org.at ? f->key.org : (struct mg_str){ "", 0 });
+	json_put(&t->w, "workspace", f->key.workspace.at ? f->key.workspace : (struct mg_str){ "", 0 });
+	put_said(t, "user", f->key.user);
+	put_said(t, "plan", f->key.plan);
+	if (f->key.credits_bought_nusd)
+		json_put_int(&t->w, "credits_bought_nusd", f->key.credits_bought_nusd);
 	json_close(&t->w);
 }
 
-static void put_prefs(struct telling *t, struct mg_view kept)
+static void put_lists(struct telling *t, const struct prefs *p)
 {
-	static const char *const words[] = { "no_fallbacks", "require_parameters", "deny_data_collection", "zdr", "distillable", "partition" };
+	const struct { const char *name; const struct words *at; } lists[] = { { "order", &p->order }, { "only", &p->only },
+		{ "ignore", &p->ignore }, { "quantizations", &p->quantizations }, { "guards", &p->guards } };
 
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (lists[i].at->n)
+			put_strings(t, lists[i].name, lists[i].at);
+}
+
+static void put_cuts(struct telling *t, const struct prefs *p)
+{
+	static const char *const prices[4] = { "max_prompt", "max_completion", "max_request", "max_image" };
+	const struct number *price[4] = { &p->max_prompt, &p->max_completion, &p->max_request, &p->max_image };
+	char name[40];
+
+	for (int i = 0; i < 4; i++)
+		if (price[i]->set)
+			put_number(t, prices[i], price[i]->n);
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "max_latency_%s_s", pct_names[i]);
+		if (p->latency_s[i].set)
+			put_number(t, name, p->latency_s[i].n);
+		snprintf(name, sizeof(name), "min_throughput_%s_tps", pct_names[i]);
+		if (p->throughput_tps[i].set)
+			put_number(t, name, p->throughput_tps[i].n);
+	}
+}
+
+static void put_prefs(struct telling *t, const struct prefs *p)
+{
 	json_open(&t->w, "prefs", '{');
-	json_put_bool(&t->w, "allow_fallbacks", !is_true(json_get(kept, "no_fallbacks")));
-	json_put_bool(&t->w, "require_parameters", is_true(json_get(kept, "require_parameters")));
-	json_put_text(&t->w, "data_collection", is_true(json_get(kept, "deny_data_collection")) ? "deny" : "allow");
-	json_put_bool(&t->w, "zdr", is_true(json_get(kept, "zdr")));
-	json_put_bool(&t->w, "distillable", is_true(json_get(kept, "distillable")));
-	put_or(t, "partition", json_get(kept, "partition"), "\"model\"");
-	for (struct mg_view v = json_at(kept, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		bool said = false;
-
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			said |= mg_is(json_name(v), words[i]);
-		if (!said)
-			put_as_is(t, pool_dup(t->pool, json_name(v)).at, v);
-	}
+	json_put_bool(&t->w, "allow_fallbacks", p->allow_fallbacks);
+	json_put_bool(&t->w, "require_parameters", p->require_parameters);
+	json_put_text(&t->w, "data_collection", p->deny_data_collection ? "deny" : "allow");
+	json_put_bool(&t->w, "zdr", p->zdr);
+	json_put_bool(&t->w, "distillable", p->distillable);
+	json_put(&t->w, "partition", p->partition.len ? p->partition : (struct mg_str)MG_STR("model"));
+	put_lists(t, p);
+	put_said(t, "sort_by", p->sort_by);
+	put_said(t, "service_tier", p->service_tier);
+	put_cuts(t, p);
 	json_close(&t->w);
 }
 
-static void put_asked(struct telling *t, struct mg_view kept, const struct mg_store_decision *row)
+static void put_labels(struct telling *t, const struct words *w)
 {
-	struct mg_view tokens = json_get(kept, "tokens"), models = json_get(kept, "models");
+	json_open(&t->w, "labels", '{');
+	for (size_t i = 0; i + 1 < w->n; i += 2)
+		json_put(&t->w, pool_dup(t->pool, w->at[i]).at, w->at[i + 1]);
+	json_close(&t->w);
+}
 
-	json_put_text(&t->w, "id", row->generation_id);
-	json_put_int(&t->w, "at_ms", row->at_ms);
-	put_as_is(t, "seed", json_get(kept, "seed"));
-	put_as_is(t, "api", json_get(kept, "api"));
-	put_as_is(t, "bundle", json_get(kept, "bundle"));
-	put_as_is(t, "model", json_get(kept, "model"));
-	put_as_is(t, "variant", json_get(kept, "variant"));
-	if (json_kind(models) != MG_ABSENT) {
-		put_as_is(t, "models", models);
-	} else {
-		json_open(&t->w, "models", '[');
-		put_as_is(t, NULL, json_get(kept, "model"));
-		json_close(&t->w);
-	}
-	put_key(t, kept, row->key_hash);
-	put_as_is(t, "data_class", json_get(kept, "data_class"));
-	put_or(t, "params", json_get(kept, "params"), "[]");
-	put_prefs(t, json_get(kept, "prefs"));
-	put_or(t, "prompt_tokens", json_at(tokens, 0), "0");
-	put_or(t, "max_tokens", json_at(tokens, 1), "0");
+static bool same_words(const struct words *a, const struct words *b)
+{
+	return a->at == b->at && a->n == b->n;	/* where nothing else was said */
+}
+
+static void put_asked(struct telling *t)
+{
+	const struct recorded *r = t->r;
+	const struct facts *f = &r->facts;
+
+	json_put(&t->w, "id", f->id);
+	json_put_int(&t->w, "at_ms", f->now_ms);
+	json_put_int(&t->w, "seed", (int64_t)f->seed);
+	put_said(t, "api", f->api);
+	put_view(t, "bundle", r->view.bundle, NULL);
+	if (f->stream)
+		json_put_bool(&t->w, "stream", true);
+	json_put(&t->w, "model", f->model.at ? f->model : (struct mg_str){ "", 0 });
+	put_said(t, "variant", f->variant);
+	if (!same_words(&f->models, &r->models))
+		put_strings(t, "asked_models", &f->models);
+	put_strings(t, "models", &r->models);
+	put_key(t, f);
+	put_said(t, "session", f->session);
+	put_said(t, "data_class", f->data_class);
+	put_said(t, "policy", f->policy);
+	if (f->labels.n)
+		put_labels(t, &f->labels);
+	put_strings(t, "params", &f->params);
+	put_prefs(t, &r->prefs);
+	json_put_int(&t->w, "prompt_tokens", (int64_t)f->feat.prompt_tokens);
+	json_put_int(&t->w, "max_tokens", (int64_t)f->feat.max_tokens);
 }
 
 /* ---- candidates */
 
-struct told { struct mg_str id, model, provider, tag; uint64_t rank; };
-
-/* The texts of its id; before: the one in front of it, or NULL. */
-static void read_id(struct pool *p, struct mg_view kept, struct mg_view more, const struct told *before, struct told *c)
+static void put_live_said(struct telling *t, const struct live_facts *l)
 {
-	struct mg_str id = json_text(p, json_at(kept, 0));
-	const char *at;
-
-	if (before && id.len && id.at[0] == '@')
-		id = pool_print(p, "%.*s%.*s", (int)before->model.len, before->model.at, (int)id.len, id.at);
-	at = id.at ? memrchr(id.at, '@', id.len) : NULL;
-	at = at ? at : id.at + id.len;
-	c->id = id;
-	c->model = (struct mg_str){ id.at, (size_t)(at - id.at) };
-	c->tag = at < id.at + id.len ? (struct mg_str){ at + 1, id.len - c->model.len - 1 } : (struct mg_str){ "", 0 };
-	if (json_kind(json_get(more, "model")) == MG_STRING)
-		c->model = json_text(p, json_get(more, "model"));
-	if (json_kind(json_get(more, "tag")) == MG_STRING)
-		c->tag = json_text(p, json_get(more, "tag"));
-	c->provider = c->tag;
-	if (json_kind(json_get(more, "provider")) == MG_STRING)
-		c->provider = json_text(p, json_get(more, "provider"));
+	if (l->outage_ago_ms != INT64_MAX)
+		json_put_int(&t->w, "outage_ago_ms", l->outage_ago_ms);
+	if (l->cooldown_ms)
+		json_put_int(&t->w, "cooldown_ms", l->cooldown_ms);
+	if (l->error_rate > 0)
+		put_number(t, "error_rate", l->error_rate);
+	if (l->inflight)
+		json_put_int(&t->w, "inflight", (int64_t)l->inflight);
+	if (l->breaker)
+		json_put_int(&t->w, "breaker", l->breaker);
 }
 
-static void put_candidate(struct telling *t, struct mg_view kept, const struct told *before, struct told *c)
+static void put_candidate(struct telling *t, const struct seen *c)
 {
-	struct mg_view prompt = json_at(kept, 1), completion = json_next(prompt), more = json_next(completion), rank = more, v;
-	static const char *const numbers[] = { "samples", "ttft_p50_ms", "throughput_p50_tps" };
+	const struct endpoint *e = shelf_find(t->shelf, c->hash);
 
-	if (json_kind(more) == MG_OBJECT)
-		rank = json_next(more);
-	read_id(t->pool, kept, more, before, c);
-	json_count(rank, &c->rank);
 	json_open(&t->w, NULL, '{');
-	json_put(&t->w, "endpoint", c->id);
-	json_put(&t->w, "model", c->model);
-	json_put(&t->w, "provider", c->provider);
-	json_put(&t->w, "tag", c->tag);
-	put_as_is(t, "prompt_pusd", prompt);
-	put_as_is(t, "completion_pusd", completion);
-	put_as_is(t, "rank", rank);
-	v = json_next(rank);
-	for (int i = 0; i < 3; i++) {
-		bool said = json_kind(v) == MG_NUMBER;
-
-		put_or(t, numbers[i], said ? v : (struct mg_view){ 0 }, "0");
-		v = said ? json_next(v) : v;
+	if (e) {
+		json_put_text(&t->w, "endpoint", e->id);
+		json_put_text(&t->w, "model", e->model->slug);
+		json_put_text(&t->w, "provider", e->provider->slug);
+		json_put_text(&t->w, "tag", e->tag);
+		json_put_int(&t->w, "prompt_pusd", e->rates.pusd[RATE_PROMPT]);
+		json_put_int(&t->w, "completion_pusd", e->rates.pusd[RATE_COMPLETION]);
+	} else {
+		json_put(&t->w, "endpoint", c->hash);	/* it alone is left */
 	}
-	put_members(t, v);
+	json_put_int(&t->w, "rank", c->rank);
+	json_put_int(&t->w, "samples", (int64_t)c->live.samples);
+	put_number(t, "ttft_p50_ms", c->live.ttft_ms.p50);
+	put_number(t, "throughput_p50_tps", c->live.tput_tps.p50);
+	put_said(t, "dropped", c->dropped);
+	put_said(t, "by", c->by);
+	put_live_said(t, &c->live);
 	json_close(&t->w);
 }
 
-static void put_order(struct telling *t, struct mg_view said, const struct told *all, size_t n)
+static void put_id(struct telling *t, const struct seen *c)
 {
+	const struct endpoint *e = shelf_find(t->shelf, c->hash);
+
+	json_put(&t->w, NULL, e ? (struct mg_str){ e->id, strlen(e->id) } : c->hash);
+}
+
+static void put_order(struct telling *t, const struct listed *l)
+{
+	struct mg_view said = t->r->view.order;
 	uint64_t i;
 
 	json_open(&t->w, "order", '[');
 	for (struct mg_view v = json_at(said, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
-		if (json_count(v, &i) && i < n)
-			json_put(&t->w, NULL, all[i].id);
-	for (uint64_t rank = 1; json_kind(said) == MG_ABSENT && rank <= n; rank++)
-		for (i = 0; i < n; i++)
-			if (all[i].rank == rank)
-				json_put(&t->w, NULL, all[i].id);
+		if (json_count(v, &i) && i < l->n)
+			put_id(t, &l->at[i]);
+	for (unsigned rank = 1; json_kind(said) == MG_ABSENT && rank <= l->n; rank++)
+		for (i = 0; i < l->n; i++)
+			if (l->at[i].rank == rank)
+				put_id(t, &l->at[i]);
 	json_close(&t->w);
 }
 
-static int put_candidates(struct telling *t, struct mg_view kept, struct err *err)
+static void put_routings(struct telling *t)
 {
-	struct mg_view list = json_get(kept, "candidates"), v = json_at(list, 0);
-	size_t n = json_len(list);
-	struct told *all = pool_alloc(t->pool, (n + 1) * sizeof(*all));
+	const struct recorded *r = t->r;
+	const struct listed *last = &r->routings[r->n_routings - 1];
 
-	if (!all)
-		return fail(err, MG_ENOMEM, "no memory for a decision");
-	json_open(&t->w, "candidates", '[');
-	for (size_t i = 0; i < n; i++, v = json_next(v)) {
-		all[i] = (struct told){ .rank = 0 };
-		if (json_kind(json_at(v, 0)) != MG_STRING)
-			return fail(err, MG_EPROTO, "a kept decision has a candidate without an id");
-		put_candidate(t, v, i ? &all[i - 1] : NULL, &all[i]);
+	if (r->n_routings > 1)
+		json_open(&t->w, "before", '[');
+	for (const struct listed *l = r->routings; l < last; l++) {
+		json_open(&t->w, NULL, '{');
+		put_strings(t, "models", &l->models);
+		json_open(&t->w, "candidates", '[');
+		for (size_t i = 0; i < l->n; i++)
+			put_candidate(t, &l->at[i]);
+		json_close(&t->w);
+		json_close(&t->w);
 	}
+	if (r->n_routings > 1)
+		json_close(&t->w);
+	json_open(&t->w, "candidates", '[');
+	for (size_t i = 0; i < last->n; i++)
+		put_candidate(t, &last->at[i]);
 	json_close(&t->w);
-	put_order(t, json_get(kept, "order"), all, n);
-	return MG_OK;
+	put_order(t, last);
+	put_view(t, "strategy", r->view.strategy, NULL);
 }
 
 /* ---- what was decided */
@@ -185,72 +235,239 @@ static void put_shadow(struct telling *t, struct mg_view row)
 
 	json_open(&t->w, NULL, '{');
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v = json_next(v))
-		put_or(t, names[i], v, i < 2 ? "\"\"" : "0");
+		put_view(t, names[i], v, i < 2 ? "\"\"" : "0");
 	json_open(&t->w, "differences", '[');
 	for (; json_kind(v) == MG_STRING; v = json_next(json_next(v))) {
 		json_open(&t->w, NULL, '{');
-		put_as_is(t, "what", v);
-		put_or(t, "count", json_next(v), "1");
+		put_view(t, "what", v, NULL);
+		put_view(t, "count", json_next(v), "1");
 		json_close(&t->w);
 	}
 	json_close(&t->w);
 	json_close(&t->w);
 }
 
-static void put_shadows(struct telling *t, struct mg_view list)
+static void put_denied(struct telling *t, const struct refused *no)
 {
-	json_open(&t->w, "shadow", '[');
-	for (struct mg_view v = json_at(list, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
-		put_shadow(t, v);
+	if (!no->hook)
+		return;
+	json_open(&t->w, "denied", '{');
+	json_put_text(&t->w, "hook", no->hook);
+	json_put_int(&t->w, "status", no->status);
+	json_put_text(&t->w, "code", no->code);
+	json_put_text(&t->w, "by", no->by);
 	json_close(&t->w);
 }
 
-static void put_decided(struct telling *t, struct mg_view kept)
+static void put_failure(struct telling *t, const struct failed *f)
 {
-	struct mg_view keep = json_get(kept, "keep"), spent = json_get(kept, "spent");
+	const struct listed *l = f->routing < t->r->n_routings ? &t->r->routings[f->routing] : NULL;
+	const struct endpoint *e = l && f->candidate < l->n ? shelf_find(t->shelf, l->at[f->candidate].hash) : NULL;
 
-	put_or(t, "plan", json_get(kept, "plan"), "{}");
-	json_open(&t->w, "keep", '{');
-	put_or(t, "store", json_at(keep, 0), "\"none\"");
-	put_or(t, "ttl_s", json_at(keep, 1), "0");
-	json_put_bool(&t->w, "cache", is_true(json_at(keep, 2)));
-	put_as_is(t, "sinks", json_at(keep, 3));	/* none: all of them */
+	json_open(&t->w, NULL, '{');
+	json_put_text(&t->w, "endpoint", e ? e->id : "");
+	json_put_int(&t->w, "status", f->error.status);
+	json_put_text(&t->w, "kind", error_kinds[f->error.kind]);
+	json_put_text(&t->w, "phase", f->error.phase ? f->error.phase : "headers");
+	json_put_int(&t->w, "elapsed_ms", (int64_t)f->error.elapsed_ms);
+	json_put_text(&t->w, "action", action_names[f->action.what]);
+	if (f->action.skip)
+		json_put_text(&t->w, "skip", f->action.skip == SKIP_MODEL ? "model" : "provider");
+	if (f->action.after_ms)
+		json_put_int(&t->w, "after_ms", (int64_t)f->action.after_ms);
+	put_said(t, "model", f->action.model);
+	if (f->by)
+		json_put_text(&t->w, "by", f->by);
 	json_close(&t->w);
-	json_open(&t->w, "notes", '[');
-	for (struct mg_view n = json_at(json_get(kept, "notes"), 0); json_kind(n) != MG_ABSENT; n = json_next(n)) {
+}
+
+static void put_failures(struct telling *t)
+{
+	if (!t->r->failures)
+		return;
+	json_open(&t->w, "attempts", '[');
+	for (const struct failed *f = t->r->failures; f; f = f->next)
+		put_failure(t, f);
+	json_close(&t->w);
+}
+
+static void put_readings(struct telling *t)
+{
+	if (!t->r->given)
+		return;
+	json_open(&t->w, "reads", '[');
+	for (const struct consulted *c = t->r->given; c; c = c->next) {
 		json_open(&t->w, NULL, '{');
-		put_or(t, "hook", json_at(n, 0), "\"\"");
-		put_or(t, "by", json_at(n, 1), "\"\"");
-		put_or(t, "text", json_at(n, 2), "\"\"");
+		json_put_text(&t->w, "function", c->function);
+		json_put_raw(&t->w, "asked", pool_print(t->pool, "[%.*s]", (int)c->asked.len, c->asked.at));
+		json_put_raw(&t->w, "said", pool_print(t->pool, "[%.*s]", (int)c->said.len, c->said.at));
 		json_close(&t->w);
 	}
 	json_close(&t->w);
-	if (json_kind(json_get(kept, "shadow")) != MG_ABSENT)
-		put_shadows(t, json_get(kept, "shadow"));
-	json_put_bool(&t->w, "policy_error", is_true(json_get(kept, "policy_error")));
-	put_or(t, "errors", json_get(kept, "errors"), "0");
-	put_or(t, "fuel", json_at(spent, 0), "0");
-	put_or(t, "lua_us", json_at(spent, 1), "0");
 }
 
-int decision_recall(const struct mg_store_decision *row, struct buf *out, struct err *err)
+static void put_notes(struct telling *t, struct mg_view list)
 {
-	struct telling t = { .pool = pool_new(4 << 20) };
-	struct mg_view kept = { 0 };
-	int rc = t.pool ? json_parse(t.pool, (struct mg_str){ row->json, strlen(row->json) }, &kept, err) : fail(err, MG_ENOMEM, "no memory for a decision");
+	json_open(&t->w, "notes", '[');
+	for (struct mg_view n = json_at(list, 0); json_kind(n) != MG_ABSENT; n = json_next(n)) {
+		json_open(&t->w, NULL, '{');
+		put_view(t, "hook", json_at(n, 0), "\"\"");
+		put_view(t, "by", json_at(n, 1), "\"\"");
+		put_view(t, "text", json_at(n, 2), "\"\"");
+		json_close(&t->w);
+	}
+	json_close(&t->w);
+}
 
-	if (!rc) {
-		json_writer_init(&t.w, out);
-		json_open(&t.w, NULL, '{');
-		put_asked(&t, kept, row);
-		rc = put_candidates(&t, kept, err);
+static void put_decided(struct telling *t)
+{
+	const struct recorded *r = t->r;
+	struct mg_view keep = r->view.keep;
+
+	put_denied(t, &r->refused);
+	put_view(t, "plan", r->view.plan, "{}");
+	put_failures(t);
+	json_open(&t->w, "keep", '{');
+	put_view(t, "store", json_at(keep, 0), "\"none\"");
+	put_view(t, "ttl_s", json_at(keep, 1), "0");
+	json_put_bool(&t->w, "cache", json_kind(json_at(keep, 2)) == MG_TRUE);
+	put_view(t, "sinks", json_at(keep, 3), NULL);	/* none: all of them */
+	json_close(&t->w);
+	put_notes(t, r->view.notes);
+	if (json_kind(r->view.shadow) != MG_ABSENT) {
+		json_open(&t->w, "shadow", '[');
+		for (struct mg_view v = json_at(r->view.shadow, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
+			put_shadow(t, v);
+		json_close(&t->w);
 	}
-	if (!rc) {
-		put_decided(&t, kept);
-		json_close(&t.w);
-		if (!json_written(&t.w).at)
-			rc = fail(err, MG_ENOMEM, "no memory for a decision");
+	put_readings(t);
+	json_put_bool(&t->w, "policy_error", json_kind(r->view.policy_error) == MG_TRUE);
+	put_view(t, "errors", r->view.errors, "0");
+	put_view(t, "fuel", json_at(r->view.spent, 0), "0");
+	put_view(t, "lua_us", json_at(r->view.spent, 1), "0");
+}
+
+/* ---- again */
+
+static void put_line(void *arg, const char *line)
+{
+	json_put_text(arg, NULL, line);
+}
+
+/* With the bundle at hand; whether it is the one that decided then. */
+static void put_again(struct telling *t, struct bundle *b, const struct mg_store_decision *row)
+{
+	const char *hash = bundle_hash(b);
+	struct mg_str then = json_text(t->pool, t->r->view.bundle);
+	struct err err = { 0 };
+	struct replay *replay = replay_new(b, t->shelf, NULL, &err);
+	int rc = replay ? replay_decide(replay, row, &err) : err.rc;
+
+	json_open(&t->w, "again", '{');
+	json_put(&t->w, "bundle", (struct mg_str){ hash, ENDPOINT_DIGITS });
+	json_put_bool(&t->w, "same_bundle", then.len && then.len <= strlen(hash) && !memcmp(hash, then.at, then.len));
+	json_put_bool(&t->w, "same", !rc && replay_same(replay));
+	json_open(&t->w, "differences", '[');
+	if (rc)
+		json_put_text(&t->w, NULL, err.msg);
+	else
+		replay_differences(replay, put_line, &t->w);
+	json_close(&t->w);
+	json_close(&t->w);
+	replay_free(replay);
+}
+
+/* ---- from the store */
+
+static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err)
+{
+	struct telling t = { .pool = pool, .shelf = shelf };
+	struct recorded r;
+	int rc = recorded_read(pool, row, &r, err);
+
+	if (rc)
+		return rc;
+	t.r = &r;
+	json_writer_init(&t.w, out);
+	json_open(&t.w, NULL, '{');
+	put_asked(&t);
+	put_routings(&t);
+	put_decided(&t);
+	if (b)
+		put_again(&t, b, row);
+	json_close(&t.w);
+	return json_written(&t.w).at ? MG_OK : fail(err, MG_ENOMEM, "no memory for a decision");
+}
+
+/* The endpoints that a record names. */
+static int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, const struct mg_store_decision *row, struct shelf **out, struct err *err)
+{
+	static const struct mg_str none = { "none", 4 };
+	struct recorded r;
+	struct mg_str *hashes;
+	size_t n = 0, total = 0;
+	int rc = recorded_read(p, row, &r, err);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < r.n_routings; i++)
+		total += r.routings[i].n;
+	hashes = pool_alloc(p, (total + 1) * sizeof(*hashes));
+	if (!hashes)
+		return fail(err, MG_ENOMEM, "no memory for a decision");
+	for (size_t i = 0; i < r.n_routings; i++)
+		for (size_t k = 0; k < r.routings[i].n; k++)
+			hashes[n++] = r.routings[i].at[k].hash;
+	return shelf_open(ops, handle, n ? hashes : &none, n ? n : 1, out, err);
+}
+
+int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err)
+{
+	struct pool *pool = pool_new(16 << 20);
+	struct shelf *shelf = NULL;
+	int rc = pool ? shelf_of(ops, handle, pool, row, &shelf, err) : fail(err, MG_ENOMEM, "no memory for a decision");
+
+	rc = rc ? rc : tell(shelf, pool, row, b, out, err);
+	shelf_free(shelf);
+	pool_free(pool);
+	return rc;
+}
+
+struct finding { struct buf texts; int64_t at_ms; };
+
+static bool on_row(void *arg, const void *row)
+{
+	const struct mg_store_decision *d = row;
+	struct finding *f = arg;
+	const char *const texts[] = { d->generation_id, d->key_hash ? d->key_hash : "", d->json };
+
+	f->at_ms = d->at_ms;
+	for (int i = 0; i < 3; i++)
+		buf_put(&f->texts, texts[i], strlen(texts[i]) + 1);
+	return false;
+}
+
+int decision_find(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err)
+{
+	struct finding f = { .at_ms = 0 };
+	struct mg_store_decision row = { .size = sizeof(row) };
+	char why[256] = "";
+	int rc;
+
+	buf_init(&f.texts, 4 << 20);
+	rc = ops->each(handle, MG_ROW_DECISION, id, 0, 1, on_row, &f, why);
+	if (rc) {
+		rc = fail(err, rc, "%s", why);
+	} else if (f.texts.failed) {
+		rc = fail(err, MG_ENOMEM, "no memory for a decision");
+	} else if (f.texts.len) {
+		row.generation_id = f.texts.at;
+		row.key_hash = row.generation_id + strlen(row.generation_id) + 1;
+		row.json = row.key_hash + strlen(row.key_hash) + 1;
+		row.at_ms = f.at_ms;
+		rc = decision_recall(ops, handle, &row, b, out, err);
+		rc = rc ? rc : 1;
 	}
-	pool_free(t.pool);
+	buf_release(&f.texts);
 	return rc;
 }

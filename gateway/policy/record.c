@@ -1,37 +1,22 @@
 /*
- * A decision as JSON text, for the store: what was asked, what every candidate
- * looked like and why it was dropped.  One is written for each generation and few
- * are read, so nothing is built first, what an endpoint's part never changes is
- * printed once, and nothing is said that goes without saying: recall.c says it.
+ * A decision as JSON text, for the store: all that the policies could read of it,
+ * so that it can be decided again, and what they said.
  *
- *	{"seed":7,"api":"chat","bundle":"0c3c6d5cbf5e423d","model":"openai/gpt-4o","params":["max_tokens"],"tokens":[45,64],
- *	 "candidates":[["openai/gpt-4o@azure",1000000,2000000,1],["@openai",1000000,2000000,2,12,420,61.5]],
- *	 "plan":{...},"keep":["metadata",2592000],"spent":[224,19784]}
+ *	{"seed":7,"api":"chat","model":"openai/gpt-4o","params":["max_tokens"],"feat":{"prompt_tokens":45,"max_tokens":64},
+ *	 "candidates":[["0c3c6d5cbf5e423d",1],["96a3be3cf272e017",2,[1,40,420]]],"plan":{...},"keep":["metadata",2592000],
+ *	 "bundle":"0c3c6d5cbf5e423d","spent":[224,19784]}
  *
- * A candidate: its id (from the @ on, when the model is that of the one before), the prices of a
- * prompt and a completion token, an object of what else its id does not tell, its rank, then, if
- * there are samples, their number, ttft_p50_ms and throughput_p50_tps, and an object of the rest.
+ * Members of the request are called as in req, and are there when they are not empty, false or 0; its id, time and
+ * key are those of the row.  models, prefs: as resolve left them; asked: as they came, where that is another thing.
+ * Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided.
  */
-#include "base/json.h"
-#include "base/utf8.h"
-#include "policy/state.h"
-
-/* A hundred small pieces to a record: where there is room already, no call. */
-static inline void put(struct buf *b, const char *at, size_t len)
-{
-	if (b->failed || len > b->size - b->len) {
-		buf_put(b, at, len);
-		return;
-	}
-	memcpy(b->at + b->len, at, len);
-	b->len += len;
-}
+#include "policy/record.h"
 
 enum { BUNDLE_DIGITS = 16 };	/* of its hash: as good as all 64 to tell it from others */
 
-#define LIT(b, text) put(b, text, sizeof(text) - 1)
+/* ---- values */
 
-static void number(struct buf *b, int64_t n)
+void put_int(struct buf *b, int64_t n)
 {
 	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 	char text[24];
@@ -50,127 +35,43 @@ static void number(struct buf *b, int64_t n)
 	put(b, text + at, sizeof(text) - at);
 }
 
-/* Three places are enough for milliseconds, tokens a second and shares. */
-static void decimal(struct buf *b, double x)
+/* Live facts are whole millionths; a price cut may be anything. */
+void put_decimal(struct buf *b, double x)
 {
-	int64_t n = x > -9e14 && x < 9e14 ? (int64_t)(x * 1000 + (x < 0 ? -0.5 : 0.5)) : 0;
-	char places[4] = { '.' };
+	int64_t n = x > -9e9 && x < 9e9 ? (int64_t)(x * 1e6 + (x < 0 ? -0.5 : 0.5)) : 0;
+	char places[7] = { '.' };
+	int len = 6;
 
-	if (!n) {
-		LIT(b, "0");
+	if ((double)n / 1e6 != x) {
+		buf_print(b, "%.17g", x);
 		return;
 	}
 	if (n < 0)
 		LIT(b, "-");
 	n = n < 0 ? -n : n;
-	number(b, n / 1000);
-	n %= 1000;
+	put_int(b, n / 1000000);
+	n %= 1000000;
 	if (!n)
 		return;
-	for (int i = 3; i > 0; i--, n /= 10)
+	for (int i = 6; i > 0; i--, n /= 10)
 		places[i] = (char)('0' + n % 10);
-	put(b, places, places[3] != '0' ? 4 : places[2] != '0' ? 3 : 2);
+	while (places[len] == '0')
+		len--;
+	put(b, places, (size_t)len + 1);
 }
 
-/* Of a price cut, which may be smaller than that. */
-static void fraction(struct buf *b, double x)
-{
-	buf_print(b, "%.17g", x);
-}
-
-static void text(struct buf *b, struct mg_str s)
-{
-	if (s.len && utf8_plain((const unsigned char *)s.at, s.len) < s.len) {
-		json_quote(b, s);
-		return;
-	}
-	LIT(b, "\"");
-	if (s.len)
-		put(b, s.at, s.len);
-	LIT(b, "\"");
-}
-
-static void words(struct buf *b, const char *word)
-{
-	text(b, (struct mg_str){ word, word ? strlen(word) : 0 });
-}
-
-static void list(struct buf *b, const struct words *w)
+void put_list(struct buf *b, const struct words *w)
 {
 	LIT(b, "[");
 	for (size_t i = 0; i < w->n; i++) {
 		if (i)
 			LIT(b, ",");
-		text(b, w->at[i]);
+		put_quoted(b, w->at[i]);
 	}
 	LIT(b, "]");
 }
 
-/* A comma, a name and its colon; name is `"name":` already. */
-static void member(struct buf *b, const char *name)
-{
-	LIT(b, ",");
-	buf_text(b, name);
-}
-
-static void put_list(struct buf *b, const char *name, const struct words *w)
-{
-	if (!w->n)
-		return;
-	member(b, name);
-	list(b, w);
-}
-
-static void put_text(struct buf *b, const char *name, struct mg_str s)
-{
-	if (!s.at || !s.len)
-		return;
-	member(b, name);
-	text(b, s);
-}
-
-static void put_cut(struct buf *b, const char *name, const struct number *n)
-{
-	if (!n->set)
-		return;
-	member(b, name);
-	fraction(b, n->n);
-}
-
-static void put_count(struct buf *b, const char *name, uint64_t n)
-{
-	if (!n)
-		return;
-	member(b, name);
-	number(b, n < INT64_MAX ? (int64_t)n : INT64_MAX);
-}
-
-static void cuts(struct buf *b, const struct prefs *p)
-{
-	static const char *const latency[4] = { "\"max_latency_p50_s\":", "\"max_latency_p75_s\":", "\"max_latency_p90_s\":", "\"max_latency_p99_s\":" };
-	static const char *const tput[4] = { "\"min_throughput_p50_tps\":", "\"min_throughput_p75_tps\":", "\"min_throughput_p90_tps\":",
-		"\"min_throughput_p99_tps\":" };
-
-	put_cut(b, "\"max_prompt\":", &p->max_prompt);
-	put_cut(b, "\"max_completion\":", &p->max_completion);
-	put_cut(b, "\"max_request\":", &p->max_request);
-	put_cut(b, "\"max_image\":", &p->max_image);
-	for (int i = 0; i < 4; i++) {
-		put_cut(b, latency[i], &p->latency_s[i]);
-		put_cut(b, tput[i], &p->throughput_tps[i]);
-	}
-}
-
-static void put_true(struct buf *b, const char *name, bool yes)
-{
-	if (!yes)
-		return;
-	member(b, name);
-	LIT(b, "true");
-}
-
-/* The first member's comma becomes the brace; nothing at all where there is none. */
-static void close_object(struct buf *b, size_t start, size_t first)
+void close_at(struct buf *b, size_t start, size_t first, char bracket)
 {
 	if (b->failed)
 		return;
@@ -178,167 +79,168 @@ static void close_object(struct buf *b, size_t start, size_t first)
 		b->len = start;
 		return;
 	}
-	b->at[first] = '{';
-	LIT(b, "}");
+	b->at[first] = bracket;
+	put(b, bracket == '{' ? "}" : "]", 1);
 }
 
-static void prefs(struct buf *b, const struct prefs *p)
+static void put_text(struct buf *b, const char *name, struct mg_str s)
 {
-	size_t start = b->len, first;
+	if (!s.at || !s.len)
+		return;
+	put_name(b, name);
+	put_quoted(b, s);
+}
 
-	LIT(b, ",\"prefs\":");
-	first = b->len;
-	put_true(b, "\"no_fallbacks\":", !p->allow_fallbacks);
-	put_true(b, "\"require_parameters\":", p->require_parameters);
-	put_true(b, "\"deny_data_collection\":", p->deny_data_collection);
-	put_true(b, "\"zdr\":", p->zdr);
-	put_true(b, "\"distillable\":", p->distillable);
-	put_list(b, "\"order\":", &p->order);
-	put_list(b, "\"only\":", &p->only);
-	put_list(b, "\"ignore\":", &p->ignore);
-	put_list(b, "\"quantizations\":", &p->quantizations);
-	put_list(b, "\"guards\":", &p->guards);
-	put_text(b, "\"sort_by\":", p->sort_by);
-	if (!mg_is(p->partition, "model")) {
-		member(b, "\"partition\":");
-		text(b, p->partition);
+static void put_count(struct buf *b, const char *name, uint64_t n)
+{
+	if (!n)
+		return;
+	put_name(b, name);
+	put_int(b, n < INT64_MAX ? (int64_t)n : INT64_MAX);
+}
+
+static void put_true(struct buf *b, const char *name, bool yes)
+{
+	if (!yes)
+		return;
+	put_name(b, name);
+	LIT(b, "true");
+}
+
+/* ---- the request */
+
+/* The four of a kind, those that were not given as null. */
+static void put_four(struct buf *b, const struct number *at)
+{
+	LIT(b, "[");
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			LIT(b, ",");
+		if (at[i].set)
+			put_decimal(b, at[i].n);
+		else
+			LIT(b, "null");
 	}
-	put_text(b, "\"service_tier\":", p->service_tier);
-	cuts(b, p);
-	close_object(b, start, first);
-}
-
-static bool only_model(const struct facts *f)
-{
-	return f->models.n == 1 && f->models.at[0].len == f->model.len && !memcmp(f->models.at[0].at, f->model.at, f->model.len);
-}
-
-/* Its id, time and key are those of the row. */
-static void asked(struct buf *b, const struct facts *f, const char *bundle)
-{
-	LIT(b, "{\"seed\":");
-	number(b, (int64_t)f->seed);
-	LIT(b, ",\"api\":");
-	text(b, f->api);
-	LIT(b, ",\"bundle\":\"");
-	put(b, bundle, BUNDLE_DIGITS);
-	LIT(b, "\",\"model\":");
-	text(b, f->model);
-	put_text(b, "\"variant\":", f->variant);
-	if (!only_model(f)) {
-		LIT(b, ",\"models\":");
-		list(b, &f->models);
-	}
-	put_text(b, "\"org\":", f->key.org);
-	put_text(b, "\"workspace\":", f->key.workspace);
-	put_text(b, "\"data_class\":", f->data_class);
-	put_list(b, "\"params\":", &f->params);
-	put_list(b, "\"auto_allowed\":", &f->auto_allowed);
-	put_list(b, "\"auto_excluded\":", &f->auto_excluded);
-	put_text(b, "\"auto_tier\":", f->auto_tier);
-	put_true(b, "\"unlisted\":", !f->listed);
-	prefs(b, &f->prefs);
-	LIT(b, ",\"tokens\":[");
-	number(b, (int64_t)f->feat.prompt_tokens);
-	LIT(b, ",");
-	number(b, (int64_t)f->feat.max_tokens);
 	LIT(b, "]");
 }
 
-/* ---- candidates */
-
-static void put_words(struct buf *b, const char *name, const char *word)
+static bool usual(const struct field *f, const void *at, const void *blank)
 {
-	member(b, name);
-	words(b, word);
-}
+	const struct mg_str *s = at;
+	const struct number *four = at;
 
-/* What a catalogue says of it; the bracket stays open.  The id, quoted, is first. */
-static void endpoint(struct buf *b, const struct endpoint *e)
-{
-	const char *at = strrchr(e->id, '@');
-	size_t slug = strlen(e->model->slug), start;
-
-	words(b, e->id);
-	LIT(b, ",");
-	number(b, e->rates.pusd[RATE_PROMPT]);
-	LIT(b, ",");
-	number(b, e->rates.pusd[RATE_COMPLETION]);
-	start = b->len;
-	LIT(b, ",");
-	if (!at || (size_t)(at - e->id) != slug || memcmp(e->id, e->model->slug, slug))
-		put_words(b, "\"model\":", e->model->slug);
-	if (!at || strcmp(at + 1, e->tag))
-		put_words(b, "\"tag\":", e->tag);
-	if (strcmp(e->provider->slug, e->tag))
-		put_words(b, "\"provider\":", e->provider->slug);
-	close_object(b, start, start + 1);
-}
-
-/* From the @ on where the one before is of the same model. */
-static void put_printed(struct buf *b, struct mg_str said, const struct endpoint *e, const struct endpoint *before)
-{
-	size_t slug = before && before->model == e->model ? strlen(e->model->slug) : 0;
-
-	if (slug && said.len > slug + 1 && said.at[slug + 1] == '@' && !memcmp(said.at + 1, e->model->slug, slug)) {
-		LIT(b, "\"");
-		said.at += slug + 1;
-		said.len -= slug + 1;
+	switch (f->kind) {
+	case K_STR: return !s->at || !s->len || (f->otherwise && mg_is(*s, f->otherwise));
+	case K_U64: case K_SIZE: case K_I64: return !*(const uint64_t *)at;
+	case K_BOOL: case K_DENY: return *(const bool *)at == *(const bool *)blank;
+	case K_WORDS: case K_SET: case K_PAIRS: return !((const struct words *)at)->n;
+	case K_CUTS: case K_PRICES: return !four[0].set && !four[1].set && !four[2].set && !four[3].set;
+	default: return true;
 	}
-	put(b, said.at, said.len);
 }
 
-static void printed(struct policy_state *s, struct buf *b, const struct endpoint *e, const struct endpoint *before)
+static void put_value(struct buf *b, const struct field *f, const void *at)
 {
-	struct cached *c = endpoint_cached(s, e);
-
-	if (!c) {
-		endpoint(b, e);		/* whole: that is right, too */
-		return;
+	switch (f->kind) {
+	case K_STR: put_quoted(b, *(const struct mg_str *)at); break;
+	case K_U64: case K_SIZE: case K_I64: put_int(b, *(const int64_t *)at); break;
+	case K_BOOL: case K_DENY: put(b, *(const bool *)at ? "true" : "false", 5 - *(const bool *)at); break;
+	case K_WORDS: case K_SET: case K_PAIRS: put_list(b, at); break;
+	default: put_four(b, at);
 	}
-	if (!c->printed.at) {
-		buf_init(&c->printed, 4096);
-		endpoint(&c->printed, e);
-	}
-	put_printed(b, buf_view(&c->printed), e, before);
 }
 
-static void samples(struct buf *b, const struct live_facts *l)
+/* Those of the row, and models, which are told apart. */
+static bool elsewhere(unsigned base, const struct field *f)
 {
-	if (!l->samples && l->ttft_ms.p50 == 0 && l->tput_tps.p50 == 0)
-		return;
-	LIT(b, ",");
-	number(b, (int64_t)l->samples);
-	LIT(b, ",");
-	decimal(b, l->ttft_ms.p50);
-	LIT(b, ",");
-	decimal(b, l->tput_tps.p50);
+	return (base == OF_REQ && (f->at == AT(facts, id) || f->at == AT(facts, now_ms) || f->at == AT(facts, models))) ||
+		(base == OF_KEY && f->at == AT(facts, key.id));
 }
 
-static void rest(struct buf *b, const struct candidate *c)
+void put_fields(struct buf *b, unsigned base, const struct facts *facts)
 {
-	const struct live_facts *l = &c->live;
-	size_t start = b->len;
+	static const struct facts blank = { .prefs.allow_fallbacks = true, .listed = true };
+	const char *thing = base_of(facts, base), *none = base_of(&blank, base);
 
-	LIT(b, ",");
-	if (c->dropped)
-		put_words(b, "\"dropped\":", c->dropped);
-	if (c->by)
-		put_words(b, "\"by\":", c->by);
-	if (l->outage_ago_ms != INT64_MAX) {
-		member(b, "\"outage_ago_ms\":");
-		number(b, l->outage_ago_ms);
+	for (const struct field *f = parts[base].fields; f->name; f++) {
+		if (usual(f, thing + f->at, none + f->at) || elsewhere(base, f))
+			continue;
+		LIT(b, ",\"");
+		buf_text(b, f->name);
+		LIT(b, "\":");
+		put_value(b, f, thing + f->at);
 	}
-	put_count(b, "\"cooldown_ms\":", l->cooldown_ms > 0 ? (uint64_t)l->cooldown_ms : 0);
-	if (l->error_rate > 0) {
-		member(b, "\"error_rate\":");
-		decimal(b, l->error_rate);
-	}
-	close_object(b, start, start + 1);
 }
+
+static void put_part(struct buf *b, unsigned base, const struct facts *f)
+{
+	size_t start = b->len, first;
+
+	LIT(b, ",\"");
+	buf_text(b, parts[base].name);
+	LIT(b, "\":");
+	first = b->len;
+	put_fields(b, base, f);
+	close_at(b, start, first, '{');
+}
+
+static bool same_words(const struct words *a, const struct words *b)
+{
+	for (size_t i = 0; a->n == b->n && i < a->n; i++)
+		if (a->at[i].len != b->at[i].len || memcmp(a->at[i].at, b->at[i].at, a->at[i].len))
+			return false;
+	return a->n == b->n;
+}
+
+/* How the client's own words were, where policies or the catalogue changed them; prefs: where those are, in b. */
+static void put_asked(struct buf *b, const struct decision *d, size_t prefs, size_t prefs_len)
+{
+	struct facts before = { .prefs = d->asked->prefs };
+	size_t start = b->len, first, at;
+
+	LIT(b, ",\"asked\":");
+	first = b->len;
+	if (!same_words(&d->asked->models, &d->facts.models)) {
+		put_name(b, "\"models\":");
+		put_list(b, &d->asked->models);
+	}
+	at = b->len;
+	put_part(b, OF_PREFS, &before);
+	if (!b->failed && b->len - at == prefs_len && !memcmp(b->at + at, b->at + prefs, prefs_len))
+		b->len = at;
+	else if (b->len == at)
+		LIT(b, ",\"prefs\":{}");
+	close_at(b, start, first, '{');
+}
+
+static void put_request(struct buf *b, const struct decision *d)
+{
+	const struct facts *f = &d->facts;
+	const struct words only = { &f->model, 1 };
+	size_t prefs, prefs_len;
+
+	put_fields(b, OF_REQ, f);
+	if (!same_words(&f->models, &only)) {
+		LIT(b, ",\"models\":");
+		put_list(b, &f->models);
+	}
+	prefs = b->len;
+	put_part(b, OF_PREFS, f);
+	prefs_len = b->len - prefs;
+	put_part(b, OF_KEY, f);
+	put_part(b, OF_FEAT, f);
+	if (d->asked)
+		put_asked(b, d, prefs, prefs_len);
+	if (d->aliases.n) {
+		put_name(b, "\"aliases\":");
+		put_list(b, &d->aliases);
+	}
+}
+
+/* ---- what was decided */
 
 /* The order is that of the ranks, unless an attempt has changed it. */
-static void order(struct buf *b, const struct decision *d)
+static void put_order(struct buf *b, const struct decision *d)
 {
 	size_t ranked = 0;
 	bool same = true;
@@ -353,35 +255,31 @@ static void order(struct buf *b, const struct decision *d)
 	for (size_t i = 0; i < d->n_order; i++) {
 		if (i)
 			LIT(b, ",");
-		number(b, d->order[i] - d->candidates);
+		put_int(b, d->order[i] - d->candidates);
 	}
 	LIT(b, "]");
 }
 
-static void candidates(struct policy_state *s, struct buf *b, const struct decision *d)
+static void put_routings(struct policy_state *s, struct buf *b, const struct decision *d, endpoint_teller *tell, void *arg)
 {
-	const struct endpoint *before = NULL;
+	size_t start = b->len, first;
 
-	LIT(b, ",\"candidates\":[");
-	for (size_t i = 0; i < d->n; i++) {
-		const struct candidate *c = &d->candidates[i];
-
-		put(b, ",[" + !i, 2 - !i);
-		printed(s, b, c->endpoint, before);
+	LIT(b, ",\"before\":");
+	first = b->len;
+	for (const struct routing *r = d->routings; r; r = r->next) {
+		LIT(b, ",[");
+		put_list(b, &r->models);
 		LIT(b, ",");
-		number(b, c->rank);
-		samples(b, &c->live);
-		rest(b, c);
+		put_candidates(s, b, r->candidates, r->n, tell, arg);
 		LIT(b, "]");
-		before = c->endpoint;
 	}
-	LIT(b, "]");
-	order(b, d);
+	close_at(b, start, first, '[');
+	LIT(b, ",\"candidates\":");
+	put_candidates(s, b, d->candidates, d->n, tell, arg);
+	put_order(b, d);
 }
 
-/* ---- what was decided */
-
-static void plan(struct buf *b, const struct plan *p)
+static void put_plan(struct buf *b, const struct plan *p)
 {
 	size_t start = b->len, first;
 
@@ -392,26 +290,29 @@ static void plan(struct buf *b, const struct plan *p)
 	put_count(b, "\"ttft_timeout_ms\":", p->first_output_ms);
 	put_count(b, "\"idle_timeout_ms\":", p->idle_ms);
 	put_count(b, "\"max_attempts\":", p->attempts);
+	put_count(b, "\"max_attempts_per_model\":", p->attempts_per_model);
 	put_count(b, "\"hedge_after_ms\":", p->hedge_after_ms);
+	put_count(b, "\"hedge_extra\":", p->hedge_extra);
 	put_count(b, "\"max_charge_nusd\":", p->max_charge_nusd > 0 ? (uint64_t)p->max_charge_nusd : 0);
 	put_text(b, "\"sticky_key\":", p->sticky_key);
-	close_object(b, start, first);
+	put_count(b, "\"sticky_ttl_s\":", p->sticky_ttl_s);
+	close_at(b, start, first, '{');
 }
 
-static void keep(struct buf *b, const struct keep *k)
+static void put_keep(struct buf *b, const struct keep *k)
 {
 	bool all = k->sinks == ALL_SINKS, first = true;
 
 	LIT(b, ",\"keep\":[");
-	words(b, keep_names[k->store]);
+	put_word(b, keep_names[k->store]);
 	LIT(b, ",");
-	number(b, k->ttl_s < INT64_MAX ? (int64_t)k->ttl_s : INT64_MAX);
+	put_int(b, k->ttl_s < INT64_MAX ? (int64_t)k->ttl_s : INT64_MAX);
 	if (k->cache || !all)
 		buf_text(b, k->cache ? ",true" : ",false");
 	for (enum sink s = 0; s < SINKS && !all; s++)
 		if (k->sinks >> s & 1) {
 			buf_text(b, first ? ",[" : ",");
-			words(b, sink_names[s]);
+			put_word(b, sink_names[s]);
 			first = false;
 		}
 	if (!all)
@@ -419,25 +320,115 @@ static void keep(struct buf *b, const struct keep *k)
 	LIT(b, "]");
 }
 
-static void notes(struct buf *b, const struct decision *d)
+static void put_denied(struct buf *b, const struct refused *no)
+{
+	LIT(b, ",\"denied\":[");
+	put_word(b, no->hook);
+	LIT(b, ",");
+	put_int(b, no->status);
+	LIT(b, ",");
+	put_word(b, no->code);
+	LIT(b, ",");
+	put_word(b, no->by);
+	LIT(b, "]");
+}
+
+/* ---- failures: rare, so their members have names */
+
+static void put_rest(struct buf *b, const struct failed *f)
+{
+	LIT(b, ",\"rest\":[");
+	for (size_t i = 0; i < f->n_rest; i++) {
+		if (i)
+			LIT(b, ",");
+		put_int(b, f->rest[i]);
+	}
+	LIT(b, "]");
+}
+
+static void put_failure(struct buf *b, const struct failed *f)
+{
+	const struct attempt_error *e = &f->error;
+	size_t first;
+
+	LIT(b, ",");
+	first = b->len;
+	put_count(b, "\"routing\":", f->routing);
+	put_count(b, "\"candidate\":", f->candidate);
+	put_name(b, "\"kind\":");
+	put_word(b, error_kinds[(unsigned)e->kind < ERROR_KINDS ? e->kind : MG_E_UPSTREAM]);
+	put_text(b, "\"phase\":", (struct mg_str){ e->phase, e->phase ? strlen(e->phase) : 0 });
+	put_count(b, "\"status\":", e->status > 0 ? (uint64_t)e->status : 0);
+	put_true(b, "\"retryable\":", e->retryable);
+	put_count(b, "\"n\":", e->n);
+	put_count(b, "\"tries_here\":", e->tries_here);
+	put_count(b, "\"retry_after_ms\":", e->retry_after_ms);
+	put_count(b, "\"bytes_sent\":", e->bytes_sent);
+	put_count(b, "\"elapsed_ms\":", e->elapsed_ms);
+	put_count(b, "\"deadline_ms\":", e->deadline_ms);
+	put_rest(b, f);
+	put_name(b, "\"action\":");
+	put_word(b, action_names[f->action.what]);
+	if (f->action.skip) {
+		put_name(b, "\"skip\":");
+		put_word(b, f->action.skip == SKIP_MODEL ? "model" : "provider");
+	}
+	put_count(b, "\"after_ms\":", f->action.after_ms);
+	put_text(b, "\"model\":", f->action.model);
+	put_text(b, "\"by\":", (struct mg_str){ f->by, f->by ? strlen(f->by) : 0 });
+	close_at(b, first, first, '{');
+}
+
+static void put_failures(struct buf *b, const struct decision *d)
+{
+	size_t start = b->len, first;
+
+	LIT(b, ",\"failures\":");
+	first = b->len;
+	for (const struct failed *f = d->failures; f; f = f->next)
+		put_failure(b, f);
+	close_at(b, start, first, '[');
+}
+
+/* ---- what was read on the way, and the run */
+
+static void put_readings(struct buf *b, const struct decision *d)
+{
+	size_t start = b->len, first;
+
+	LIT(b, ",\"reads\":");
+	first = b->len;
+	for (const struct consulted *r = d->readings; r; r = r->next) {
+		LIT(b, ",[");
+		put_word(b, r->function);
+		LIT(b, ",[");
+		put(b, r->asked.at, r->asked.len);
+		LIT(b, "],[");
+		put(b, r->said.at, r->said.len);
+		LIT(b, "]]");
+	}
+	close_at(b, start, first, '[');
+}
+
+static void put_notes(struct buf *b, const struct decision *d)
 {
 	if (!d->notes)
 		return;
 	LIT(b, ",\"notes\":[");
 	for (const struct note *n = d->notes; n; n = n->next) {
 		put(b, ",[" + (n == d->notes), 2 - (n == d->notes));
-		words(b, n->hook);
+		put_word(b, n->hook);
 		LIT(b, ",");
-		words(b, n->by);
+		put_word(b, n->by);
 		LIT(b, ",");
-		words(b, n->text);
+		put_word(b, n->text);
 		LIT(b, "]");
 	}
 	LIT(b, "]");
 }
 
 /* [hook, policy, asked, differed, failed, charge_nusd, what, how often, what ...] */
-static void shadows(struct buf *b, const struct decision *d)
+static void put_shadows(struct buf *b, const struct decision *d)
 {
 	if (!d->shadowed)
 		return;
@@ -446,43 +437,58 @@ static void shadows(struct buf *b, const struct decision *d)
 		const int64_t counts[] = { w->asked, w->differed, w->failed, w->charge_nusd };
 
 		put(b, ",[" + (w == d->shadowed), 2 - (w == d->shadowed));
-		words(b, w->hook);
+		put_word(b, w->hook);
 		LIT(b, ",");
-		words(b, w->by);
+		put_word(b, w->by);
 		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 			LIT(b, ",");
-			number(b, counts[i]);
+			put_int(b, counts[i]);
 		}
 		for (size_t i = 0; i < w->n_kinds; i++) {
 			LIT(b, ",");
-			words(b, w->kinds[i].what);
+			put_word(b, w->kinds[i].what);
 			LIT(b, ",");
-			number(b, w->kinds[i].n);
+			put_int(b, w->kinds[i].n);
 		}
 		LIT(b, "]");
 	}
 	LIT(b, "]");
 }
 
-const char *decision_record(struct policy_state *s, const struct decision *d)
+static void put_run(struct buf *b, const struct decision *d, const char *bundle)
+{
+	put_notes(b, d);
+	put_readings(b, d);
+	put_shadows(b, d);
+	put_count(b, "\"errors\":", d->errors);
+	LIT(b, ",\"bundle\":\"");
+	put(b, bundle, BUNDLE_DIGITS);
+	LIT(b, "\",\"spent\":[");
+	put_int(b, d->fuel);
+	LIT(b, ",");
+	put_int(b, (int64_t)d->lua_us);
+	LIT(b, "]");
+}
+
+const char *decision_record(struct policy_state *s, const struct decision *d, endpoint_teller *tell, void *arg)
 {
 	struct buf *b = &s->record;
 
 	buf_reset(b);
 	s->owner = d->stamp >> 8;
-	asked(b, &d->facts, bundle_hash(s->bundle));
-	candidates(s, b, d);
-	plan(b, &d->plan);
-	keep(b, &d->keep);
-	notes(b, d);
-	shadows(b, d);
+	put_request(b, d);
+	put_routings(s, b, d, tell, arg);
+	put_plan(b, &d->plan);
+	put_keep(b, &d->keep);
+	if (d->strategy)
+		put_text(b, "\"strategy\":", (struct mg_str){ d->strategy, strlen(d->strategy) });
+	if (d->refused.hook)
+		put_denied(b, &d->refused);
+	if (d->failures)
+		put_failures(b, d);
 	put_true(b, "\"policy_error\":", d->policy_error);
-	put_count(b, "\"errors\":", d->errors);
-	LIT(b, ",\"spent\":[");
-	number(b, d->fuel);
-	LIT(b, ",");
-	number(b, (int64_t)d->lua_us);
-	LIT(b, "]");
-	buf_put(b, "}", 2);	/* and a NUL */
+	put_run(b, d, bundle_hash(s->bundle));
+	close_at(b, 0, 0, '{');
+	buf_put(b, "", 1);
 	return b->failed ? NULL : b->at;
 }

@@ -36,8 +36,22 @@ static bool seen(const struct mg_str *models, size_t n, const char *slug)
 	return false;
 }
 
+/* A name that is no slug; two entries each. */
+static void alias_keep(struct decision *d, struct mg_str name, const char *slug)
+{
+	struct mg_str *more = mg_is(name, slug) ? NULL : pool_alloc(d->pool, (d->aliases.n + 2) * sizeof(*more));
+
+	if (!more)
+		return;
+	if (d->aliases.n)
+		memcpy(more, d->aliases.at, d->aliases.n * sizeof(*more));
+	more[d->aliases.n] = name;
+	more[d->aliases.n + 1] = (struct mg_str){ slug, strlen(slug) };
+	d->aliases = (struct words){ more, d->aliases.n + 2 };
+}
+
 /* Names become slugs of the catalogue; -1: the client named one that is not there. */
-static int find_models(struct decision *d, const struct catalog *c, struct model **out, size_t *n, struct denial *no)
+static int find_models(struct decision *d, const struct origin *from, struct model **out, size_t *n, struct denial *no)
 {
 	struct words *asked = &d->facts.models;
 	struct mg_str *slugs = pool_alloc(d->pool, sizeof(*slugs) * (asked->n + 1));
@@ -46,12 +60,14 @@ static int find_models(struct decision *d, const struct catalog *c, struct model
 	if (!slugs)
 		return -1;
 	for (size_t i = 0; i < asked->n; i++) {
-		struct model *m = catalog_find(c, asked->at[i], d->pool);
+		struct model *m = from->model(from->arg, asked->at[i], d->pool);
 
 		if (!m && !d->resolved) {
 			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)asked->at[i].len, asked->at[i].at);
 			return -1;
 		}
+		if (m)
+			alias_keep(d, asked->at[i], m->slug);
 		if (!m || seen(slugs, *n, m->slug))
 			continue;	/* a policy may name more than is configured */
 		d->alias |= !mg_is(asked->at[i], m->slug) && !mg_is(asked->at[i], m->canonical);
@@ -66,17 +82,18 @@ static int find_models(struct decision *d, const struct catalog *c, struct model
 		answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)d->facts.model.len, d->facts.model.at ? d->facts.model.at : "");
 		return -1;
 	}
+	if (d->aliases.n || *n < asked->n)
+		decision_asked(d, &d->facts);
 	*asked = (struct words){ slugs, *n };
 	return 0;
 }
 
-static int expand(struct decision *d, const struct catalog *c, struct denial *no)
+static int expand(struct decision *d, const struct origin *from, struct denial *no)
 {
 	struct model **models = pool_alloc(d->pool, sizeof(*models) * (d->facts.models.n + 1));
-	uint64_t now = clock_ms();
 	size_t n_models, total = 0;
 
-	if (!models || find_models(d, c, models, &n_models, no))
+	if (!models || find_models(d, from, models, &n_models, no))
 		return -1;
 	for (size_t i = 0; i < n_models; i++)
 		total += models[i]->n_endpoints;
@@ -90,10 +107,26 @@ static int expand(struct decision *d, const struct catalog *c, struct denial *no
 
 			cand->endpoint = models[i]->endpoints[k];
 			cand->live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1 };
-			if (cand->endpoint->live)
-				live_read(cand->endpoint->live, now, &cand->live);
+			from->live(from->arg, cand->endpoint, &cand->live);
 		}
 	return 0;
+}
+
+struct here { const struct catalog *catalog; uint64_t now_ms; };
+
+static struct model *model_here(void *arg, struct mg_str name, struct pool *pool)
+{
+	const struct here *h = arg;
+
+	return catalog_find(h->catalog, name, pool);
+}
+
+static void live_here(void *arg, const struct endpoint *e, struct live_facts *out)
+{
+	const struct here *h = arg;
+
+	if (e->live)
+		live_read(e->live, h->now_ms, out);
 }
 
 /* ---- filters: any "no" or error drops */
@@ -311,10 +344,24 @@ bool route_listed(struct policy_state *s, struct decision *d, struct denial *no)
 	if (d->n_order)
 		return true;
 	nothing_left(s, d, no);
+	decision_denied(d, HOOK_FILTER, no);
 	return false;
 }
 
-bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no)
+/* Another model takes the place of these. */
+static void routing_keep(struct decision *d)
+{
+	struct routing *r = d->n ? pool_alloc(d->pool, sizeof(*r)) : NULL;
+
+	if (!r)
+		return;
+	*r = (struct routing){ d->facts.models, d->candidates, d->n, d->order, d->n_order, NULL };
+	*d->routings_end = r;
+	d->routings_end = &r->next;
+	d->n_routings++;
+}
+
+bool route_from(struct policy_state *s, struct decision *d, const struct origin *from, struct denial *no)
 {
 	d->candidates = NULL;
 	d->order = NULL;
@@ -324,14 +371,41 @@ bool policy_route(struct policy_state *s, struct decision *d, const struct catal
 		return false;
 	}
 	*no = (struct denial){ .status = 503 };
-	if (expand(d, c, no)) {
+	if (expand(d, from, no)) {
 		if (no->status == 503)
 			answer(no, 503, "policy_error", "", "The request is too large to route");
 		return false;
 	}
 	d->stamp++;	/* models are slugs now: req is filled again */
 	hook_begin(s, d);
-	if (s->catalog != c || s->version != c->version)
-		endpoints_reset(s, c);
+	if (s->catalog != from->catalog || s->version != from->catalog->version)
+		endpoints_reset(s, from->catalog);
 	return route_listed(s, d, no);
+}
+
+bool policy_route(struct policy_state *s, struct decision *d, const struct catalog *c, struct denial *no)
+{
+	struct here here = { c, clock_ms() };
+
+	return route_from(s, d, &(struct origin){ model_here, live_here, &here, c }, no);
+}
+
+bool reroute_from(struct policy_state *s, struct decision *d, const struct origin *from, struct mg_str model, struct denial *no)
+{
+	struct mg_str *models = pool_alloc(d->pool, sizeof(*models));
+
+	if (!models)
+		return false;
+	routing_keep(d);
+	decision_asked(d, &d->facts);
+	*models = pool_dup(d->pool, model);
+	d->facts.models = (struct words){ models, 1 };
+	return route_from(s, d, from, no);
+}
+
+bool policy_reroute(struct policy_state *s, struct decision *d, const struct catalog *c, struct mg_str model, struct denial *no)
+{
+	struct here here = { c, clock_ms() };
+
+	return reroute_from(s, d, &(struct origin){ model_here, live_here, &here, c }, model, no);
 }

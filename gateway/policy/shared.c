@@ -235,28 +235,19 @@ static bool in_shadow(lua_State *L)
 	return s->entry && s->entry->shadow;
 }
 
-/* limit.take(name, key, {max, per_s, n}) -> ok, retry_after_s */
-static int limit_take(lua_State *L)
+/* name, key, max, per_s, n -> ok, retry_after_s */
+static int limit_now(lua_State *L)
 {
 	struct policy_state *st = state_of(L);
 	size_t len;
 	const char *what = luaL_checkstring(L, 1), *key = luaL_checklstring(L, 2, &len);
-	lua_Integer max, per_s, take, wait = 0;
+	lua_Integer max = lua_tointeger(L, 3), per_s = lua_tointeger(L, 4), take = lua_tointeger(L, 5), wait = 0;
 	int64_t now = st->now_ms;
 	struct name n;
 	struct shard *s;
 	struct row *r;
 	bool ok = false;
 
-	need_write(L, "limit.take");
-	luaL_argcheck(L, table_at(L, 3), 3, "{max, per_s, n} expected");
-	lua_getfield(L, 3, "max");
-	lua_getfield(L, 3, "per_s");
-	lua_getfield(L, 3, "n");
-	max = luaL_checkinteger(L, -3);
-	per_s = luaL_checkinteger(L, -2);
-	take = luaL_optinteger(L, -1, 1);
-	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
 	name_make(&n, in_shadow(L) ? "shadow limit" : "limit", words_of(what), key, len);
 	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, true);
@@ -278,6 +269,29 @@ static int limit_take(lua_State *L)
 	return 2;
 }
 
+/* limit.take(name, key, {max, per_s, n}) */
+static int limit_take(lua_State *L)
+{
+	lua_Integer max, per_s, take;
+
+	need_write(L, "limit.take");
+	luaL_checkstring(L, 1);
+	luaL_checkstring(L, 2);
+	luaL_argcheck(L, table_at(L, 3), 3, "{max, per_s, n} expected");
+	lua_getfield(L, 3, "max");
+	lua_getfield(L, 3, "per_s");
+	lua_getfield(L, 3, "n");
+	max = luaL_checkinteger(L, -3);
+	per_s = luaL_checkinteger(L, -2);
+	take = luaL_optinteger(L, -1, 1);
+	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
+	lua_settop(L, 2);
+	lua_pushinteger(L, max);
+	lua_pushinteger(L, per_s);
+	lua_pushinteger(L, take);
+	return reading(L, "limit.take", 5, limit_now);
+}
+
 static int64_t counter_read(struct shared *sh, const char *kind, const char *what, struct mg_str key, int64_t otherwise)
 {
 	struct name n;
@@ -293,7 +307,7 @@ static int64_t counter_read(struct shared *sh, const char *kind, const char *wha
 	return value;
 }
 
-static int counter_get(lua_State *L)
+static int counter_now(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
 	const char *what = luaL_checkstring(L, 1);
@@ -301,10 +315,16 @@ static int counter_get(lua_State *L)
 	int64_t value;
 
 	key.at = luaL_checklstring(L, 2, &key.len);
-	s->impure = true;
 	value = counter_read(s->shared, "counter", what, key, 0);
 	lua_pushinteger(L, in_shadow(L) ? counter_read(s->shared, "shadow counter", what, key, value) : value);
 	return 1;
+}
+
+static int counter_get(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	luaL_checkstring(L, 2);
+	return reading(L, "counter.get", 2, counter_now);
 }
 
 static int counter_add(lua_State *L)
@@ -347,14 +367,13 @@ void scratch_push(lua_State *L, const char *group, const char *key)
 }
 
 /* A conversation is one key's: two keys that send the same session share nothing. */
-static int sticky_get(lua_State *L)
+static int sticky_now(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
 	size_t len;
 	const char *key = luaL_checklstring(L, 1, &len);
 	char value[VALUE_BYTES];
 
-	state_of(L)->impure = true;
 	if (s->testing) {
 		scratch_push(L, "sticky", key);
 		return 1;
@@ -366,6 +385,12 @@ static int sticky_get(lua_State *L)
 	else
 		lua_pushstring(L, value);
 	return 1;
+}
+
+static int sticky_get(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	return reading(L, "sticky.get", 1, sticky_now);
 }
 
 /* ---- budgets: the account's, read only.  What is held for requests that run counts as spent. */
@@ -416,7 +441,7 @@ static struct budget budget(lua_State *L)
 	return budget_of(!strcmp(scope, "key") ? d->purse : !strcmp(scope, "org") ? d->balance : NULL, s->now_ms);
 }
 
-static int budget_left(lua_State *L)
+static int left_now(lua_State *L)
 {
 	struct budget b = budget(L);
 
@@ -427,7 +452,7 @@ static int budget_left(lua_State *L)
 	return 1;
 }
 
-static int budget_used(lua_State *L)
+static int used_now(lua_State *L)
 {
 	struct budget b = budget(L);
 
@@ -435,20 +460,31 @@ static int budget_used(lua_State *L)
 	return 1;
 }
 
-static int budget_spent(lua_State *L)
+static int spent_now(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
 
-	if (!s->testing && !strcmp(luaL_checkstring(L, 1), "byok_list")) {
-		struct mg_str workspace = { .at = luaL_checklstring(L, 2, &workspace.len) };
+	if (!s->testing && !strcmp(lua_tostring(L, 1), "byok_list")) {
+		struct mg_str workspace = { .at = lua_tolstring(L, 2, &workspace.len) };
 
-		s->impure = true;
 		lua_pushinteger(L, own_list(s->shared, workspace, s->now_ms));
 		return 1;
 	}
 	lua_pushinteger(L, budget(L).spent);
 	return 1;
 }
+
+/* Of a scope and its id. */
+static int budget_read(lua_State *L, const char *function, lua_CFunction now)
+{
+	luaL_checkstring(L, 1);
+	luaL_checkstring(L, 2);
+	return reading(L, function, 2, now);
+}
+
+static int budget_left(lua_State *L) { return budget_read(L, "budget.left_nusd", left_now); }
+static int budget_used(lua_State *L) { return budget_read(L, "budget.used_bps", used_now); }
+static int budget_spent(lua_State *L) { return budget_read(L, "budget.spent_nusd", spent_now); }
 
 /* note(fmt, ...): a line of the decision's record. */
 static int l_note(lua_State *L)
@@ -489,7 +525,7 @@ static int log_say(lua_State *L, enum log_level level)
 	s->impure = true;
 	if (s->d && !permits(keep_permit(&s->d->keep, SINK_LOG, 0), SINK_LOG, KEEP_METADATA))
 		text = "(what it says is not kept)";
-	if (!s->testing && s->entry && !s->tracing)
+	if (!s->testing && !s->replaying && s->entry && !s->tracing)
 		log_at(level, EV_POLICY_LOG, NULL, LOG_S("policy", s->entry->name), LOG_S("text", text));
 	return 0;
 }

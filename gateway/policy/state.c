@@ -8,7 +8,7 @@
 
 /* In instructions; a helper's work counts, too. */
 const long hook_fuel[HOOK_COUNT] = { 50000, 10000, 50000, 2000, 300000, 20000, 10000, 20000, 50000, 50000 };
-enum { RECORD_BYTES = 1 << 20 };
+enum { RECORD_BYTES = 1 << 20, READING_BYTES = 128 << 10 };
 
 static int state_fill(struct policy_state *s, struct err *err)
 {
@@ -19,13 +19,17 @@ static int state_fill(struct policy_state *s, struct err *err)
 	s->live_view = LUA_NOREF;
 	s->remembers = true;
 	buf_init(&s->record, RECORD_BYTES);
+	buf_init(&s->reading, READING_BYTES);
 	s->cache = calloc(CACHED_MAX, sizeof(*s->cache));
 	s->entries = calloc(ENTRIES_MAX, sizeof(*s->entries));
 	if (!s->shared)
 		s->shared = shared_process();
 	if (!s->cache || !s->entries || !s->shared || sandbox_open(s))
 		return fail(err, MG_ENOMEM, "no memory for a policy state");
-	return chain_build(s, err);
+	if (chain_build(s, err))
+		return -1;
+	s->shadows &= !s->replaying;
+	return 0;
 }
 
 static void entry_free(struct entry *e)
@@ -40,10 +44,11 @@ static void state_empty(struct policy_state *s)
 	if (s->L)
 		lua_close(s->L);
 	for (size_t i = 0; i < s->n_cache; i++)
-		buf_release(&s->cache[i].printed);
+		buf_release(&s->cache[i].numbers);
 	for (size_t i = 0; i < LOOSE_MAX; i++)
-		buf_release(&s->loose[i].printed);
+		buf_release(&s->loose[i].numbers);
 	buf_release(&s->record);
+	buf_release(&s->reading);
 	memo_forget(s);
 	free(s->reasons);
 	for (size_t i = 0; i < s->n_entries; i++)
@@ -53,13 +58,14 @@ static void state_empty(struct policy_state *s)
 	free(s->slot);
 }
 
-static struct policy_state *state_new(struct bundle *b, bool testing, struct err *err)
+static struct policy_state *state_new(struct bundle *b, bool testing, bool replaying, struct err *err)
 {
 	struct policy_state *s = calloc(1, sizeof(*s));
 
 	if (s) {
 		s->testing = testing;
-		s->shared = testing ? shared_new() : NULL;
+		s->replaying = replaying;
+		s->shared = testing || replaying ? shared_new() : NULL;
 	} else {
 		fail(err, MG_ENOMEM, "no memory for a policy state");
 		return NULL;
@@ -74,13 +80,18 @@ static struct policy_state *state_new(struct bundle *b, bool testing, struct err
 
 struct policy_state *policy_state_new(struct bundle *b, struct err *err)
 {
-	return state_new(b, false, err);
+	return state_new(b, false, false, err);
 }
 
 /* With what tests may name besides, and shared state of its own. */
 struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err)
 {
-	return state_new(b, true, err);
+	return state_new(b, true, false, err);
+}
+
+struct policy_state *policy_state_for_replay(struct bundle *b, struct err *err)
+{
+	return state_new(b, false, true, err);
 }
 
 void policy_state_free(struct policy_state *s)
@@ -88,7 +99,7 @@ void policy_state_free(struct policy_state *s)
 	if (!s)
 		return;
 	state_empty(s);
-	if (s->testing)
+	if (s->testing || s->replaying)
 		shared_free(s->shared);
 	bundle_unref(s->bundle);
 	free(s);
@@ -102,7 +113,7 @@ size_t policy_state_heap(const struct policy_state *s)
 /* After a hook ran out of memory: a collection, or where that is not enough a new state (R64). */
 static void recover(struct policy_state *s)
 {
-	struct policy_state fresh = { .bundle = s->bundle, .shared = s->shared, .testing = s->testing, .life = s->life + 1 };
+	struct policy_state fresh = { .bundle = s->bundle, .shared = s->shared, .testing = s->testing, .replaying = s->replaying, .life = s->life + 1 };
 	struct err err;
 
 	s->starved = false;
@@ -122,20 +133,28 @@ void decision_init(struct decision *d, struct pool *pool)
 {
 	static _Atomic uint64_t stamps = 1;
 
-	*d = (struct decision){ .pool = pool, .notes_end = &d->notes, .readouts_end = &d->readouts,
+	*d = (struct decision){ .pool = pool, .notes_end = &d->notes, .readings_end = &d->readings, .failures_end = &d->failures,
+		.routings_end = &d->routings,
 		.stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) << 8 };
 	d->facts.prefs.allow_fallbacks = true;
 }
 
-void decision_read(struct decision *d, const char *of, struct mg_str what, struct mg_str value)
+void decision_denied(struct decision *d, enum hook h, const struct denial *no)
 {
-	struct readout *r = pool_alloc(d->pool, sizeof(*r));
+	struct mg_str code = pool_dup(d->pool, (struct mg_str){ no->code, strlen(no->code) }), by = pool_dup(d->pool, (struct mg_str){ no->by, strlen(no->by) });
 
-	if (!r)
+	if (code.at && by.at)
+		d->refused = (struct refused){ hook_names[h], code.at, by.at, no->status };
+}
+
+void decision_asked(struct decision *d, const struct facts *before)
+{
+	struct asked *a = d->asked ? NULL : pool_alloc(d->pool, sizeof(*a));
+
+	if (!a)
 		return;
-	*r = (struct readout){ of, pool_dup(d->pool, what), pool_dup(d->pool, value), NULL };
-	*d->readouts_end = r;
-	d->readouts_end = &r->next;
+	*a = (struct asked){ before->models, before->prefs };
+	d->asked = a;
 }
 
 void hook_begin(struct policy_state *s, struct decision *d)
@@ -208,8 +227,9 @@ void hook_failed(struct policy_state *s, struct decision *d, const struct entry 
 	else
 		d->errors++;
 	hook_note(d, h, e, "%serror: %s", e->shadow ? "shadow: " : "", what);
-	circuit_failed(s, e, h, what);
-	if (!s->testing)
+	if (!s->replaying)
+		circuit_failed(s, e, h, what);
+	if (!s->testing && !s->replaying)
 		log_at(LOG_WARN, EV_POLICY_ERROR, id.at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_S("error", sayable(s, d, what)));
 }
 
@@ -233,7 +253,8 @@ bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *
 		hook_failed(s, d, e, h, "the request's fuel is exhausted");
 		return false;
 	}
-	circuit_call(s);
+	if (!s->replaying)
+		circuit_call(s);
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, e->my);
 	s->hook = h;
 	s->entry = e;
@@ -264,7 +285,7 @@ int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e
 	d->lua_us += took;
 	if (rc < 0)
 		hook_failed(s, d, e, h, s->error);
-	else if (took > s->wall_us)
+	else if (took > s->wall_us && !s->replaying)
 		hook_slow(s, d, e, h, took);
 	return rc;
 }

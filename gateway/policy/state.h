@@ -16,7 +16,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -70,7 +70,8 @@ struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t use
 	uint64_t owner;		/* the decision that a loose one is of; 0: the catalogue's */
 	double score[SCORES_MAX]; unsigned scored;	/* a bit per score: it is known */
 	uint64_t asked[HOOK_COUNT], concerned[HOOK_COUNT];	/* a bit per entry: what its `when` said */
-	struct buf printed; /* its part of a record */ };
+	char hash[17]; bool told;	/* as records name it; the store has what that stands for */
+	struct buf numbers; struct live_facts numbers_of; };	/* the text of what the rings said */
 
 struct shared;
 
@@ -139,7 +140,10 @@ struct policy_state {
 	int scratch;			/* registry: what t.state() gives */
 	struct shared *shared;
 	char tree[TREE_BYTES];		/* of what is being loaded: see struct entry */
+	struct buf reading;		/* a question and its answer */
 	struct buf record;		/* of the last decision that was written */
+	uint64_t told[TOLD_MAX];	/* endpoints of single requests that the store has: hashes of their hashes */
+	bool replaying;			/* nothing is logged, and what it shares is its own */
 	char error[400];		/* of the last call that failed */
 };
 
@@ -257,6 +261,10 @@ int tests_run(struct policy_state *s, const struct source *f, long fuel, struct 
 
 /* ---- state.c */
 struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err);
+struct policy_state *policy_state_for_replay(struct bundle *b, struct err *err);	/* shares nothing, logs nothing */
+void decision_denied(struct decision *d, enum hook h, const struct denial *no);
+/* Something of the request is changed; how it came is kept the first time. */
+void decision_asked(struct decision *d, const struct facts *before);
 void hook_begin(struct policy_state *s, struct decision *d);	/* the request's facts and chain are current from here on */
 /* Pushes the function of e; after its arguments, hook_call(). */
 void hook_push(struct policy_state *s, const struct entry *e, enum hook h);
@@ -276,7 +284,7 @@ void hook_note(struct decision *d, enum hook h, const struct entry *e, const cha
 void failure_push(lua_State *L, const struct attempt_error *e);
 void outcome_push(struct policy_state *s, const struct outcome *o);
 void candidates_push(struct policy_state *s, struct candidate *const *list, size_t n);
-extern const char *const action_names[], *const skip_names[];	/* by what and skip of an action */
+extern const char *const action_names[4], *const skip_names[3];	/* by what and skip of an action; a comma before the latter */
 /* After the question is pushed: what it says of keeping; nothing at all where it fails. */
 void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out);
 void keep_narrow(struct keep *all, bool said, const struct keep *one);	/* said: somebody did, before */
@@ -320,6 +328,11 @@ void order_push(struct policy_state *s, const struct decision *d);
 int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n);
 /* Filters and ranks d->candidates, which are filled in; d->order has room for as many. */
 bool route_listed(struct policy_state *s, struct decision *d, struct denial *no);
+/* Where candidates come from: a model by a name that it has, or NULL; and what is known of its endpoints, else as it is. */
+struct origin { struct model *(*model)(void *arg, struct mg_str name, struct pool *p);
+	void (*live)(void *arg, const struct endpoint *e, struct live_facts *out); void *arg; const struct catalog *catalog; };
+bool route_from(struct policy_state *s, struct decision *d, const struct origin *from, struct denial *no);
+bool reroute_from(struct policy_state *s, struct decision *d, const struct origin *from, struct mg_str model, struct denial *no);
 
 /* ---- billing.c */
 /* Reads the bill at index i of the stack; -1: nonsense. */
@@ -329,6 +342,13 @@ void bill_copy(lua_State *L, int i);	/* pushes one that shares no table with it 
 void bill_own(struct bill *b, bool listed);	/* listed: no policy priced it */
 int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
 extern const long hook_fuel[HOOK_COUNT];
+
+/* ---- readings.c */
+/* What `live` answers to the first n_asked arguments; or, when a decision is made again, what it answered then. */
+int reading(lua_State *L, const char *function, int n_asked, lua_CFunction live);
+/* The same for what is asked with a name and JSON: that this was said, and what was said then; absent: nothing. */
+void reading_note(struct policy_state *s, const char *function, const char *name, struct mg_str arg, struct mg_str said);
+struct mg_str reading_given(struct policy_state *s, const char *function, const char *name, struct mg_str arg);
 
 /* ---- shared.c */
 void scratch_push(lua_State *L, const char *group, const char *key);	/* in a test: t.state()[group][key], or nil */

@@ -367,15 +367,10 @@ static void skip(struct relay *r, const struct action *act, const struct endpoin
 /* Another model: expand, filter and rank again; what was tried stays tried. */
 static bool reroute(struct relay *r, struct mg_str model)
 {
-	struct mg_str *models = pool_alloc(r->pool, sizeof(*models));
 	struct denial no = { 0 };
 
-	if (!models)
-		return false;
-	*models = pool_dup(r->pool, model);
-	r->d.facts.models = (struct words){ models, 1 };
 	r->next = 0;
-	return policy_route(r->policy->state, &r->d, r->snap->catalog, &no);
+	return policy_reroute(r->policy->state, &r->d, r->snap->catalog, model, &no);
 }
 
 static void follow_action(struct relay *r, const struct action *act, const struct endpoint *e)

@@ -211,13 +211,25 @@ static void ranked_again(struct decision *d)
 		}
 }
 
+/* What the record names of endpoints must be there before it. */
+static bool tell_endpoint(void *arg, const struct mg_store_endpoint *row)
+{
+	struct relay *r = arg;
+	struct err err = { 0 };
+
+	if (journal_endpoint(r->w->journal, row, &err) == MG_OK)
+		return true;
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err.msg));
+	return false;
+}
+
 /* What explain replays; NULL: nothing was decided, or it is not kept. */
 static const char *decision_of(struct relay *r)
 {
-	if (!r->policy || !r->d.n || !permits(permit(r, SINK_DECISION), SINK_DECISION, KEEP_METADATA))
+	if (!r->policy || (!r->d.n && !r->d.n_routings && !r->d.refused.hook) || !permits(permit(r, SINK_DECISION), SINK_DECISION, KEEP_METADATA))
 		return NULL;
 	ranked_again(&r->d);
-	return decision_record(r->policy->state, &r->d);
+	return decision_record(r->policy->state, &r->d, tell_endpoint, r);
 }
 
 static void write_record(struct relay *r, enum usage_source source, bool delivered)

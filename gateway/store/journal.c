@@ -219,6 +219,16 @@ int journal_settle(struct journal *j, const struct mg_store_generation *g, struc
 	return rc;
 }
 
+int journal_endpoint(struct journal *j, const struct mg_store_endpoint *e, struct err *err)
+{
+	int rc;
+
+	buf_reset(&j->line);
+	record_endpoint(&j->line, e);
+	rc = whole(j, err);
+	return rc ? rc : append(j, buf_view(&j->line), 1, SEGMENT_FULL, err);
+}
+
 size_t journal_bytes(const struct journal *j)
 {
 	size_t sum = 0;

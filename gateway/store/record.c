@@ -134,6 +134,15 @@ void record_settle(struct buf *out, const struct mg_store_generation *g)
 	close_record(out, at, MG_ROW_GENERATION);
 }
 
+void record_endpoint(struct buf *out, const struct mg_store_endpoint *e)
+{
+	size_t at = open_record(out);
+
+	put_text(out, e->hash);
+	put_text(out, e->json);
+	close_record(out, at, MG_ROW_ENDPOINT);
+}
+
 /* ---- reading */
 
 struct reader { const char *at, *end; bool bad; };
@@ -193,6 +202,10 @@ static bool read_row(struct reader *r, uint32_t kind, union record_row *row)
 		g->decision = r->at < r->end ? take_text(r) : "";	/* those of an older gateway end here ... */
 		g->labels = r->at < r->end ? take_text(r) : "";		/* ... or here */
 		g->until_ms = r->at < r->end ? take_number(r) : 0;
+	} else if (kind == MG_ROW_ENDPOINT) {
+		row->endpoint = (struct mg_store_endpoint){ .size = sizeof(row->endpoint) };
+		row->endpoint.hash = take_text(r);
+		row->endpoint.json = take_text(r);
 	} else {
 		return false;
 	}

@@ -14,10 +14,12 @@
 
 enum { RECORD_HEADER = 16, RECORD_MAX = 4 << 20 };
 
-union record_row { struct mg_store_intent intent; struct mg_store_generation generation; struct mg_store_decision decision; };
+union record_row { struct mg_store_intent intent; struct mg_store_generation generation; struct mg_store_decision decision;
+	struct mg_store_endpoint endpoint; };
 
 void record_intent(struct buf *out, const struct mg_store_intent *i);
 void record_settle(struct buf *out, const struct mg_store_generation *g);
+void record_endpoint(struct buf *out, const struct mg_store_endpoint *e);
 
 /* The record at the front of len bytes: its size, 0 when they are too few, -1 when
  * they are no whole record.  row points into the bytes. */

@@ -51,6 +51,8 @@ struct journal *store_journal(struct store *s, unsigned worker, struct err *err)
  * Labels and decision go in with their permit alone, and go when the first of the two ends. */
 int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err);
+/* What decisions name by its hash: before the first one that does. */
+int journal_endpoint(struct journal *j, const struct mg_store_endpoint *e, struct err *err);
 /* Best effort, not durable at once: decision records. */
 void journal_note(struct journal *j, const struct mg_store_decision *d, struct permit decision);
 size_t journal_bytes(const struct journal *j);	/* not yet in the store */

@@ -98,8 +98,8 @@ static void waiting(void)
 		right &= noted(&o[i].d, claim);
 	}
 	ok(right, "answered in another order: each goes on with its own answer and its own req, and the policies behind it run");
-	ok(o[2].d.readouts && !strcmp(o[2].d.readouts->of, "lookup") && mg_is(o[2].d.readouts->value, "{\"is\":\"a2\"}") &&
-		mg_is(o[2].d.readouts->what, "who {\"l\":[1,\"x\"],\"n\":1.5,\"session\":\"s2\"}") && !o[2].d.readouts->next, "what was read is a fact of the decision");
+	ok(o[2].d.readings && !strcmp(o[2].d.readings->function, "lookup") && mg_is(o[2].d.readings->said, "{\"is\":\"a2\"}") &&
+		mg_is(o[2].d.readings->asked, "\"who\",{\"l\":[1,\"x\"],\"n\":1.5,\"session\":\"s2\"}") && !o[2].d.readings->next, "what was read is a fact of the decision");
 	ok(g.w.state->n_waiting == 0 && g.w.state->n_idle == 5 && lua_gettop(g.w.state->L) == 0, "the coroutines are kept for others");
 	for (int i = 0; i < 5; i++) {
 		free((void *)(uintptr_t)o[i].d.facts.session.at);
@@ -248,7 +248,7 @@ static void kept(void)
 	ok(through(&g, &o, "s") == 1, "the first time it is asked");
 	pool_free(o.pool);
 	ok(through(&g, &o, "s") == 0 && noted(&o.d, "lookup who: kept") && mg_is(o.d.facts.models.at[0], "m/v0"), "the same argument again: the answer is kept");
-	ok(o.d.readouts && mg_is(o.d.readouts->value, "{\"is\":\"v0\"}"), "and a fact of this decision, too");
+	ok(o.d.readings && mg_is(o.d.readings->said, "{\"is\":\"v0\"}"), "and a fact of this decision, too");
 	pool_free(o.pool);
 	ok(through(&g, &o, "t") == 1, "another argument is another question");
 	pool_free(o.pool);

@@ -2,39 +2,59 @@
 #include "tap.h"
 #include "policy/world.h"
 
+static const struct mg_store_endpoint known[] = {
+	{ sizeof(known[0]), "00000000000000aa", "{\"id\":\"a/b@x\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x\",\"rates\":{\"prompt\":1,\"completion\":2}}" },
+	{ sizeof(known[0]), "00000000000000ab", "{\"id\":\"a/b@y\",\"model\":\"a/b\",\"provider\":\"y\",\"tag\":\"y/fp8\",\"rates\":{\"prompt\":3,\"completion\":4}}" },
+};
+
+static int known_each(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
+	bool (*fn)(void *arg, const void *row), void *arg, char why[256])
+{
+	for (size_t i = 0; kind == MG_ROW_ENDPOINT && i < sizeof(known) / sizeof(known[0]); i++)
+		if (!where || !strcmp(where, known[i].hash))
+			fn(arg, &known[i]);
+	return MG_OK;
+}
+
+static const struct mg_store known_store = { .size = sizeof(known_store), .each = known_each };
+
 static const struct { const char *what, *kept, *told; } cases[] = {
 	{ "what goes without saying is said",
-	  "{\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c3c6d5cbf5e423d\",\"model\":\"a/b\",\"tokens\":[45,64],\"candidates\":[],\"keep\":[\"metadata\",60],\"spent\":[224,9]}",
+	  "{\"seed\":7,\"api\":\"chat\",\"model\":\"a/b\",\"feat\":{\"prompt_tokens\":45,\"max_tokens\":64},\"candidates\":[],\"keep\":[\"metadata\",60],"
+	  "\"bundle\":\"0c3c6d5cbf5e423d\",\"spent\":[224,9]}",
 	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c3c6d5cbf5e423d\",\"model\":\"a/b\",\"models\":[\"a/b\"],"
 	  "\"key\":{\"id\":\"thekey\",\"org\":\"\",\"workspace\":\"\"},\"params\":[],\"prefs\":{\"allow_fallbacks\":true,\"require_parameters\":false,"
 	  "\"data_collection\":\"allow\",\"zdr\":false,\"distillable\":false,\"partition\":\"model\"},\"prompt_tokens\":45,\"max_tokens\":64,"
 	  "\"candidates\":[],\"order\":[],\"plan\":{},\"keep\":{\"store\":\"metadata\",\"ttl_s\":60,\"cache\":false},\"notes\":[],"
 	  "\"policy_error\":false,\"errors\":0,\"fuel\":224,\"lua_us\":9}" },
-	{ "and what was said stays", "{\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"model\":\"x\",\"variant\":\"floor\",\"models\":[\"a/b\",\"c\\\"d\"],\"org\":\"o\","
-	  "\"workspace\":\"w\",\"data_class\":\"pii\",\"params\":[\"n\"],\"prefs\":{\"no_fallbacks\":true,\"zdr\":true,\"deny_data_collection\":true,\"only\":[\"azure\"],"
-	  "\"sort_by\":\"price\",\"partition\":\"none\",\"max_prompt\":0.25},\"tokens\":[1,2],\"candidates\":[],\"plan\":{\"max_attempts\":2},"
-	  "\"keep\":[\"none\",0,true],\"notes\":[[\"rank\",\"or_ranking\",\"slow\"]],\"policy_error\":true,\"errors\":3,\"spent\":[1,2]}",
-	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"model\":\"x\",\"variant\":\"floor\",\"models\":[\"a/b\",\"c\\\"d\"],"
-	  "\"key\":{\"id\":\"thekey\",\"org\":\"o\",\"workspace\":\"w\"},\"data_class\":\"pii\",\"params\":[\"n\"],\"prefs\":{\"allow_fallbacks\":false,"
+	{ "and what was said stays", "{\"seed\":7,\"api\":\"chat\",\"stream\":true,\"model\":\"x\",\"variant\":\"floor\",\"session\":\"s\",\"data_class\":\"pii\","
+	  "\"labels\":[\"team\",\"a\"],\"params\":[\"n\"],\"models\":[\"a/b\",\"c\\\"d\"],\"prefs\":{\"only\":[\"azure\"],\"allow_fallbacks\":false,\"data_collection\":true,"
+	  "\"zdr\":true,\"sort_by\":\"price\",\"partition\":\"none\",\"max_price\":[0.25,null,null,null],\"max_latency_s\":[null,null,1.5,null]},"
+	  "\"key\":{\"org\":\"o\",\"workspace\":\"w\",\"credits_bought_nusd\":5},\"feat\":{\"prompt_tokens\":1,\"max_tokens\":2},\"asked\":{\"models\":[\"x\"]},"
+	  "\"candidates\":[],\"plan\":{\"max_attempts\":2},\"keep\":[\"none\",0,true,[\"log\"]],\"strategy\":\"auto\",\"denied\":[\"admit\",429,\"slow\",\"p.lua:3\"],\"policy_error\":true,"
+	  "\"notes\":[[\"rank\",\"or_ranking\",\"slow\"]],\"reads\":[[\"counter.get\",[\"n\",\"k\"],[7]]],\"errors\":3,\"bundle\":\"0c\",\"spent\":[1,2]}",
+	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"stream\":true,\"model\":\"x\",\"variant\":\"floor\",\"asked_models\":[\"x\"],"
+	  "\"models\":[\"a/b\",\"c\\\"d\"],\"key\":{\"id\":\"thekey\",\"org\":\"o\",\"workspace\":\"w\",\"credits_bought_nusd\":5},\"session\":\"s\",\"data_class\":\"pii\","
+	  "\"labels\":{\"team\":\"a\"},\"params\":[\"n\"],\"prefs\":{\"allow_fallbacks\":false,"
 	  "\"require_parameters\":false,\"data_collection\":\"deny\",\"zdr\":true,\"distillable\":false,\"partition\":\"none\",\"only\":[\"azure\"],"
-	  "\"sort_by\":\"price\",\"max_prompt\":0.25},\"prompt_tokens\":1,\"max_tokens\":2,\"candidates\":[],\"order\":[],\"plan\":{\"max_attempts\":2},"
-	  "\"keep\":{\"store\":\"none\",\"ttl_s\":0,\"cache\":true},\"notes\":[{\"hook\":\"rank\",\"by\":\"or_ranking\",\"text\":\"slow\"}],"
-	  "\"policy_error\":true,\"errors\":3,\"fuel\":1,\"lua_us\":2}" },
+	  "\"sort_by\":\"price\",\"max_prompt\":0.25,\"max_latency_p90_s\":1.5},\"prompt_tokens\":1,\"max_tokens\":2,\"candidates\":[],\"order\":[],\"strategy\":\"auto\","
+	  "\"denied\":{\"hook\":\"admit\",\"status\":429,\"code\":\"slow\",\"by\":\"p.lua:3\"},\"plan\":{\"max_attempts\":2},"
+	  "\"keep\":{\"store\":\"none\",\"ttl_s\":0,\"cache\":true,\"sinks\":[\"log\"]},\"notes\":[{\"hook\":\"rank\",\"by\":\"or_ranking\",\"text\":\"slow\"}],"
+	  "\"reads\":[{\"function\":\"counter.get\",\"asked\":[\"n\",\"k\"],\"said\":[7]}],\"policy_error\":true,\"errors\":3,\"fuel\":1,\"lua_us\":2}" },
 };
 
 /* Only the part behind "candidates". */
 static const struct { const char *what, *kept, *told; } lists[] = {
-	{ "candidates of one model", "[[\"a/b@x\",1,2,2],[\"@y\",3,4,1,12,420,61.5]]",
+	{ "candidates by what is kept of them", "[[\"00000000000000aa\",2],[\"00000000000000ab\",1,[0,12,420,0,0,0,0,0,0,0,61.5]]]",
 	  "[{\"endpoint\":\"a/b@x\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":2,\"samples\":0,"
-	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0},{\"endpoint\":\"a/b@y\",\"model\":\"a/b\",\"provider\":\"y\",\"tag\":\"y\",\"prompt_pusd\":3,"
+	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0},{\"endpoint\":\"a/b@y\",\"model\":\"a/b\",\"provider\":\"y\",\"tag\":\"y/fp8\",\"prompt_pusd\":3,"
 	  "\"completion_pusd\":4,\"rank\":1,\"samples\":12,\"ttft_p50_ms\":420,\"throughput_p50_tps\":61.5}],\"order\":[\"a/b@y\",\"a/b@x\"]" },
-	{ "ids that do not tell all", "[[\"a/b@x/fp8\",1,2,{\"provider\":\"x\"},0,{\"dropped\":\"zdr\",\"by\":\"p.lua:3\",\"cooldown_ms\":9}],"
-	  "[\"odd\",1,2,{\"model\":\"c@d\",\"tag\":\"y\"},0],[\"@z#2\",1,2,{\"tag\":\"z\",\"provider\":\"z\"},1,1,2,0,{\"error_rate\":0.5}]]",
-	  "[{\"endpoint\":\"a/b@x/fp8\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x/fp8\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":0,\"samples\":0,"
+	{ "what became of them, and one that is not kept", "[[\"00000000000000aa\",0,{\"dropped\":\"zdr\",\"by\":\"p.lua:3\",\"cooldown_ms\":9}],"
+	  "[\"00000000000000ff\",1,[3,1,2,0,0,0,0,0,0,0,0,0,0,0,0.5]]]",
+	  "[{\"endpoint\":\"a/b@x\",\"model\":\"a/b\",\"provider\":\"x\",\"tag\":\"x\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":0,\"samples\":0,"
 	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0,\"dropped\":\"zdr\",\"by\":\"p.lua:3\",\"cooldown_ms\":9},"
-	  "{\"endpoint\":\"odd\",\"model\":\"c@d\",\"provider\":\"y\",\"tag\":\"y\",\"prompt_pusd\":1,\"completion_pusd\":2,\"rank\":0,\"samples\":0,"
-	  "\"ttft_p50_ms\":0,\"throughput_p50_tps\":0},{\"endpoint\":\"c@d@z#2\",\"model\":\"c@d\",\"provider\":\"z\",\"tag\":\"z\",\"prompt_pusd\":1,"
-	  "\"completion_pusd\":2,\"rank\":1,\"samples\":1,\"ttft_p50_ms\":2,\"throughput_p50_tps\":0,\"error_rate\":0.5}],\"order\":[\"c@d@z#2\"]" },
+	  "{\"endpoint\":\"00000000000000ff\",\"rank\":1,\"samples\":1,\"ttft_p50_ms\":2,\"throughput_p50_tps\":0,\"error_rate\":0.5,\"inflight\":3}],"
+	  "\"order\":[\"00000000000000ff\"]" },
 };
 
 static char *recalled(const char *kept, int *rc)
@@ -44,7 +64,7 @@ static char *recalled(const char *kept, int *rc)
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	*rc = decision_recall(&row, &out, &err);
+	*rc = decision_recall(&known_store, NULL, &row, NULL, &out, &err);
 	buf_put(&out, "", 1);
 	return out.at;
 }

@@ -18,6 +18,7 @@ struct world {
 	struct pool *pool;
 	struct decision d;
 	struct err err;
+	struct { char hash[20], *json; } told[512]; size_t n_told;	/* endpoints, as a store has them */
 	uint64_t samples;	/* of every candidate; 0: 100 */
 	double ttft;		/* its p50, ms */
 	const char *session;	/* of each request; NULL: none */
@@ -25,16 +26,42 @@ struct world {
 
 static inline struct mg_str word_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
 
+/* As much of a store as there is to a decision. */
+static inline bool world_tell(void *arg, const struct mg_store_endpoint *row)
+{
+	struct world *w = arg;
+
+	for (size_t i = 0; i < w->n_told; i++)
+		if (!strcmp(w->told[i].hash, row->hash))
+			return true;
+	snprintf(w->told[w->n_told].hash, sizeof(w->told[0].hash), "%s", row->hash);
+	w->told[w->n_told++].json = strdup(row->json);
+	return true;
+}
+
+static inline int world_each(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
+	bool (*fn)(void *arg, const void *row), void *arg, char why[256])
+{
+	struct world *w = handle;
+
+	for (size_t i = 0; kind == MG_ROW_ENDPOINT && i < w->n_told; i++)
+		if (!where || !strcmp(where, w->told[i].hash))
+			fn(arg, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), w->told[i].hash, w->told[i].json });
+	return MG_OK;
+}
+
+static const struct mg_store world_store = { .size = sizeof(world_store), .each = world_each };
+
 /* The record of d, as the store keeps it, told in full. */
 static inline json_t *world_recall(struct world *w, const struct decision *d)
 {
-	const char *kept = decision_record(w->state, d);
-	struct mg_store_decision row = { sizeof(row), "gen-1", d->facts.now_ms, kept ? kept : "", "thekey", 0 };
+	const char *kept = decision_record(w->state, d, world_tell, w);
+	struct mg_store_decision row = { sizeof(row), "gen-1", d->facts.now_ms, kept ? kept : "", "key_1", 0 };
 	struct buf out;
 	json_t *all;
 
 	buf_init(&out, 1 << 20);
-	if (decision_recall(&row, &out, &w->err))
+	if (decision_recall(&world_store, w, &row, NULL, &out, &w->err))
 		printf("# %s\n", w->err.msg);
 	all = json_loadb(out.at ? out.at : "", out.len, JSON_REJECT_DUPLICATES, NULL);
 	buf_release(&out);
@@ -146,6 +173,9 @@ static inline void world_release(struct world *w)
 		unlink(command);
 	}
 	rmdir(w->dir);
+	for (size_t i = 0; i < w->n_told; i++)
+		free(w->told[i].json);
+	w->n_told = 0;
 }
 
 #endif

@@ -69,6 +69,16 @@ static bool on_nothing(void *arg, const void *row)
 	return false;
 }
 
+static bool on_endpoint(void *arg, const void *row)
+{
+	const struct mg_store_endpoint *e = row;
+	struct seen *s = arg;
+
+	s->n++;
+	s->letters += strlen(e->json);
+	return true;
+}
+
 static bool on_decided(void *arg, const void *row)
 {
 	struct seen *s = arg;
@@ -225,6 +235,13 @@ static void test_parties(void)
 	ok(!ops->each(h, MG_ROW_DECISION, NULL, 0, 0, on_decided, &seen, why) && seen.n == 2 && seen.letters == 2 * 64,
 		"decisions: a generation's, and one that has none; both have their key");
 	ok(!ops->each(h, MG_ROW_DECISION, "p1", 0, 0, on_decided, &seen, why) && seen.n == 3 && !ops->audit(h, rig_finding, NULL, why), "by its id");
+	ok(rig_count(ops, h, MG_ROW_REFUSED, NULL) == 1 && put_one(h, MG_ROW_REFUSED, &alone) == MG_EINVAL, "and that one for itself, which is only read so");
+	for (int n = 0; n < 2; n++)	/* the second is another text of the same hash: the first one stays */
+		good = good && !put_one(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00aa", n ? "{\"n\":1}" : "{}" });
+	good = good && !put_one(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00ab", "{}" });
+	seen = (struct seen){ 0, 0 };
+	ok(good && !ops->each(h, MG_ROW_ENDPOINT, "00aa", 0, 0, on_endpoint, &seen, why) && seen.n == 1 && seen.letters == 2 &&
+		rig_count(ops, h, MG_ROW_ENDPOINT, NULL) == 2, "what decisions name by a hash is there once, as it was first");
 	ops->close(h);
 }
 
@@ -313,7 +330,7 @@ static struct store *started(size_t *replayed)
 	return s;
 }
 
-struct counts { size_t intents, generations, decisions; int findings; };
+struct counts { size_t intents, generations, decisions, endpoints; int findings; };
 
 static int count_all(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
@@ -322,6 +339,7 @@ static int count_all(const struct mg_store *ops, void *handle, void *arg, struct
 	c->intents = rig_count(ops, handle, MG_ROW_INTENT, NULL);
 	c->generations = rig_count(ops, handle, MG_ROW_GENERATION, NULL);
 	c->decisions = rig_count(ops, handle, MG_ROW_DECISION, NULL);
+	c->endpoints = rig_count(ops, handle, MG_ROW_ENDPOINT, NULL);
 	c->findings = 0;
 	return MG_OK;
 }
@@ -354,8 +372,10 @@ static void test_thread(void)
 			break;
 		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", KEY, 0 },
 			rig_permit(SINK_DECISION));
+		if (i % 100 == 0 && journal_endpoint(j, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), i ? "00ab" : "00aa", "{}" }, &err))
+			break;
 	}
-	ok(!store_run(s, count_all, &c, &err) && c.intents == 500 && c.generations == 500 && c.decisions == 1000,
+	ok(!store_run(s, count_all, &c, &err) && c.intents == 500 && c.generations == 500 && c.decisions == 1000 && c.endpoints == 2,
 		"a job sees all that was journalled before it");
 	ok(!journal_bytes(j) && !store_queue_length(s) && store_healthy(s) && store_commit_us(s), "then nothing waits");
 	ok(store_run(s, and_fail, NULL, &err) == MG_EPROTO - 10 && !strcmp(err.msg, "changed my mind"), "a job that fails says why");

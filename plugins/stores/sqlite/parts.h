@@ -19,7 +19,7 @@
 #define MINUTE_MS INT64_C(60000)
 #define MONEY_MAX INT64_C(1000000000000000000)	/* a billion dollars: no row is larger */
 
-enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_FIND_PARTY, S_PARTY, S_GENERATION, S_MINUTE, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, S_LEAVING, STATEMENTS };
+enum statement { S_BEGIN, S_COMMIT, S_KEY, S_INTENT, S_RESOLVE, S_FIND_PARTY, S_PARTY, S_GENERATION, S_MINUTE, S_CREDIT, S_ENTRY, S_TOTAL, S_DECISION, S_ENDPOINT, S_LEAVING, STATEMENTS };
 
 /* By number in the entries; names for people are in the table of that name. */
 enum account { BALANCE = 1, SALES, UPSTREAM, PAYABLE, LOSS, BANK };

@@ -421,6 +421,13 @@ static int put_decision(struct store *s, const struct mg_store_decision *d, char
 	return run(s, q, why);
 }
 
+static int put_endpoint(struct store *s, const struct mg_store_endpoint *e, char why[256])
+{
+	text(s->ready[S_ENDPOINT], 1, e->hash);
+	text(s->ready[S_ENDPOINT], 2, e->json);
+	return run(s, s->ready[S_ENDPOINT], why);
+}
+
 int put(void *handle, enum mg_store_row kind, const void *row, char why[256])
 {
 	switch (kind) {
@@ -429,6 +436,8 @@ int put(void *handle, enum mg_store_row kind, const void *row, char why[256])
 	case MG_ROW_GENERATION: return put_generation(handle, row, why);
 	case MG_ROW_CREDIT: return put_credit(handle, row, why);
 	case MG_ROW_DECISION: return put_decision(handle, row, why);
+	case MG_ROW_ENDPOINT: return put_endpoint(handle, row, why);
+	case MG_ROW_REFUSED: break;	/* put as MG_ROW_DECISION */
 	}
 	return say(why, MG_EINVAL, "a row of unknown kind %d", (int)kind);
 }

@@ -5,7 +5,7 @@
 #include "parts.h"
 
 union row { struct mg_store_key key; struct mg_store_intent intent; struct mg_store_generation generation;
-	struct mg_store_credit credit; struct mg_store_decision decision; };
+	struct mg_store_credit credit; struct mg_store_decision decision; struct mg_store_endpoint endpoint; };
 
 static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 {
@@ -28,8 +28,12 @@ static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 		r->credit = (struct mg_store_credit){ sizeof(r->credit), column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
 		break;
 	case MG_ROW_DECISION:
+	case MG_ROW_REFUSED:
 		r->decision = (struct mg_store_decision){ sizeof(r->decision), column(q, 0), sqlite3_column_int64(q, 1), column(q, 2), column(q, 3),
 			sqlite3_column_int64(q, 4) };
+		break;
+	case MG_ROW_ENDPOINT:
+		r->endpoint = (struct mg_store_endpoint){ sizeof(r->endpoint), column(q, 0), column(q, 1) };
 		break;
 	}
 }
@@ -51,6 +55,8 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 			"at_ms,delivered,json,decision,labels,until_s FROM generations JOIN parties USING(party)", "generation_id=?1", "at_ms", "id" },
 		[MG_ROW_CREDIT] = { "external_id,nusd,at_ms FROM credits", "external_id=?1", "at_ms", "id" },
 		[MG_ROW_DECISION] = { "generation_id,at_ms,json,key_hash,until_ms FROM decided", "generation_id=?1", "at_ms", "at_ms" },
+		[MG_ROW_ENDPOINT] = { "hash,json FROM endpoints", "hash=?1", "?2", "hash" },
+		[MG_ROW_REFUSED] = { "generation_id,at_ms,json,key_hash,until_ms FROM decisions", "generation_id=?1", "at_ms", "id" },
 	};
 	static const char from_minute[] = " AND id>=(SELECT first FROM minutes WHERE minute>=?2/60000 ORDER BY minute LIMIT 1)";
 	struct store *s = handle;

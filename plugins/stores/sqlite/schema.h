@@ -16,7 +16,7 @@
 #ifndef SQLITE_SCHEMA_H
 #define SQLITE_SCHEMA_H
 
-enum { SCHEMA = 4 };	/* PRAGMA user_version: no other is opened */
+enum { SCHEMA = 5 };	/* PRAGMA user_version: no other is opened */
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
@@ -59,6 +59,8 @@ static const char schema[] =
 	"CREATE TABLE decisions("	/* what policy explain replays: of requests that were refused before there was a generation */
 	"	id INTEGER PRIMARY KEY, generation_id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL, key_hash TEXT NOT NULL, json TEXT NOT NULL, until_ms INTEGER) STRICT;"
 	"CREATE INDEX decisions_until ON decisions(until_ms) WHERE until_ms IS NOT NULL;"
+	"CREATE TABLE endpoints("	/* as policies saw them: decisions name them by hash */
+	"	hash TEXT PRIMARY KEY NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE VIEW decided AS"
 	"	SELECT generation_id, at_ms, key_hash, json, until_ms FROM decisions UNION ALL"
 	"	SELECT generation_id, at_ms, key_hash, decision, until_s*1000 FROM generations JOIN parties USING(party) WHERE decision IS NOT NULL;"

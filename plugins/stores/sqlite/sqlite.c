@@ -12,6 +12,7 @@
  *			of a payment, or of the generations of one transaction
  *	totals		charges by key and UTC day: derived, and checked by the audit
  *	decisions	of requests without a generation: what policy explain replays
+ *	endpoints	what policies saw of them, by its hash, which decisions name
  *
  * WAL with synchronous=FULL: a commit that returned is on the disk (R96).  The
  * writer holds an flock on "<path>.lock" (R103); readers need none.
@@ -52,6 +53,7 @@ static const char *const statements[STATEMENTS] = {
 	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,key_hash,json,until_ms) VALUES(?1,?2,?3,?4,?5) ON CONFLICT(generation_id) DO NOTHING",
 	[S_LEAVING] = "INSERT INTO leaving(until_s,first,last) VALUES(?1,?2,?3)"
 		" ON CONFLICT(until_s) DO UPDATE SET first=min(first,excluded.first), last=max(last,excluded.last)",
+	[S_ENDPOINT] = "INSERT INTO endpoints(hash,json) VALUES(?1,?2) ON CONFLICT(hash) DO NOTHING",
 };
 
 /* ---- errors */

@@ -1,0 +1,32 @@
+/*
+ * replay.h - decisions made again, from their records.
+ *
+ * The code is that of live requests, with any bundle; what the decision read then, it
+ * reads again: the request, the endpoints, their live facts, limits, counters, lookups.
+ * A replay is of one thread; the shelf may be shared.
+ */
+#ifndef POLICY_REPLAY_H
+#define POLICY_REPLAY_H
+
+#include "policy/recorded.h"
+
+struct replay;
+/* now: models that a record does not have are looked for there, and nothing is known of how they do; may be NULL. */
+struct replay *replay_new(struct bundle *b, const struct shelf *shelf, const struct catalog *now, struct err *err);
+void replay_free(struct replay *r);
+
+/* One decision, again: valid until the next.  MG_OK, or the record cannot be read; MG_EPROTO: an endpoint of it is not kept. */
+int replay_decide(struct replay *r, const struct mg_store_decision *row, struct err *err);
+/* Reads the record, and decides nothing. */
+int replay_read(struct replay *r, const struct mg_store_decision *row, struct err *err);
+const struct decision *replay_decision(const struct replay *r);
+const struct recorded *replay_recorded(const struct replay *r);
+struct policy_state *replay_state(struct replay *r);
+/* The candidate's endpoint in the record; NULL: it is not kept. */
+const struct endpoint *replay_endpoint(const struct replay *r, const struct seen *c);
+/* Is it decided as it was, to the last byte? */
+bool replay_same(struct replay *r);
+/* What is not, line by line; how many lines. */
+size_t replay_differences(struct replay *r, void (*say)(void *arg, const char *line), void *arg);
+
+#endif
