@@ -164,6 +164,14 @@ static const struct rig_case models[] = {
 };
 
 static const struct recorded recordings[] = {
+	{ "invented/anthropic/429", NULL, "error(rate_limited, This request would exceed your rate limit|retry after 17000 ms" },
+	{ "invented/anthropic/429-spend-limit", NULL, "error(quota, You have reached your monthly spend limit." },
+	{ "invented/anthropic/500", NULL, "error(server, Internal server error" },
+	{ "invented/anthropic/529", NULL, "error(overloaded, Overloaded, code overloaded_error)" },
+	{ "invented/anthropic/413-html", NULL, "error(bad_request, |final)" },
+	{ "invented/anthropic/stream-overloaded", NULL, "text(Half an ans)|error(overloaded, Overloaded, code overloaded_error)" },
+	{ "invented/anthropic/stream-overloaded-at-once", NULL, "error(overloaded, Overloaded, code overloaded_error)" },
+	{ "invented/anthropic/stream-cut-short", NULL, "text(Half an ans)|error(upstream, " },
 	{ "anthropic/anthropic-code-execution-files-cache-prefix-stable-automatic-2", NULL, "\"signature\":\"|usage(input=4 cached=14714 cache_write=379 output=271 reasoning=19) finish(stop, end_turn)", false },
 	{ "anthropic/anthropic-explicit-effort-xhigh-unsupported-model-errors", NULL, "error(bad_request, |final)", false },
 	{ "anthropic/anthropic-instrumentation-multiple-tool-calling-streaming", NULL, "text(|tool_begin(0, toolu_|tool_begin(1, toolu_|usage(input=721 output=113) finish(tool_calls, tool_use)", false },

@@ -87,6 +87,10 @@ static const struct rig_case lists[] = {
 };
 
 static const struct recorded recordings[] = {
+	{ "invented/cohere/429", NULL, "error(rate_limited, You are past the per minute request limit" },
+	{ "invented/cohere/429-trial", NULL, "error(quota, You are using a Trial key" },
+	{ "invented/cohere/500", NULL, "error(server, internal server error" },
+	{ "invented/cohere/498", NULL, "error(moderation, invalid token, final)" },
 	{ "cohere/cohere-reasoning-stream", NULL, "reasoning(The user|usage(input=34 cached=1360 output=54)|finish(stop, COMPLETE)" },
 	{ "cohere/cohere-v2-chat-legacy-with-tool-calls-and-streaming", NULL, "text(I will search|tool_begin(0, |tool_begin(1, |usage(input=968 output=83)|finish(tool_calls, TOOL_CALL)",
 	  .asks = "{\"model\":\"x\",\"messages\":\"@/messages\",\"tools\":\"@/tools\",\"stream\":true}" },
