@@ -237,6 +237,8 @@ static const struct member lookup[] = {
 static const struct member a_lookup = { .name = "lookup", .kind = M_OBJECT, .sub = lookup };
 static const struct member policy[] = {
 	{ .name = "bundle", .kind = M_PATH, .doc = "a folder with bundle.lua; absent: the shipped one" },
+	{ .name = "unchecked", .kind = M_BOOL, .fallback = "false",
+	  .doc = "to try things: that folder goes live though check, tests or lost guards speak against it, and stays, however it fails" },
 	{ .name = "lookups", .kind = M_MAP, .fallback = "{}", .sub = &a_lookup, .doc = "services that policies may ask by name, with lookup()" },
 	END };
 static const struct member credits[] = {

@@ -104,7 +104,7 @@ static int local_live(struct work *w, struct bundle *kept, const struct cause *c
 
 static int publish_here(struct work *w, struct bundle *b, const char *from)
 {
-	struct cause c = { "publish", from, w->by };
+	struct cause c = { "publish", from, w->by, false };
 	struct bundle *live, *kept = NULL;
 	struct err err = { 0 };
 	int rc;
@@ -119,7 +119,7 @@ static int publish_here(struct work *w, struct bundle *b, const char *from)
 
 static int rollback_here(struct work *w, const char *begins)
 {
-	struct cause c = { "rollback", "", w->by };
+	struct cause c = { "rollback", "", w->by, false };
 	struct bundle *live, *kept = NULL;
 	char version[VERSION_HEX + 1], from[40];
 	struct err err = { 0 };

@@ -40,6 +40,22 @@ static const char *name_of(const char *folder)
 	return folder ? folder : "shipped";
 }
 
+static bool unchecked(const struct config *conf)
+{
+	return json_is_true(json_object_get(json_object_get(conf->tree, "policy"), "unchecked"));
+}
+
+/* What it holds, as a version that may go live. */
+static int take_folder(struct serving *s, const struct config *conf, struct bundle *there, const struct bundle *live, struct bundle **kept, struct err *err)
+{
+	int rc;
+
+	if (!unchecked(conf))
+		return versions_take(s->gw.versions, there, live, kept, err);
+	rc = bundle_try(there, err);
+	return rc ? rc : versions_keep(s->gw.versions, there, kept, err);
+}
+
 /* ------------------------------------------------ one bundle */
 
 static void tell_refused(struct serving *s, const struct cause *c, const struct err *err)
@@ -52,7 +68,8 @@ static void tell_refused(struct serving *s, const struct cause *c, const struct 
 static void tell_live(const struct bundle *b, const struct cause *c)
 {
 	metric_add(M_POLICY_RELOADS, 1, METRIC_LABELS(c->how, "live"));
-	log_at(LOG_INFO, EV_BUNDLE_LOADED, NULL, LOG_S("version", bundle_hash(b)), LOG_S("how", c->how), LOG_S("from", c->from), LOG_S("by", c->by));
+	log_at(LOG_INFO, EV_BUNDLE_LOADED, NULL, LOG_S("version", bundle_hash(b)), LOG_S("how", c->how), LOG_S("from", c->from), LOG_S("by", c->by),
+		LOG_S("checked", c->untested ? "no" : "yes"));
 }
 
 /* The last step: all workers have a state of next's bundle, or none has and nothing is changed. */
@@ -141,7 +158,7 @@ static int publish_older(struct serving *s, struct publication *p, const struct 
 static int publish(struct gateway *gw, struct publication *p, struct err *err)
 {
 	struct serving *s = loop_owner(gw, struct serving, gw);
-	struct cause c = { p->bundle ? "publish" : "rollback", p->from, p->by };
+	struct cause c = { p->bundle ? "publish" : "rollback", p->from, p->by, false };
 	int rc = p->bundle ? publish_bundle(s, p, &c, err) : publish_older(s, p, &c, err);
 
 	if (rc) {
@@ -161,13 +178,13 @@ static void look_at_circuit(struct serving *s)
 {
 	struct bundle *live = current(s)->bundle;
 	const char *why = bundle_tripped(live);
-	struct cause c = { "circuit", "", "circuit" };
+	struct cause c = { "circuit", "", "circuit", false };
 	struct versions_state now;
 	char version[VERSION_HEX + 1];
 	struct err err = { 0 };
 	int rc;
 
-	if (!why || s->judged == live)
+	if (!why || s->judged == live || unchecked(&current(s)->conf))
 		return;
 	bundle_unref(s->judged);
 	s->judged = bundle_ref(live);
@@ -221,7 +238,7 @@ static int choose(struct serving *s, struct snapshot *next, struct bundle **sour
 		next->bundle = bundle_ref(live);
 		return 0;
 	}
-	rc = versions_take(s->gw.versions, *source, live, &kept, err);
+	rc = take_folder(s, &next->conf, *source, live, &kept, err);
 	if (!rc)
 		next->bundle = kept;
 	return rc;
@@ -229,7 +246,7 @@ static int choose(struct serving *s, struct snapshot *next, struct bundle **sour
 
 static int switch_to(struct serving *s, struct snapshot *next, struct err *err)
 {
-	struct cause c = { "reload", name_of(folder_of(&next->conf)), "reload" };
+	struct cause c = { "reload", name_of(folder_of(&next->conf)), "reload", unchecked(&next->conf) };
 	struct bundle *source = NULL;
 	int rc = choose(s, next, &source, err);
 
@@ -285,7 +302,7 @@ static int fall_back(struct serving *s, struct snapshot *snap, struct bundle *la
 /* The same choice as a reload's, but what is live is on the disk, and may not be there. */
 static int choose_first(struct serving *s, struct snapshot *snap, struct bundle *last, const char *source, struct err *err)
 {
-	struct cause c = { "start", name_of(folder_of(&snap->conf)), "start" };
+	struct cause c = { "start", name_of(folder_of(&snap->conf)), "start", unchecked(&snap->conf) };
 	struct bundle *there, *kept;
 	struct err why = { 0 };
 	int rc = bundle_read(folder_of(&snap->conf), s->places.policies, &there, &why);
@@ -295,7 +312,7 @@ static int choose_first(struct serving *s, struct snapshot *snap, struct bundle 
 	if (last && (!strcmp(bundle_hash(there), source) || !strcmp(bundle_hash(there), bundle_hash(last)))) {
 		snap->bundle = last;
 		rc = versions_source(s->gw.versions, bundle_hash(there), err);
-	} else if (versions_take(s->gw.versions, there, last, &kept, &why)) {
+	} else if (take_folder(s, &snap->conf, there, last, &kept, &why)) {
 		rc = fall_back(s, snap, last, &c, &why, err);
 	} else {
 		bundle_unref(last);

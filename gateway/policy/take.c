@@ -46,13 +46,12 @@ int versions_take_older(struct versions *v, const char *version, const struct bu
 
 	if (rc)
 		return rc;
-	if (guards && bundle_lacks_guards(older, guards, NULL, 0)) {
+	if (!versions_vetted(v, version))
+		rc = bundle_vet(older, err);
+	if (!rc && guards && bundle_lacks_guards(older, guards, NULL, 0))
 		rc = take_both(v, older, guards, kept, err);
-	} else {
-		rc = versions_vetted(v, version) ? 0 : bundle_vet(older, err);
-		if (!rc)
-			*kept = bundle_ref(older);
-	}
+	else if (!rc)
+		*kept = bundle_ref(older);
 	bundle_unref(older);
 	return rc;
 }

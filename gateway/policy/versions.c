@@ -303,7 +303,7 @@ static void enter(json_t *state, const struct bundle *b, const struct cause *c)
 		if (!strcmp(text_of(json_array_get(rows, i), "version"), bundle_hash(b)))
 			json_array_remove(rows, i);
 	json_array_insert_new(rows, 0, json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "version", bundle_hash(b), "since_ms", (json_int_t)now,
-		"how", c->how, "from", text_json(c->from), "by", text_json(c->by), "build", BUILD, "guards", guards_of(b)));
+		"how", c->how, "from", text_json(c->from), "by", text_json(c->by), "build", c->untested ? "" : BUILD, "guards", guards_of(b)));
 	json_object_set_new(state, "live", json_string(bundle_hash(b)));
 }
 

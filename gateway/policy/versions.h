@@ -28,8 +28,8 @@ int versions_read(struct versions *v, const char *version, struct bundle **out, 
 int versions_find(struct versions *v, const char *begins, char out[static VERSION_HEX + 1], struct err *err);
 
 /* Who made what live, and how: "start", "reload", "publish", "rollback", "circuit". */
-struct cause { const char *how, *from, *by; };
-/* It is live from now on, and tested; on disk when this returns.  Of the others the last VERSIONS_KEPT stay. */
+struct cause { const char *how, *from, *by; bool untested; };
+/* It is live from now on; on disk when this returns.  Of the others the last VERSIONS_KEPT stay. */
 int versions_live(struct versions *v, const struct bundle *b, const struct cause *c, struct err *err);
 void versions_refused(struct versions *v, const struct cause *c, const char *why);	/* the last failed attempt */
 void versions_failed(struct versions *v, const char *version, const char *why);	/* live, it failed: nobody goes back to it unasked */

@@ -213,4 +213,19 @@ test('max_stale_s: without its folder for so long the gateway is not ready and r
   eq(await provider(g, key), 'alpha');
 }));
 
+// ---- to try things
+
+test('policy.unchecked: the folder goes live as it is, and stays however it fails; that is said', async () => {
+  const at = folder({ ...failing('true', 'beta'), 'pick_test.lua': 'test("no", function(t) t.eq(1, 2) end)\n' });
+  const g = await startGateway(world(at).replace('policy = {', 'policy = { unchecked = true,'));
+  try {
+    ok(/"event":"bundle_loaded"[^\n]*"checked":"no"/.test(g.log), g.log);
+    const k = await g.newKey(), v = (await live(g)).version;
+    for (let i = 0; i < 30; i++) await provider(g, k);
+    await new Promise((go) => setTimeout(go, 1500));
+    eq((await live(g)).version, v);
+    eq((await moongate(g, ['policy', 'publish', at])).code, 8, 'a command still checks');
+  } finally { await down(g); }
+});
+
 run(async () => { rmSync(home, { recursive: true, force: true }); });

@@ -56,7 +56,7 @@ const ways = ['none', 'metadata', 'hashed', 'full', 'logonly', 'recordonly', 'br
 const price = 'price = { input = 1, output = 2 }';
 const provider = (name) => `${name} = { dialect = "openai", base_url = "${up.url}/${name}/v1", api_key = "sk-of-upstream" },`;
 const g = await startGateway(`
-  policy = { bundle = "${dir}" },
+  policy = { bundle = "${dir}", unchecked = true },
   providers = { ${['works', 'fails', 'breaks'].map(provider).join('')} },
   models = { ${ways.map((w) => `["keep/${w}"] = { endpoints = { { provider = "fails", ${price} }, { provider = "works", ${price} }, { provider = "breaks", ${price} } } },`).join('')} },
   logging = { level = "debug" },`);
