@@ -32,6 +32,17 @@ static void client_of(struct relay *r, struct mg_view request)
 		r->client.session = header(h, "x-session-id", NULL);
 }
 
+/* Words for policies: which one is asked for, and a class of data that the key's own may be raised to. */
+static void asked_of(const struct http_request *h, struct facts *f)
+{
+	struct mg_str policy = http_header(h, "x-moongate-policy"), class = http_header(h, "x-moongate-data-class");
+
+	if (policy.at && !f->policy.len)
+		f->policy = policy;
+	if (class.at)
+		f->data_class = class;
+}
+
 static void key_of(struct relay *r, struct facts *f)
 {
 	f->key.id = (struct mg_str){ r->key->hash, strlen(r->key->hash) };
@@ -128,6 +139,7 @@ void chat_completions(struct api_call *c)
 	if (!r->d.facts.policy.len && http_header(h, "X-Moongate-Policy").at)
 		r->d.facts.policy = http_header(h, "X-Moongate-Policy");
 	key_of(r, &r->d.facts);
+	asked_of(c->http, &r->d.facts);
 	r->stream = r->d.facts.stream;
 	c->relay = r;
 	relay_start(r);

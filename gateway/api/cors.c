@@ -38,7 +38,7 @@ bool cors_preflight(struct http_request *r)
 	struct http_header headers[] = {
 		{ "Access-Control-Allow-Methods", MG_STR("GET, POST, PATCH, DELETE, OPTIONS") },
 		{ "Access-Control-Allow-Headers", MG_STR("Authorization, Content-Type, HTTP-Referer, X-Title, X-OpenRouter-Title, "
-			"X-OpenRouter-Categories, X-OpenRouter-Metadata, x-session-id, x-api-key, x-request-id, x-stainless-*") },
+			"X-OpenRouter-Categories, X-OpenRouter-Metadata, x-session-id, x-moongate-policy, x-moongate-data-class, x-api-key, x-request-id, x-stainless-*") },
 		{ "Access-Control-Max-Age", MG_STR("600") },
 		{ NULL, { 0 } },
 	};

@@ -1,7 +1,13 @@
--- Interactive traffic: first token within the objective. Endpoints whose p90 meets it come first
--- (cheapest among them); if the first token is late, start a second endpoint and take whoever is first.
--- Hedging pays twice for the prompt, so it is capped: at most `hedge_share_bps` of this key's requests,
--- never for expensive prompts, never when both endpoints belong to the same provider.
+-- A latency objective: the first token in time, with a second endpoint when the first one is late.
+--
+-- What: endpoints whose p90 of the time to the first token meets `ttft_ms` come first, the cheapest of them in
+--   front; the others keep their order behind them. If the first token is later than it usually is, a second
+--   endpoint is started and whoever is first answers.
+-- When: people wait for the answer. A scope of its own (a workspace, or a request that names it) keeps the
+--   batch jobs on the cheap endpoints.
+-- Set: `ttft_ms`; outside of a workspace's or key's own list order = { rank = "last" }, behind the shipped
+--   ranking. Hedging pays twice for the prompt, so it is capped: at most `hedge_share_bps` of the requests,
+--   never for dear prompts (`hedge_max_usd`), never when both endpoints belong to the same provider.
 return policy {
   name = "latency_slo", api = 1, version = "1.1.0",
   params = {

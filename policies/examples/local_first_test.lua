@@ -1,0 +1,22 @@
+local P = use("local_first", { max_inflight = 4 })
+local function gpu(t, name, live) return t.ep { provider = "onprem", tag = "onprem/" .. name, live = live } end
+test("own ones first, the least busy in front", function(t)
+  t.eq(t.ids(P.rank(t.req {}, { t.ep { provider = "cloud" }, gpu(t, "a", { inflight = 2 }), gpu(t, "b", { inflight = 1 }) })), "onprem/b onprem/a cloud")
+end)
+test("full ones behind the cloud, exactly from the limit on", function(t)
+  t.eq(t.ids(P.rank(t.req {}, { gpu(t, "a", { inflight = 3 }), t.ep { provider = "cloud" } })), "onprem/a cloud")
+  t.eq(t.ids(P.rank(t.req {}, { gpu(t, "a", { inflight = 4 }), t.ep { provider = "cloud" } })), "cloud onprem/a")
+end)
+test("ill ones behind the cloud", function(t)
+  for _, live in ipairs { { cooldown_ms = 1 }, { breaker = 2 }, { outage_ago_ms = 30000 } } do
+    t.eq(t.ids(P.rank(t.req {}, { gpu(t, "a", live), t.ep { provider = "cloud" } })), "cloud onprem/a")
+  end
+end)
+test("who must stay stays", function(t)
+  local S = use("local_first", { stay_local = { "ws_1" } })
+  t.eq(S.filter(t.req {}, gpu(t, "a")), true)
+  local ok, why = S.filter(t.req {}, t.ep { provider = "cloud" }); t.eq(ok, false); t.eq(why, "stay_local")
+  t.eq(S.filter(t.req { key = { workspace = "ws_2" } }, t.ep { provider = "cloud" }), true)
+  t.eq(P.filter(t.req {}, t.ep { provider = "cloud" }), true)
+end)
+test("nonsense is refused at load", function(t) t.errors(use, "local_first", { max_inflight = 0 }) end)

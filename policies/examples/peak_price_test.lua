@@ -1,0 +1,28 @@
+local P = use("peak_price")
+local WED = 1767744000000 -- Wed 2026-01-07 00:00 UTC
+local function charge(t, ms, p, model)
+  local chain = { use("price_tiers"), p or P }
+  return money.sum(t.price(chain, t.req { now_ms = ms }, t.ep { model = model }, t.usage { input = 1000000, requests = 0 }), "charge")
+end
+local function at(min) return WED + min * 60000 end
+test("a quarter more from nine to six, to the minute", function(t)
+  t.eq(charge(t, at(539)), money.usd(1)); t.eq(charge(t, at(540)), money.usd(1.25))
+  t.eq(charge(t, at(1079)), money.usd(1.25)); t.eq(charge(t, at(1080)), money.usd(1))
+end)
+test("not at the weekend, unless it says so; by your own clock", function(t)
+  t.eq(charge(t, at(600) + 3 * 86400000), money.usd(1))
+  t.eq(charge(t, at(600) + 3 * 86400000, use("peak_price", { days = { "sat" } })), money.usd(1.25))
+  t.eq(charge(t, at(500), use("peak_price", { utc_offset_min = 60 })), money.usd(1.25))
+end)
+test("a window across midnight", function(t)
+  local N = use("peak_price", { from_min = 1320, to_min = 120 })
+  t.eq(charge(t, at(1320), N), money.usd(1.25)); t.eq(charge(t, at(119), N), money.usd(1.25)); t.eq(charge(t, at(120), N), money.usd(1))
+end)
+test("exempt models; what the gateway pays stays", function(t)
+  t.eq(charge(t, at(600), use("peak_price", { exempt = { "acme/*" } })), money.usd(1))
+  local b = t.price({ use("price_tiers"), P }, t.req { now_ms = at(600) }, t.ep {}, t.usage { input = 1000000, requests = 0 })
+  t.eq(money.sum(b, "cost"), money.usd(1)); t.eq(b.lines[#b.lines].code, "peak")
+end)
+test("nonsense is refused at load", function(t)
+  t.errors(use, "peak_price", { surcharge_bps = -1 }); t.errors(use, "peak_price", { days = { "someday" } })
+end)
