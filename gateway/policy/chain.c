@@ -467,6 +467,22 @@ int chain_build(struct policy_state *s, struct err *err)
 	return 0;
 }
 
+int chain_add(struct policy_state *s, const char *name)
+{
+	int top = lua_gettop(s->L), rc;
+
+	lua_newtable(s->L);
+	lua_pushstring(s->L, name);
+	lua_setfield(s->L, -2, "use");
+	rc = take_entry(s, top + 1, IN_DEFAULT, "");
+	lua_settop(s->L, top);
+	if (rc)
+		return rc;
+	memset(s->n_chain, 0, sizeof(s->n_chain));
+	sort_hooks(s);
+	return 0;
+}
+
 /* By the key, so that nobody changes sides between two requests; and whoever is in a small share is in a larger one. */
 static bool in_share(const struct entry *e, const struct facts *f)
 {

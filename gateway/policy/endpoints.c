@@ -289,6 +289,22 @@ static struct live_sight *live_make(lua_State *L, const struct live_facts *facts
 
 /* ---- the cache */
 
+static int on_unknown(lua_State *L)
+{
+	if (lua_type(L, 2) == LUA_TSTRING && !field_named(endpoint_fields, lua_tostring(L, 2)))
+		field_missing(state_of(L), "ep", endpoint_fields, lua_tostring(L, 2));
+	return 0;
+}
+
+/* The raw table on top says when what is read is not there. */
+static void tell_missing(lua_State *L)
+{
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, on_unknown);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
+}
+
 /* Leaves the sight. */
 static struct live_sight *endpoint_make(lua_State *L, const struct endpoint *e, const struct live_facts *live, int *live_raw)
 {
@@ -298,6 +314,8 @@ static struct live_sight *endpoint_make(lua_State *L, const struct endpoint *e, 
 	fields_set(L, endpoint_fields, e);
 	l = live_make(L, live, live_raw);
 	lua_setfield(L, -2, "live");
+	if (state_of(L)->costs)
+		tell_missing(L);
 	proxy_push(L, SIGHT_ENDPOINT)->endpoint = e;
 	return l;
 }

@@ -1,6 +1,7 @@
 /*
  * A C struct, field by field, as Lua values; and as the text that editors load.
  */
+#include "base/config.h"
 #include "policy/fields.h"
 
 const char *const pct_names[4] = { "p50", "p75", "p90", "p99" };
@@ -139,6 +140,21 @@ const struct field *field_named(const struct field *f, const char *name)
 	while (f->name && strcmp(f->name, name))
 		f++;
 	return f->name ? f : NULL;
+}
+
+static const char *nth_name(const void *arg, size_t i)
+{
+	return ((const struct field *)arg)[i].name;
+}
+
+void field_missing(struct policy_state *s, const char *of, const struct field *fields, const char *name)
+{
+	const char *like;
+
+	if (!s->costs || !s->d || !s->entry)
+		return;
+	like = config_nearest(name, nth_name, fields);
+	hook_note(s->d, s->hook, s->entry, "error: %s has no member '%.60s'%s%s%s", of, name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
 }
 
 /* ---- as bytes */

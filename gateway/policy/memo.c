@@ -66,7 +66,13 @@ static int view_index(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 	const struct field *f = field_named(parts[base].fields, name);
 
-	s->impure |= !declared(m, base, name) && (!f || f->kind != K_LATER);
+	if (!declared(m, base, name) && (!f || f->kind != K_LATER)) {
+		s->impure = true;
+		s->read_of = base == OF_REQ ? "req" : parts[base].name;
+		s->read = f ? f->name : "(unknown)";
+	}
+	if (!f)
+		field_missing(s, base == OF_REQ ? "req" : parts[base].name, parts[base].fields, name);
 	if (!f || !s->d)
 		return 0;
 	if (f->kind != K_LATER) {	/* straight from the request: its own table is for what runs each time */
@@ -262,6 +268,16 @@ void memo_keep(struct policy_state *s, struct decision *d, struct memo *m, size_
 
 	if (slot)
 		slot->verdicts[at] = (unsigned char)verdict;
+}
+
+void memo_false(struct policy_state *s, struct decision *d, const struct entry *e)
+{
+	char said[160];
+
+	if (!s->costs || !s->read)
+		return;
+	snprintf(said, sizeof(said), "memo.filter does not name %s%s%s, which the filter reads", s->read_of, *s->read_of ? "." : "", s->read);
+	hook_note(d, HOOK_FILTER, e, "error: %s", said);
 }
 
 unsigned reason_number(struct policy_state *s, const struct verdict *v)

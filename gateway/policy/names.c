@@ -11,12 +11,14 @@
 #include "base/config.h"
 #include "policy/state.h"
 
-enum { OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, K_SHORT = 0x04, K_LONG = 0x14, K_INTEGER = 0x03, K_FLOAT = 0x13, CONSTANTS_MAX = 256,
+enum { OP_SETUPVAL = 10, OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, K_SHORT = 0x04, K_LONG = 0x14, K_INTEGER = 0x03, K_FLOAT = 0x13, CONSTANTS_MAX = 256,
 	UPVALUES_MAX = 255, NEST_MAX = 200 };
 
 struct reader { const unsigned char *at, *end; bool bad; };
-struct scan { struct policy_state *s; const char *file; int names; void (*say)(void *arg, const char *line); void *arg; int found; };
-struct function { const unsigned char *code; size_t n_code; struct mg_str constants[CONSTANTS_MAX]; bool env[UPVALUES_MAX];
+struct scan { struct policy_state *s; const char *file; int names; void (*say)(void *arg, const char *line); void *arg; int found;
+	const char *hook; int fn; bool pure; };		/* of one function alone, on the stack at fn, that the hook calls */
+/* outer: which upvalue of the outermost function each upvalue is, counted from 1; 0: a local inside. */
+struct function { const unsigned char *code; size_t n_code; struct mg_str constants[CONSTANTS_MAX]; bool env[UPVALUES_MAX]; unsigned char outer[UPVALUES_MAX];
 	const signed char *lines; size_t n_lines; int first; struct reader abs; size_t n_abs; };
 
 static const unsigned char *take(struct reader *r, size_t n)
@@ -87,8 +89,10 @@ static void upvalues(struct reader *r, struct function *f, const struct function
 		unsigned local = byte(r), at = byte(r);
 
 		byte(r);
-		if (i < UPVALUES_MAX)
-			f->env[i] = outer ? !local && at < UPVALUES_MAX && outer->env[at] : i == 0;
+		if (i >= UPVALUES_MAX)
+			continue;
+		f->env[i] = outer ? !local && at < UPVALUES_MAX && outer->env[at] : i == 0;
+		f->outer[i] = outer ? !local && at < UPVALUES_MAX ? outer->outer[at] : 0 : (unsigned char)(i + 1);
 	}
 }
 
@@ -216,6 +220,95 @@ static void instructions(struct scan *c, const struct function *f)
 	}
 }
 
+/* ---- what a hook's function does that no hook may: it keeps something, or writes what is shared */
+
+static void effect(struct scan *c, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void effect(struct scan *c, int line, const char *fmt, ...)
+{
+	char what[200], said[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	snprintf(said, sizeof(said), "%.70s:%d: %s %s", c->file, line, c->hook, what);
+	c->found++;
+	c->say(c->arg, said);
+}
+
+/* The function that the library has under that name, as limit.take, is on top; nil: it has none. */
+static void push_library(struct scan *c, const char *group, const char *name)
+{
+	lua_State *L = c->s->L;
+
+	lua_getfield(L, c->names, group);
+	luaL_getmetafield(L, -1, "__index");
+	lua_getfield(L, -1, name);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+}
+
+/* Is it that group: by its name in the environment, or a local that holds it? */
+static bool is_group(struct scan *c, const struct function *f, unsigned upvalue, const char *group)
+{
+	lua_State *L = c->s->L;
+	bool same;
+
+	if (upvalue >= UPVALUES_MAX || !f->outer[upvalue] || !lua_getupvalue(L, c->fn, f->outer[upvalue]))
+		return false;
+	lua_getfield(L, c->names, group);
+	same = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return same;
+}
+
+static bool is_environment(struct scan *c, const struct function *f, unsigned upvalue)
+{
+	const char *name = upvalue < UPVALUES_MAX && f->outer[upvalue] ? lua_getupvalue(c->s->L, c->fn, f->outer[upvalue]) : NULL;
+
+	if (name)
+		lua_pop(c->s->L, 1);
+	return name && !strcmp(name, "_ENV");
+}
+
+static const struct { const char *group, *name; } writers[] = { { "limit", "take" }, { "counter", "add" } };
+
+static void writes(struct scan *c, const struct function *f, size_t pc, uint32_t code, uint32_t next)
+{
+	struct mg_str key = f->constants[bits(code, 24, 8)], member = f->constants[bits(next, 24, 8)];
+	unsigned upvalue = bits(code, 16, 8);
+
+	for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++)
+		if ((is_environment(c, f, upvalue) && mg_is(key, writers[i].group) && bits(next, 0, 7) == OP_GETFIELD && mg_is(member, writers[i].name)) ||
+		    (is_group(c, f, upvalue, writers[i].group) && mg_is(key, writers[i].name)))
+			effect(c, line_of(f, pc), "uses %s.%s: only admit and observe may write", writers[i].group, writers[i].name);
+}
+
+static void assigns(struct scan *c, const struct function *f, size_t pc, unsigned upvalue)
+{
+	const char *name = upvalue < UPVALUES_MAX && f->outer[upvalue] ? lua_getupvalue(c->s->L, c->fn, f->outer[upvalue]) : NULL;
+
+	if (!name)
+		return;
+	lua_pop(c->s->L, 1);
+	effect(c, line_of(f, pc), "assigns '%.60s', which is outside of it: a policy remembers nothing from one call to the next", name);
+}
+
+static void effects(struct scan *c, const struct function *f)
+{
+	for (size_t pc = 0; pc < f->n_code; pc++) {
+		uint32_t code, next = 0;
+
+		memcpy(&code, f->code + 4 * pc, 4);
+		if (pc + 1 < f->n_code)
+			memcpy(&next, f->code + 4 * (pc + 1), 4);
+		if (bits(code, 0, 7) == OP_SETUPVAL)
+			assigns(c, f, pc, bits(code, 16, 8));
+		else if (bits(code, 0, 7) == OP_GETTABUP && c->pure)
+			writes(c, f, pc, code, next);
+	}
+}
+
 static void function(struct scan *c, struct reader *r, const struct function *outer, int depth)
 {
 	struct function *f = calloc(1, sizeof(*f));
@@ -239,7 +332,9 @@ static void function(struct scan *c, struct reader *r, const struct function *ou
 	for (size_t i = 0; i < n && !r->bad; i++)
 		function(c, r, f, depth + 1);
 	lines(r, f);
-	if (!r->bad)
+	if (!r->bad && c->hook)
+		effects(c, f);
+	else if (!r->bad)
 		instructions(c, f);
 	free(f);
 }
@@ -253,27 +348,96 @@ static int write_to(lua_State *L, const void *at, size_t len, void *arg)
 	return b->failed;
 }
 
-int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg)
+/* The function on top, as the compiler left it. */
+static void dumped(struct scan *c)
 {
 	static const unsigned char head[] = "\x1bLua\x54\0\x19\x93\r\n\x1a\n\4\10\10";
-	struct scan c = { .s = s, .file = source->name, .say = say, .arg = arg };
-	lua_State *L = s->L;
-	int top = lua_gettop(L);
 	struct reader r;
 	struct buf b;
 
 	buf_init(&b, 16 << 20);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
-	luaL_getmetafield(L, -1, "__index");
-	c.names = lua_gettop(L);
-	if (!sandbox_load(s, source->text, source->len, source->name, s->env) && !lua_dump(L, write_to, &b, 0) && !b.failed) {
+	if (!lua_dump(c->s->L, write_to, &b, 0) && !b.failed && b.len > sizeof(head) && !memcmp(b.at, head, sizeof(head) - 1)) {
 		r = (struct reader){ (const unsigned char *)b.at, (const unsigned char *)b.at + b.len, false };
-		if (b.len > sizeof(head) && !memcmp(b.at, head, sizeof(head) - 1)) {
-			take(&r, sizeof(head) - 1 + 16 + 1);	/* and a whole number, a fraction, how many upvalues */
-			function(&c, &r, NULL, 0);
-		}
+		take(&r, sizeof(head) - 1 + 16 + 1);	/* and a whole number, a fraction, how many upvalues */
+		function(c, &r, NULL, 0);
 	}
-	lua_settop(L, top);
 	buf_release(&b);
+}
+
+/* Leaves the table of all names. */
+static int push_names(struct policy_state *s)
+{
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->env);
+	luaL_getmetafield(s->L, -1, "__index");
+	return lua_gettop(s->L);
+}
+
+int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg)
+{
+	struct scan c = { .s = s, .file = source->name, .say = say, .arg = arg };
+	int top = lua_gettop(s->L);
+
+	c.names = push_names(s);
+	if (!sandbox_load(s, source->text, source->len, source->name, s->env))
+		dumped(&c);
+	lua_settop(s->L, top);
 	return c.found;
+}
+
+/* The function on top, and those that it holds; seen: a table of functions at that index; line: of who holds it. */
+static void scan_function(struct scan *c, int seen, int line)
+{
+	lua_State *L = c->s->L;
+	lua_Debug ar;
+	int fn = lua_gettop(L);
+
+	if (!lua_isfunction(L, fn) || !lua_checkstack(L, 20))
+		return;
+	if (c->pure)	/* as a local of the file that holds the library's own */
+		for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
+			push_library(c, writers[i].group, writers[i].name);
+			if (lua_rawequal(L, -1, fn))
+				effect(c, line, "uses %s.%s: only admit and observe may write", writers[i].group, writers[i].name);
+			lua_settop(L, fn);
+		}
+	lua_pushvalue(L, fn);
+	if (lua_iscfunction(L, fn) || lua_rawget(L, seen) != LUA_TNIL) {
+		lua_settop(L, fn);
+		return;
+	}
+	lua_settop(L, fn);
+	lua_pushvalue(L, fn);
+	lua_getinfo(L, ">S", &ar);
+	c->file = ar.short_src;
+	lua_pushvalue(L, fn);
+	lua_pushboolean(L, 1);
+	lua_rawset(L, seen);
+	c->fn = fn;
+	dumped(c);
+	for (int i = 1; lua_getupvalue(L, fn, i); i++) {
+		c->file = ar.short_src;
+		scan_function(c, seen, ar.linedefined);
+		lua_settop(L, fn);
+	}
+}
+
+int hooks_scan(struct policy_state *s, int decl, void (*say)(void *arg, const char *line), void *arg)
+{
+	lua_State *L = s->L;
+	int top = lua_gettop(L), found = 0;
+	struct scan c = { .s = s, .say = say, .arg = arg };
+
+	decl = lua_absindex(L, decl);
+	c.names = push_names(s);
+	for (int h = 0; h < HOOK_COUNT; h++) {
+		lua_newtable(L);
+		c.hook = hook_names[h];
+		c.pure = h != HOOK_ADMIT && h != HOOK_OBSERVE;
+		lua_getfield(L, decl, hook_names[h]);
+		scan_function(&c, lua_gettop(L) - 1, 0);
+		lua_settop(L, c.names);
+	}
+	found = c.found;
+	lua_settop(L, top);
+	return found;
 }

@@ -123,6 +123,8 @@ int reading(lua_State *L, const char *function, int n_asked, lua_CFunction live)
 	int n, top;
 
 	s->impure = true;
+	s->read_of = "";
+	s->read = function;
 	if (!d)
 		return live(L);
 	buf_reset(b);

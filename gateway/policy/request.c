@@ -122,7 +122,13 @@ static int on_absent(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 	const struct field *f = field_named(m->fields, name);
 
-	if (!f || f->kind == K_LATER || !m->thing)
+	if (!f) {
+		struct policy_state *s = state_of(L);
+
+		field_missing(s, m == &s->req ? "req" : m == &s->prefs ? "req.prefs" : m == &s->key ? "req.key" : m == &s->feat ? "req.feat" : "usage", m->fields, name);
+		return 0;
+	}
+	if (f->kind == K_LATER || !m->thing)
 		return 0;
 	fill(L, m, (int)(f - m->fields));
 	lua_settop(L, 2);

@@ -300,7 +300,7 @@ int sandbox_load(struct policy_state *s, const char *text, size_t len, const cha
 	if (rc) {
 		keep_error(s, L, rc);
 		lua_pop(L, 1);
-		return -1;
+		return strncmp(s->error, "attempt to load", 15) ? -1 : refuse(s, "%s: it is compiled Lua, which is not read: only text is", name);
 	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, env);
 	lua_setupvalue(L, -2, 1);

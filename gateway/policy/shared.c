@@ -431,7 +431,6 @@ static struct budget budget(lua_State *L)
 	const char *scope = luaL_checkstring(L, 1), *id = luaL_checkstring(L, 2);
 	const struct decision *d = s->d;
 
-	s->impure = true;
 	if (!is_one_of(scope, known))
 		luaL_error(L, "budget: '%s' is no scope; there are key, org, workspace and byok_list", scope);
 	if (s->testing || !d)

@@ -259,6 +259,7 @@ bool hook_enter(struct policy_state *s, struct decision *d, const struct entry *
 	s->hook = h;
 	s->entry = e;
 	s->impure = false;
+	s->read = NULL;
 	s->looked = 0;
 	return true;
 }
@@ -269,10 +270,17 @@ static void hook_slow(struct policy_state *s, struct decision *d, const struct e
 	uint64_t now_ms = clock_ms();
 
 	hook_note(d, h, e, "slow: %llu us", (unsigned long long)took_us);
-	if (now_ms - s->slow_ms < 1000)
+	if (s->testing || now_ms - s->slow_ms < 1000)
 		return;
 	s->slow_ms = now_ms;
 	log_at(LOG_WARN, EV_POLICY_SLOW, pool_dup(d->pool, d->facts.id).at, LOG_S("policy", e->at[h]), LOG_S("hook", hook_names[h]), LOG_N("us", took_us));
+}
+
+static void cost_take(struct cost *c, long fuel, size_t bytes)
+{
+	c->calls++;
+	c->fuel = fuel > c->fuel ? fuel : c->fuel;
+	c->bytes = bytes > c->bytes ? bytes : c->bytes;
 }
 
 int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e, enum hook h, int rc, long fuel, uint64_t began_us)
@@ -283,6 +291,8 @@ int hook_leave(struct policy_state *s, struct decision *d, const struct entry *e
 	s->entry = NULL;
 	*fuel_of(d, e) += fuel;
 	d->lua_us += took;
+	if (s->costs)
+		cost_take(&s->costs[(e - s->entries) * HOOK_COUNT + h], fuel, s->spent);
 	if (rc < 0)
 		hook_failed(s, d, e, h, s->error);
 	else if (took > s->wall_us && !s->replaying)

@@ -74,6 +74,7 @@ struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t use
 	struct buf numbers; struct live_facts numbers_of; };	/* the text of what the rings said */
 
 struct shared;
+struct field;
 
 /* What a call has of its fuel and memory; it goes on counting after a wait. */
 struct spent { long fuel, fuel_max; size_t bytes, bytes_max; };
@@ -91,6 +92,9 @@ struct waiting {
 	uint64_t asked_us;
 	json_t *answer; const char *error;	/* one of them, once it is there; the pool's */
 };
+
+/* Of the calls of a hook the dearest: instructions, and bytes that were handed out. */
+struct cost { unsigned calls; long fuel; size_t bytes; };
 
 struct policy_state {
 	lua_State *L;
@@ -126,6 +130,8 @@ struct policy_state {
 	long max_stale_s;
 	bool scoped;			/* some entries are for an org, a workspace, a key or a request alone */
 	unsigned calls; bool fine; uint64_t failed;	/* for the circuit: not yet told; the last one did not fail; the last decision with one that did */
+	struct cost *costs;		/* while somebody asks: what hooks take, by entry and hook; mistakes are told, too */
+	const char *read_of, *read;	/* what a run that is to be remembered has read and must not: "key", "org" */
 	bool impure;			/* what runs has read something that a remembered verdict must not depend on */
 	bool remembers;			/* false in a test of it: nothing is remembered */
 	int live_view;			/* registry: see live_hide() */
@@ -208,6 +214,11 @@ unsigned reason_number(struct policy_state *s, const struct verdict *v);	/* UNKN
 /* A sight that tells who reads it; index: a closure's function with arg and base as its upvalues. */
 void view_make(lua_State *L, lua_CFunction index, void *arg, unsigned base, struct mirror *of);
 
+/* The last run of the filter read what its memo does not name: that is told, while somebody asks. */
+void memo_false(struct policy_state *s, struct decision *d, const struct entry *e);
+/* req or ep has no such member: that is told, while somebody asks. */
+void field_missing(struct policy_state *s, const char *of, const struct field *fields, const char *name);
+
 /* ---- verdicts.c */
 struct cached *candidate_known(struct policy_state *s, const struct candidate *c);	/* makes it known; NULL: it cannot be */
 /* Does this endpoint concern the hook?  Asked once in a catalogue. */
@@ -239,12 +250,26 @@ bool is_one_of(const char *word, const char *const *list);
 int chain_build(struct policy_state *s, struct err *err);
 /* Loads a policy with the parameters at index with (0: none) and leaves decl and my; -1 and s->error. */
 int policy_load(struct policy_state *s, const char *name, int with);
+/* A file that no list names, with its parameters' defaults, behind the others: for tools. */
+int chain_add(struct policy_state *s, const char *name);
 void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
 const char *answer_for(struct policy_state *s, const char *reason);
 
 /* ---- names.c */
 /* Says "file:line: unknown name 'x'" for each that the file reads and no policy has; their number. */
 int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg);
+/* The same of what the hooks of the declaration at index decl, and all they call, may not do: remember, or write. */
+int hooks_scan(struct policy_state *s, int decl, void (*say)(void *arg, const char *line), void *arg);
+
+/* ---- probes.c: a small world, and requests for it, made of what the bundle's files speak of */
+struct probes;
+enum { PROBES_MAX = 200 };
+struct probes *probes_new(struct bundle *b);
+void probes_free(struct probes *p);
+unsigned probes_rounds(const struct probes *p);		/* so many, and each word was met */
+void probes_begin(struct probes *p, struct policy_state *s);	/* s knows its endpoints as a catalogue, and shares nothing with others */
+/* A request's whole life over n endpoints; the same for the same round.  d is in pool. */
+void probes_live(struct probes *p, struct policy_state *s, struct decision *d, struct pool *pool, size_t n, unsigned round);
 
 /* ---- testing.c: test files; prelude.c: what they name */
 enum { TEST_FUEL = 200000000, TEST_TITLE = 160 };

@@ -260,7 +260,11 @@ static int l_rand(lua_State *L)
 
 	luaL_argcheck(L, table_at(L, 1), 1, "request expected");
 	if (p && p->mirror == &s->req && s->d) {
-		s->impure |= p->kind == SIGHT_VIEW;
+		if (p->kind == SIGHT_VIEW) {
+			s->impure = true;
+			s->read_of = "";
+			s->read = "rand()";
+		}
 		return rand_push(L, s->d->facts.seed, label, n);
 	}
 	if (lua_getfield(L, 1, "u") == LUA_TNUMBER)

@@ -13,6 +13,8 @@ static int live_index(lua_State *L)
 	struct policy_state *s = state_of(L);
 
 	s->impure = true;
+	s->read_of = "ep";
+	s->read = "live";
 	lua_getfield(L, LUA_REGISTRYINDEX, "live of");
 	lua_pushvalue(L, 2);
 	lua_gettable(L, -2);
@@ -184,5 +186,7 @@ struct verdict verdict_of(struct policy_state *s, struct decision *d, struct ent
 	live_unhide(s, k);
 	if (!s->impure)
 		memo_keep(s, d, m, c->endpoint->index, v.why ? reason_number(s, &v) : KEEPS);
+	else
+		memo_false(s, d, e);
 	return v;
 }
