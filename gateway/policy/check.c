@@ -7,8 +7,8 @@
 #include "policy/lex.h"
 #include "policy/state.h"
 
-enum { TOLD_MAX = 200 };
-struct report { void (*say)(void *, const char *); void *arg; int problems; uint64_t told[TOLD_MAX]; size_t n_told; };
+enum { SAID_MAX = 200 };
+struct report { void (*say)(void *, const char *); void *arg; int problems; uint64_t told[SAID_MAX]; size_t n_told; };
 
 /* The same is told once. */
 static bool told(struct report *r, const char *text)
@@ -18,7 +18,7 @@ static bool told(struct report *r, const char *text)
 	for (size_t i = 0; i < r->n_told; i++)
 		if (r->told[i] == hash)
 			return true;
-	if (r->n_told < TOLD_MAX)
+	if (r->n_told < SAID_MAX)
 		r->told[r->n_told++] = hash;
 	return false;
 }
