@@ -108,7 +108,7 @@ static void attack(const struct attack *a)
 /* ---- refused when a bundle is opened */
 
 static const struct { const char *name, *policy, *word; } bad[] = {
-	{ "bytecode", "\x1bLua", "binary" },
+	{ "bytecode", "\x1bLua", "compiled Lua" },
 	{ "bad syntax", "return policy {", "p.lua:1" },
 	{ "an unknown field", POLICY("filtre = function() end"), "unknown field 'filtre'" },
 	{ "another API", "return policy { name = \"p\", api = 2 }", "api = 1" },
