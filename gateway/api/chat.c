@@ -65,6 +65,7 @@ static struct relay *relay_of(struct api_call *c, struct mg_view request)
 	r->pool = c->http->pool;
 	r->key = &c->key;
 	r->surface = &chat_surface;
+	r->route = c->route;
 	r->request = request;
 	r->created_ms = clock_wall_ms();
 	r->began_us = c->http->began_us;

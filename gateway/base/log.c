@@ -199,8 +199,10 @@ void log_write(enum log_level lvl, enum log_event ev, const char *request_id, co
 	if (repeated)
 		line_number(&l, "repeated", (int64_t)repeated);
 	for (; fields->key; fields++)
-		if (fields->own)
+		if (fields->form == LOG_WORD)
 			line_word(&l, fields->key, fields->text);
+		else if (fields->form == LOG_JSON)
+			line_json(&l, fields->key, fields->text);
 		else if (fields->text)
 			line_text(&l, fields->key, fields->text);
 		else

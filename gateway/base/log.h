@@ -43,11 +43,12 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_event { LOG_EVENTS(X) LOG_EVENT_COUNT };
 #undef X
 
-struct log_field { const char *key, *text; int64_t number; bool own; };	/* text, unless NULL */
+struct log_field { const char *key, *text; int64_t number; enum { LOG_TEXT, LOG_WORD, LOG_JSON } form; };	/* text, unless NULL */
 static inline const char *log_text(const char *s) { return s ? s : ""; }	/* a function: (array) ? ... would warn */
-#define LOG_S(k, s)	{ (k), log_text(s), 0, false }
-#define LOG_W(k, s)	{ (k), log_text(s), 0, true }	/* a word that this program made: letters, digits, - _ . alone */
-#define LOG_N(k, n)	{ (k), NULL, (int64_t)(n), false }
+#define LOG_S(k, s)	{ (k), log_text(s), 0, LOG_TEXT }
+#define LOG_W(k, s)	{ (k), log_text(s), 0, LOG_WORD }	/* a word that this program made: letters, digits, - _ . alone */
+#define LOG_J(k, s)	{ (k), log_text(s), 0, LOG_JSON }	/* a value that this program wrote, of such words and numbers */
+#define LOG_N(k, n)	{ (k), NULL, (int64_t)(n), LOG_TEXT }
 
 extern enum log_level log_max;
 
@@ -65,6 +66,6 @@ void log_redact(char *text);
 /* The fields are not evaluated when the log is quieter than lvl. */
 #define log_at(lvl, ev, request_id, ...) \
 	((lvl) <= log_max ? log_write(lvl, ev, request_id, \
-		(const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0, false } }) : (void)0)
+		(const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0, LOG_TEXT } }) : (void)0)
 
 #endif

@@ -173,6 +173,20 @@ void line_word(struct line *l, const char *key, const char *word)
 		add_value(l, word, strlen(word), true);
 }
 
+void line_json(struct line *l, const char *key, const char *value)
+{
+	size_t was = l->len;
+
+	if (!add_key(l, key))
+		return;
+	if (l->json)
+		add(l, value, strlen(value));
+	else
+		add_value(l, value, strlen(value), false);
+	if (l->cut)
+		l->len = was;
+}
+
 void line_text(struct line *l, const char *key, const char *text)
 {
 	size_t was = l->len, len = strnlen(text, TEXT - 1);

@@ -530,6 +530,8 @@ void relay_cut(struct relay *r)
 
 void relay_release(struct relay *r)
 {
+	if (r->settled)
+		relay_log(r);
 	inline_stop(r);
 	lookup_stop(r);
 	loop_timer_clear(r->w->loop, &r->step);

@@ -80,6 +80,7 @@ struct relay {
 	struct pinned_policy *policy;
 	const struct key_facts *key;	/* in the same pool */
 	const struct surface *surface;
+	const char *route;		/* that the client asked for: a literal of the table of routes */
 	void *state;			/* the surface's */
 	struct mg_view request;		/* canonical */
 	struct mg_view asked;		/* the same as the next attempt's upstream takes it; inline.h */
@@ -113,6 +114,7 @@ struct relay {
 	struct mg_usage usage; bool usage_reported;
 	enum mg_finish finish; struct mg_str native;
 	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
+	int status; const char *outcome; int64_t charge_nusd; uint64_t overhead_us;	/* once it is settled, for the access line */
 	uint64_t translate_us, relay_us;	/* own time: making upstream requests; all else up to sent_us */
 	struct { struct confided referer, title, agent, request_id, user, session, traceparent; } client;
 	const char *name;		/* by which logs name it: the client's request id where they may, else id */
@@ -187,6 +189,8 @@ void refuse_upstreams(struct relay *r);		/* every attempt failed, or none could 
 /* false: the request is refused, or a policy waits for an answer (d.waits): r->step comes once it is there. */
 bool relay_decide(struct relay *r);
 void lookup_stop(struct relay *r);		/* nobody waits any more */
+
+void relay_log(struct relay *r);		/* the access line, when all has been delivered */
 
 /* "gen-...-2": of the n-th attempt, from 1. */
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);

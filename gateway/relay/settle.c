@@ -2,6 +2,7 @@
  * settle.c - the end of a generation: what it cost, who pays, and the one
  * record of it, in the journal before the client sees the last chunk.
  */
+#include <inttypes.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/relay.h"
@@ -334,27 +335,48 @@ static const char *app(struct relay *r, struct permit log)
 	return title ? title : confided_words(log, r->client.referer, r->pool);
 }
 
-static void access_line(struct relay *r, int status, const char *outcome)
+/* [{"provider":"one","status":503,"reason":"overloaded","ms":12}, ...] */
+static const char *attempts_json(struct relay *r)
 {
-	char room[64];
+	struct buf *b = &r->w->out;
+
+	buf_reset(b);
+	buf_text(b, "[");
+	for (unsigned i = 0; i < r->n_tried; i++) {
+		const struct tried *t = &r->tried[i];
+
+		buf_print(b, "%s{\"provider\":\"%s\",\"status\":%d,", i ? "," : "", t->endpoint->provider->slug, t->status);
+		if (!t->ok)
+			buf_print(b, "\"reason\":\"%s\",", t->lost ? "hedge_lost" : error_kind_name(t->kind));
+		buf_print(b, "\"ms\":%" PRIu64 "}", t->ms);
+	}
+	buf_put(b, "]", 2);	/* and a NUL */
+	return b->failed ? "[]" : b->at;
+}
+
+void relay_log(struct relay *r)
+{
+	char room[64], bundle[17];
 	struct buf cost = buf_on(room, sizeof(room));
 	struct permit log = permit(r, SINK_LOG);
 
-	money_text(&cost, r->w->bill.charge_nusd, 9);
+	money_text(&cost, r->charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)), LOG_W("wire", r->surface->api), LOG_N("status", status), LOG_W("outcome", outcome),
-		LOG_W("error_code", r->last && strcmp(outcome, "ok") ? error_kind_name(r->last_kind) : ""),
+	snprintf(bundle, sizeof(bundle), "%s", r->policy ? bundle_hash(r->policy->bundle) : "");
+	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)), 
+		LOG_S("route", r->route), LOG_W("wire", r->surface->api), LOG_N("status", r->status), LOG_W("outcome", r->outcome),
+		LOG_W("error_code", r->last && strcmp(r->outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", confided_words(log, (struct confided){ r->d.facts.model }, r->pool)),
 		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
 		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
 		LOG_S("workspace", r->key->workspace), LOG_S("app", app(r, log)),
 		LOG_S("client", program(r, log)), LOG_S("session_id", confided_words(log, r->client.session, r->pool)), LOG_N("stream", r->stream),
-		LOG_N("attempts", r->n_tried), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
+		LOG_J("attempts", attempts_json(r)), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
 		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_W("cost_usd", cost.at),
-		LOG_W("finish_reason", finish_word(r)), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", own_us(r)),
-		LOG_N("bytes_in", r->http->body.len));
+		LOG_W("finish_reason", finish_word(r)), LOG_W("policy", bundle), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", r->overhead_us),
+		LOG_N("bytes_in", r->http->body.len), LOG_N("bytes_out", r->http->bytes_out));
 }
 
 void relay_settle(struct relay *r, int status, const char *outcome)
@@ -372,7 +394,10 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	else
 		write_decision(r);
 	count(r, outcome);
-	access_line(r, status, outcome);
+	r->status = status;
+	r->outcome = outcome;
+	r->charge_nusd = r->w->bill.charge_nusd;
+	r->overhead_us = own_us(r);
 	if (r->policy)
 		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
 			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,

@@ -38,6 +38,9 @@ for (const stream of [false, true]) {
     eq((await record(g, key, id)).request_id, `abc-${stream}~!`);
     const line = await logged(`abc-${stream}~!`);
     eq([line.generation_id, line.model_requested, line.finish_reason, line.outcome], [id, stream ? 'sim/echo' : 'acme/good', 'stop', 'ok']);
+    eq([line.route, line.wire, line.bytes_in > 50, line.bytes_out], ['/chat/completions', 'chat', true, Buffer.byteLength(r.text)]);
+    ok(/^[0-9a-f]{16}$/.test(line.policy), line.policy);
+    eq(line.attempts.map((a) => ({ ...a, ms: typeof a.ms })), [{ provider: stream ? 'sim' : 'good', status: 200, ms: 'number' }]);
   });
 }
 
@@ -51,6 +54,8 @@ test('a fail-over: how many tries, who answered, and the time of both', async ()
   const r = await chat(g, key, { model: 'acme/both', provider: { order: ['bad', 'good'] } });
   eq(headersOf(r, ['x-moongate-provider', 'x-moongate-attempts']), ['good', '2']);
   ok(Number(timing.exec(r.headers['server-timing'])[1]) > 0, r.headers['server-timing']);
+  eq((await logged(r.headers['x-request-id'])).attempts.map((a) => ({ ...a, ms: 0 })),
+    [{ provider: 'bad', status: 500, reason: 'server', ms: 0 }, { provider: 'good', status: 200, ms: 0 }]);
 });
 
 test('an error of the upstream: the same headers', async () => {
