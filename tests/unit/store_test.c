@@ -519,7 +519,7 @@ static void test_usual(struct pool *p, struct buf *b)
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct attempt_record tried = { NULL, cases[i].provider, cases[i].endpoint, cases[i].model, 200, 7, false, false };
+		const struct attempt_record tried = { NULL, cases[i].provider, cases[i].endpoint, cases[i].model, 200, 7, false, false, false };
 
 		generation_init(&g);
 		g.id = g.request_id = "gen-1";
@@ -549,7 +549,7 @@ static void test_record(void)
 	struct buf b, answer, none;
 	struct err err = { 0 };
 	struct pool *p = pool_new(1 << 20);
-	struct attempt_record tried[] = { { NULL, "Azure", "azure/m", NULL, 429, 80, false, false }, { NULL, "Open\"AI", "openai/m", "m-1", 200, 420, true, false } };
+	struct attempt_record tried[] = { { NULL, "Azure", "azure/m", NULL, 429, 80, false, false, false }, { NULL, "Open\"AI", "openai/m", "m-1", 200, 420, true, false, false } };
 	struct mg_store_generation row = a_generation("gen-1", "gen-1-2", 140000);
 
 	generation_init(&g);
