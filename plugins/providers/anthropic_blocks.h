@@ -105,6 +105,19 @@ static int put_document(struct mg_call *c, struct mg_writer *w, struct mg_view p
 	return MG_OK;
 }
 
+/* What only this service has: its tools' calls and results, its containers' files.  They go back as they came. */
+static bool is_own_block(struct mg_str type)
+{
+	static const char *const own[] = { "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use", "container_upload", "search_result" };
+	static const char result[] = "_tool_result";
+	size_t len = sizeof(result) - 1;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (mg_is(type, own[i]))
+			return true;
+	return type.len > len && !memcmp(type.at + type.len - len, result, len);
+}
+
 static int put_part(struct mg_call *c, struct mg_writer *w, struct mg_view part)
 {
 	const struct mg_host *h = c->host;
@@ -123,7 +136,10 @@ static int put_part(struct mg_call *c, struct mg_writer *w, struct mg_view part)
 		return put_document(c, w, part);
 	if (mg_is(type, "input_audio") || mg_is(type, "video_url") || mg_is(type, "input_video"))
 		return h->fail(c, MG_EINVAL, "messages[].content[].type: this upstream takes no %.*s", (int)type.len, type.at);
-	return h->fail(c, MG_EINVAL, "messages[].content[].type: not a kind of content that is known here");
+	if (!is_own_block(type))
+		return h->fail(c, MG_EINVAL, "messages[].content[].type: not a kind of content that is known here");
+	h->put_raw(w, NULL, h->raw(part));
+	return MG_OK;
 }
 
 /* A string or an array of parts, as blocks of the open array. */

@@ -172,15 +172,23 @@ static const struct recorded recordings[] = {
 	{ "invented/anthropic/stream-overloaded", NULL, "text(Half an ans)|error(overloaded, Overloaded, code overloaded_error)" },
 	{ "invented/anthropic/stream-overloaded-at-once", NULL, "error(overloaded, Overloaded, code overloaded_error)" },
 	{ "invented/anthropic/stream-cut-short", NULL, "text(Half an ans)|error(upstream, " },
-	{ "anthropic/anthropic-code-execution-files-cache-prefix-stable-automatic-2", NULL, "\"signature\":\"|usage(input=4 cached=14714 cache_write=379 output=271 reasoning=19) finish(stop, end_turn)", false },
-	{ "anthropic/anthropic-explicit-effort-xhigh-unsupported-model-errors", NULL, "error(bad_request, |final)", false },
-	{ "anthropic/anthropic-instrumentation-multiple-tool-calling-streaming", NULL, "text(|tool_begin(0, toolu_|tool_begin(1, toolu_|usage(input=721 output=113) finish(tool_calls, tool_use)", false },
-	{ "anthropic/anthropic-model-thinking-part-redacted-stream", NULL, "reasoning(, anthropic-claude-v1, {\"type\":\"reasoning.encrypted\",\"data\":\"|finish(stop, end_turn)", false },
+	{ "anthropic/anthropic-code-execution-files-cache-prefix-stable-automatic-2", NULL, "\"signature\":\"|usage(input=4 cached=14714 cache_write=379 output=271 reasoning=19) finish(stop, end_turn)",
+	  .asks = "{\"stream\":false,\"max_tokens\":4096,\"cache_control\":\"@/cache_control\",\"container\":\"@/container\",\"messages\":[{\"role\":\"system\",\"content\":\"@/system\"},{\"role\":\"user\",\"content\":\"@/messages/0/content\"},{\"role\":\"assistant\",\"content\":\"@/messages/1/content\"},{\"role\":\"user\",\"content\":\"@/messages/2/content\"}],\"tools\":[\"@/tools/0\"]}" },
+	{ "anthropic/anthropic-explicit-effort-xhigh-unsupported-model-errors", "{\"thinking\":\"adaptive\",\"efforts\":[\"low\",\"medium\",\"high\",\"xhigh\"]}", "error(bad_request, |final)",
+	  .asks = "{\"stream\":false,\"max_tokens\":4096,\"verbosity\":\"xhigh\",\"messages\":[{\"role\":\"user\",\"content\":\"@/messages/0/content\"}]}" },
+	{ "anthropic/anthropic-instrumentation-multiple-tool-calling-streaming", NULL, "text(|tool_begin(0, toolu_|tool_begin(1, toolu_|usage(input=721 output=113) finish(tool_calls, tool_use)",
+	  .asks = "{\"stream\":true,\"max_tokens\":1024,\"messages\":[\"@/messages/0\"],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"@/tools/0/name\",\"description\":\"@/tools/0/description\",\"parameters\":\"@/tools/0/input_schema\"}},{\"type\":\"function\",\"function\":{\"name\":\"@/tools/1/name\",\"description\":\"@/tools/1/description\",\"parameters\":\"@/tools/1/input_schema\"}}]}" },
+	{ "anthropic/anthropic-model-thinking-part-redacted-stream", NULL, "reasoning(, anthropic-claude-v1, {\"type\":\"reasoning.encrypted\",\"data\":\"|finish(stop, end_turn)",
+	  .asks = "{\"stream\":true,\"max_tokens\":4096,\"reasoning\":{\"max_tokens\":1024},\"messages\":[{\"role\":\"user\",\"content\":\"@/messages/0/content\"}]}" },
 	{ "anthropic/anthropic-refusal-stream", NULL, "usage(input=18 output=5) finish(content_filter, refusal)", false },
-	{ "anthropic/anthropic-text-parts-ahead-of-built-in-tool-call-1-stream", NULL, "annotation({\"type\":\"url_citation\"|usage(input=12957 output=152 searches=1)", false },
-	{ "anthropic/anthropic-web-fetch-tool", NULL, "reasoning(|\"signature\":\"|usage(input=7262 output=171) finish(stop, end_turn)", false },
-	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-stream", NULL, "tool_args(0, {}) tool_end(0) usage(input=598 output=39 reasoning=53)", false },
-	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-1-stream", NULL, "usage(input=707 output=89) finish(stop, end_turn)", false },
+	{ "anthropic/anthropic-text-parts-ahead-of-built-in-tool-call-1-stream", NULL, "annotation({\"type\":\"url_citation\"|usage(input=12957 output=152 searches=1)",
+	  .asks = "{\"stream\":true,\"max_tokens\":4096,\"messages\":[{\"role\":\"system\",\"content\":\"@/system\"},{\"role\":\"user\",\"content\":\"@/messages/0/content\"}],\"tool_choice\":\"auto\",\"tools\":[\"@/tools/0\"]}" },
+	{ "anthropic/anthropic-web-fetch-tool", NULL, "reasoning(|\"signature\":\"|usage(input=7262 output=171) finish(stop, end_turn)",
+	  .asks = "{\"stream\":false,\"max_tokens\":4096,\"reasoning\":{\"max_tokens\":3000},\"messages\":[{\"role\":\"user\",\"content\":\"@/messages/0/content\"}],\"tool_choice\":\"auto\",\"tools\":[\"@/tools/0\"]}" },
+	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-stream", NULL, "tool_args(0, {}) tool_end(0) usage(input=598 output=39 reasoning=53)",
+	  .asks = "{\"stream\":true,\"max_tokens\":64000,\"temperature\":1.0,\"reasoning\":{\"max_tokens\":1024},\"messages\":[{\"role\":\"user\",\"content\":\"@/messages/0/content\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"@/tools/0/name\",\"description\":\"@/tools/0/description\",\"parameters\":\"@/tools/0/input_schema\"}}]}" },
+	{ "anthropic/fixed-version-tool-chain-with-thinking-display-regression-1-stream", NULL, "usage(input=707 output=89) finish(stop, end_turn)",
+	  .asks = "{\"stream\":true,\"max_tokens\":64000,\"temperature\":1.0,\"reasoning\":{\"max_tokens\":1024},\"messages\":[{\"role\":\"user\",\"content\":\"@/messages/0/content\"},{\"role\":\"assistant\",\"content\":null,\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"@/messages/1/content/0/thinking\",\"signature\":\"@/messages/1/content/0/signature\",\"format\":\"anthropic-claude-v1\",\"index\":0}],\"tool_calls\":[{\"id\":\"@/messages/1/content/1/id\",\"type\":\"function\",\"function\":{\"name\":\"fixed_version\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"@/messages/2/content/0/tool_use_id\",\"content\":\"0.32a0\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"@/tools/0/name\",\"description\":\"@/tools/0/description\",\"parameters\":\"@/tools/0/input_schema\"}}]}" },
 	{ "bedrock-invoke/invokemodelwithstreamresponse-test-invoke", "{" INVOKE "}", "text(Of course! I'd be happy|tool_begin(0, toolu_bdrk_01CquHF9otnnrgxxx54tVxau, get_current_weather_info) tool_args(0, {\"city\": \"San Francisco\"}) tool_end(0) "
 	  "tool_begin(1, toolu_bdrk_017gKMzG8LV5r3snEuhgaSvt, get_current_population_info)|usage(input=702 output=130) finish(tool_calls, tool_use)", .model = "anthropic.claude-3-5-sonnet-20240620-v1:0",
 	  .asks = "{\"stream\":true,\"max_tokens\":200,\"messages\":[{\"role\":\"system\",\"content\":\"@/system\"},{\"role\":\"user\",\"content\":[\"@/messages/0/content/0\",{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,"
@@ -200,11 +208,19 @@ static void blocks(json_t *of, const char *member)
 		json_object_set_new(of, member, json_pack("[{s:s,s:O}]", "type", "text", "text", text));
 }
 
-/* A text is one block of text, and messages of one role that follow each other are one message. */
+/* A text is one block of text, and messages of one role that follow each other are one message; beside
+ * thinking temperature 1 is the only one, and the thoughts of models that think by budget are shown unless told not to. */
 static void level(json_t *body)
 {
-	json_t *messages = json_object_get(body, "messages"), *m, *before = NULL;
+	json_t *messages = json_object_get(body, "messages"), *m, *before = NULL, *thinking = json_object_get(body, "thinking");
+	const char *type = json_string_value(json_object_get(thinking, "type")), *display = json_string_value(json_object_get(thinking, "display"));
 
+	if (type && !strcmp(type, "enabled")) {
+		if (display && !strcmp(display, "summarized"))
+			json_object_del(thinking, "display");
+		if (json_real_value(json_object_get(body, "temperature")) == 1)
+			json_object_del(body, "temperature");
+	}
 	blocks(body, "system");
 	for (size_t i = 0; i < json_array_size(messages); i++) {
 		m = json_array_get(messages, i);

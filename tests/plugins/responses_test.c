@@ -129,7 +129,8 @@ static const struct rig_case answers[] = {
 };
 
 static const struct recorded recordings[] = {
-	{ "openrouter-responses/reasoning-1-stream", NULL, "reasoning(|finish(stop, completed)" },
+	{ "openrouter-responses/reasoning-1-stream", NULL, "reasoning(|finish(stop, completed)",
+	  .asks = "{\"stream\":true,\"max_tokens\":128,\"reasoning\":{\"effort\":\"minimal\"},\"messages\":[\"@/input/0\"]}" },
 	{ "openai-responses/openai-image-generation-tool-1-stream", NULL, "start(resp_0df93c0bb83a72f20068c979db26ac819e8b5a444fad3f0d7f, gpt-5-2025-08-07)|finish(stop, completed)" },
 	{ "openai-responses/openai-include-raw-annotations-streaming", NULL, "text(The tallest mountain in Alberta is **Mount Columbia**|annotation({\"type\":\"url_citation\",\"url_citation\":{\"url\":\"https://www.britannica.com/place/Mount-Columbia?utm_source=openai\"|searches=2|finish(stop, completed)",
 	  .asks = "{\"model\":\"gpt-5.2\",\"stream\":true,\"messages\":[{\"role\":\"system\",\"content\":\"@/instructions\"},{\"role\":\"user\",\"content\":\"@/input/0/content\"}],\"tools\":[\"@/tools/0\"],\"tool_choice\":\"auto\"}" },
