@@ -143,6 +143,8 @@ static int test_wire(const struct provider *p)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+	if (p->ca)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca);
 	code = curl_easy_perform(easy);
 	if (code) {
 		step(failed_step(code), false, "%s", why[0] ? why : curl_easy_strerror(code));
