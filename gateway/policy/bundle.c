@@ -86,6 +86,8 @@ static bool is_lua(const char *name)
 {
 	size_t n = strlen(name);
 
+	if (n > 6 && !strcmp(name + n - 6, ".d.lua"))
+		return false;	/* `moongate policy types` writes it, for editors */
 	return *name != '.' && n > 4 && n < NAME_BYTES && !strcmp(name + n - 4, ".lua");
 }
 
