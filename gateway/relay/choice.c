@@ -91,6 +91,23 @@ bool choice_again(struct relay *r, const struct endpoint *e)
 	return true;
 }
 
+void choice_tried_last(struct relay *r)
+{
+	struct candidate **order = r->d.order;
+	size_t n = r->d.n_order;
+
+	for (size_t i = 0, left = n; left > 0; left--) {
+		struct candidate *c = order[i];
+
+		if (!choice_tries(r, c->endpoint)) {
+			i++;
+			continue;
+		}
+		memmove(order + i, order + i + 1, (n - i - 1) * sizeof(*order));
+		order[n - 1] = c;
+	}
+}
+
 /* The next endpoint that a breaker lets through and that has a place; else one to
  * stand in line for (R36); and if breakers hold all of them, the first all the
  * same: better a try than a refusal nobody checked (R34). */

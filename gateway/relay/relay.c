@@ -370,7 +370,10 @@ static bool reroute(struct relay *r, struct mg_str model)
 	struct denial no = { 0 };
 
 	r->next = 0;
-	return policy_reroute(r->policy->state, &r->d, r->snap->catalog, model, &no);
+	if (!policy_reroute(r->policy->state, &r->d, r->snap->catalog, model, &no))
+		return false;
+	choice_tried_last(r);
+	return true;
 }
 
 static void follow_action(struct relay *r, const struct action *act, const struct endpoint *e)

@@ -135,6 +135,7 @@ bool choice_may(const struct relay *r, const struct candidate *c);	/* by the bou
 struct candidate *choice_take(struct relay *r, size_t i);	/* the i-th of d.order is tried now; those before it keep their order behind it */
 unsigned choice_tries(const struct relay *r, const struct endpoint *e);	/* of this request, there */
 bool choice_again(struct relay *r, const struct endpoint *e);	/* it is tried next once more, if it may be */
+void choice_tried_last(struct relay *r);	/* of an order that was made anew (R32) */
 unsigned choice_most(const struct relay *r);
 unsigned choice_most_per_model(const struct relay *r);
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err);	/* NULL: it could not begin */
