@@ -6,15 +6,24 @@
 #include <math.h>
 #include "policy/state.h"
 
-/* The type of i[name], which is left on top. */
-static int field(lua_State *L, int i, const char *name)
+/* An answer is read outside of any call, where an error would be the end of the
+ * process: so no metamethod runs, whatever objects of ours are in it. */
+int answer_field(lua_State *L, int i, const char *name)
 {
-	return lua_getfield(L, i, name);
+	int type;
+
+	if (lua_istable(L, i))		/* of the policy's making, without a metatable */
+		return lua_getfield(L, i, name);
+	bare_push(L, i);
+	lua_pushstring(L, name);
+	type = lua_rawget(L, -2);
+	lua_remove(L, -2);
+	return type;
 }
 
 static int read_number(lua_State *L, int i, const char *name, uint64_t max, uint64_t *out)
 {
-	int type = field(L, i, name), rc = 0;
+	int type = answer_field(L, i, name), rc = 0;
 	lua_Integer n = lua_tointeger(L, -1);
 
 	if (type != LUA_TNIL) {
@@ -29,7 +38,7 @@ static int read_number(lua_State *L, int i, const char *name, uint64_t max, uint
 
 static int read_text(lua_State *L, int i, const char *name, struct pool *p, struct mg_str *out)
 {
-	int type = field(L, i, name), rc = 0;
+	int type = answer_field(L, i, name), rc = 0;
 	size_t len;
 	const char *text;
 
@@ -44,7 +53,7 @@ static int read_text(lua_State *L, int i, const char *name, struct pool *p, stru
 
 static int read_bool(lua_State *L, int i, const char *name, bool *out)
 {
-	int type = field(L, i, name);
+	int type = answer_field(L, i, name);
 
 	if (type != LUA_TNIL)
 		*out = lua_toboolean(L, -1);
@@ -54,24 +63,29 @@ static int read_bool(lua_State *L, int i, const char *name, bool *out)
 
 int words_read(lua_State *L, int i, struct pool *p, struct words *out)
 {
+	int top = lua_gettop(L);
 	struct mg_str *at;
 	lua_Integer n;
 
 	if (!table_at(L, i))
 		return -1;
-	n = luaL_len(L, i);
-	if (n < 0 || n > 1024 || !(at = pool_alloc(p, sizeof(*at) * ((size_t)n + 1))))
-		return -1;
+	bare_push(L, i);
+	n = (lua_Integer)lua_rawlen(L, -1);
+	if (n > 1024 || !(at = pool_alloc(p, sizeof(*at) * ((size_t)n + 1))))
+		n = -1;
 	for (lua_Integer k = 1; k <= n; k++) {
 		size_t len;
-		const char *text = lua_geti(L, i, k) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+		const char *text = lua_rawgeti(L, top + 1, k) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
 
 		if (text)
 			at[k - 1] = pool_dup(p, (struct mg_str){ text, len });
 		lua_pop(L, 1);
 		if (!text || !at[k - 1].at)
-			return -1;
+			n = -1;
 	}
+	lua_settop(L, top);
+	if (n < 0)
+		return -1;
 	*out = (struct words){ at, (size_t)n };
 	return 0;
 }
@@ -80,7 +94,7 @@ static int read_words(lua_State *L, int i, const char *name, struct pool *p, str
 {
 	int rc = 0;
 
-	*given = field(L, i, name) != LUA_TNIL;
+	*given = answer_field(L, i, name) != LUA_TNIL;
 	if (*given)
 		rc = words_read(L, lua_gettop(L), p, out);
 	lua_pop(L, 1);
@@ -146,7 +160,7 @@ static int lists_tighten(lua_State *L, int i, struct decision *d)
 
 static int read_cut(lua_State *L, int i, const char *name, struct number *out, bool tighten)
 {
-	int type = field(L, i, name);
+	int type = answer_field(L, i, name);
 	double x = lua_tonumber(L, -1);
 
 	lua_pop(L, 1);
@@ -162,7 +176,7 @@ static int read_cut(lua_State *L, int i, const char *name, struct number *out, b
 static int cuts_read(lua_State *L, int i, const char *name, struct number out[4])
 {
 	static const char *const names[4] = { "p50", "p75", "p90", "p99" };
-	int rc = 0, type = field(L, i, name);
+	int rc = 0, type = answer_field(L, i, name);
 
 	if (type != LUA_TNIL && !table_at(L, -1))
 		rc = -1;
@@ -174,7 +188,7 @@ static int cuts_read(lua_State *L, int i, const char *name, struct number out[4]
 
 static int price_tighten(lua_State *L, int i, struct prefs *p)
 {
-	int rc = 0, type = field(L, i, "max_price"), at = lua_gettop(L);
+	int rc = 0, type = answer_field(L, i, "max_price"), at = lua_gettop(L);
 
 	if (type != LUA_TNIL)
 		rc = !table_at(L, at) || read_cut(L, at, "prompt", &p->max_prompt, true) ||
@@ -270,12 +284,13 @@ int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BY
 		return -1;
 	bare_push(L, i);
 	lua_pushnil(L);
-	while (!rc && lua_next(L, top + 1)) {
+	while (lua_next(L, top + 1)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "1";
 
-		rc = plan_member(L, name, d);
-		if (rc)
+		if (plan_member(L, name, d) && (!rc || strcmp(name, wrong) < 0)) {	/* of several the same one each time */
 			snprintf(wrong, NAME_BYTES, "%s", name);
+			rc = -1;
+		}
 		lua_pop(L, 1);
 	}
 	lua_settop(L, top);
@@ -311,7 +326,7 @@ int keep_read(lua_State *L, int i, struct pool *p, struct keep *out)
 	if (!table_at(L, i) || read_number(L, i, "ttl_s", INT64_MAX, &out->ttl_s) || read_bool(L, i, "cache", &out->cache) ||
 	    read_words(L, i, "sinks", p, &names, &listed) || (listed && sinks_take(&names, &out->sinks)))
 		return -1;
-	field(L, i, "store");
+	answer_field(L, i, "store");
 	store = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
 	for (enum keep_level k = KEEP_NONE; k < KEEP_LEVELS; k++)
 		if (!strcmp(store, keep_names[k])) {
@@ -332,8 +347,8 @@ int denial_read(lua_State *L, int i, struct denial *out)
 	if (read_number(L, i, "status", 599, &status) || status < 400 || read_number(L, i, "retry_after_s", 86400 * 31, &after)
 	    || read_number(L, i, "limit", INT64_MAX / 2, &limit))
 		return -1;
-	field(L, i, "code");
-	field(L, i, "message");
+	answer_field(L, i, "code");
+	answer_field(L, i, "message");
 	out->status = (int)status;
 	out->retry_after_s = (unsigned)after;
 	out->limit = limit;
@@ -388,7 +403,7 @@ static json_t *list_json(lua_State *L, int i, lua_Integer n, int depth)
 	for (lua_Integer k = 1; list && k <= n; k++) {
 		json_t *item;
 
-		lua_geti(L, i, k);
+		lua_rawgeti(L, i, k);
 		item = to_json(L, lua_gettop(L), depth + 1);
 		lua_pop(L, 1);
 		if (!item || json_array_append_new(list, item)) {
@@ -441,7 +456,7 @@ static json_t *to_json(lua_State *L, int i, int depth)
 static struct mg_str json_of(lua_State *L, int i, struct pool *p)
 {
 	json_t *value = to_json(L, i, 0);
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
 	struct mg_str out = { NULL, 0 };
 
 	if (text)
@@ -483,6 +498,13 @@ static int sets_read(lua_State *L, int i, struct decision *d, struct shape *out)
 	return rc;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct mg_str *x = &((const struct shape_edit *)a)->name, *y = &((const struct shape_edit *)b)->name;
+
+	return strcmp(x->at ? x->at : "", y->at ? y->at : "");
+}
+
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out)
 {
 	int top = lua_gettop(L), rc = 0;
@@ -491,12 +513,13 @@ int shape_read(lua_State *L, int i, struct decision *d, struct shape *out)
 
 	if (!lua_istable(L, i))
 		return -1;
-	if (field(L, i, "set") != LUA_TNIL)
+	if (answer_field(L, i, "set") != LUA_TNIL)
 		rc = lua_istable(L, -1) ? sets_read(L, lua_gettop(L), d, out) : -1;
 	if (!rc)
 		rc = read_words(L, i, "drop", d->pool, &drops, &given);
 	for (size_t k = 0; !rc && k < drops.n; k++)
 		rc = edit(out, d->pool, drops.at[k].at, (struct mg_str){ NULL, 0 });
+	qsort(out->edits, out->n, sizeof(out->edits[0]), by_name);	/* a table has no order of its own */
 	lua_settop(L, top);
 	return rc;
 }

@@ -156,7 +156,7 @@ static int models_take(struct policy_state *s, struct decision *d, int at)
 	struct words models = d->facts.models;
 	int rc = 0;
 
-	if (lua_getfield(s->L, at, "models") != LUA_TNIL)
+	if (answer_field(s->L, at, "models") != LUA_TNIL)
 		rc = words_read(s->L, lua_gettop(s->L), d->pool, &models) || !models.n ? -1 : 0;
 	lua_pop(s->L, 1);
 	if (!rc && models.at != d->facts.models.at) {
@@ -170,7 +170,7 @@ static const char *text_of(struct policy_state *s, struct decision *d, int at, c
 {
 	const char *out = NULL;
 
-	if (lua_getfield(s->L, at, name) == LUA_TSTRING)
+	if (answer_field(s->L, at, name) == LUA_TSTRING)
 		out = pool_dup(d->pool, (struct mg_str){ lua_tostring(s->L, -1), lua_rawlen(s->L, -1) }).at;
 	lua_pop(s->L, 1);
 	return out;
@@ -182,7 +182,7 @@ int resolution_read(struct policy_state *s, struct decision *d, int at)
 	bool resolved = d->resolved;
 	int rc = models_take(s, d, at);
 
-	if (!rc && lua_getfield(s->L, at, "prefs") != LUA_TNIL)
+	if (!rc && answer_field(s->L, at, "prefs") != LUA_TNIL)
 		rc = prefs_tighten(s->L, lua_gettop(s->L), d);
 	lua_settop(s->L, at);
 	if (!rc)

@@ -175,7 +175,7 @@ bool decision_passed(const struct decision *d, const struct candidate *c);
 bool policy_reroute(struct policy_state *s, struct decision *d, const struct catalog *c, struct mg_str model, struct denial *no);
 void policy_plan(struct policy_state *s, struct decision *d);
 /* members of the canonical request to set (JSON text) or drop at this attempt; false: skip the endpoint. */
-struct shape { struct { struct mg_str name, value; } edits[16]; size_t n; };	/* value absent: drop */
+struct shape { struct shape_edit { struct mg_str name, value; } edits[16]; size_t n; };	/* value absent: drop */
 bool policy_shape(struct policy_state *s, struct decision *d, const struct endpoint *e, struct shape *out);
 /* rest: what could follow.  ACT_MODEL: the caller routes again. */
 void policy_on_error(struct policy_state *s, struct decision *d, const struct attempt_error *e,

@@ -132,7 +132,9 @@ int sandbox_resume(struct policy_state *s, lua_State *co, int n_args, struct spe
 	s->spent = spent->bytes;
 	s->spent_max = spent->bytes_max;
 	meter(s, co, true);
+	meter(s, s->L, true);	/* scores and the like run there */
 	rc = lua_resume(co, s->L, n_args, &n);
+	meter(s, s->L, false);
 	meter(s, co, false);
 	spent->fuel = s->fuel;
 	spent->bytes = s->spent;
@@ -197,6 +199,15 @@ bool table_at(lua_State *L, int i)
 	return lua_istable(L, i) || proxy_at(L, i);
 }
 
+/* Raises where a policy runs.  An answer is read outside of any call, where an error would be the end: it is empty then. */
+static void view_over(lua_State *L)
+{
+	if (state_of(L)->metered)
+		luaL_error(L, "this view of an endpoint's live is over");
+	lua_pop(L, 1);
+	lua_newtable(L);
+}
+
 void bare_push(lua_State *L, int i)
 {
 	struct proxy *p = proxy_at(L, i);
@@ -212,7 +223,7 @@ void bare_push(lua_State *L, int i)
 		if (p->mirror)
 			lua_rawgeti(L, LUA_REGISTRYINDEX, p->mirror->eye);
 		else if (lua_getfield(L, LUA_REGISTRYINDEX, "live of") != LUA_TUSERDATA)
-			luaL_error(L, "this view of an endpoint's live is over");
+			view_over(L);
 		bare_push(L, lua_gettop(L));
 		lua_remove(L, -2);
 		return;
@@ -257,8 +268,11 @@ const char *kind_name(lua_State *L, int i)
 
 /* ---- environment */
 
+/* As above: the environment may be a hook's answer. */
 static int unknown_name(lua_State *L)
 {
+	if (!state_of(L)->metered)
+		return 0;
 	return luaL_error(L, "unknown name '%s'", lua_tostring(L, 2) ? lua_tostring(L, 2) : kind_name(L, 2));
 }
 

@@ -386,6 +386,7 @@ void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, in
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */
+int answer_field(lua_State *L, int i, const char *name);	/* its type; the value is on top */
 int prefs_tighten(lua_State *L, int i, struct decision *d);
 int words_read(lua_State *L, int i, struct pool *p, struct words *out);
 int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES]);	/* wrong: the member, or "" */

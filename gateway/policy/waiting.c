@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "policy/state.h"
 
-/* ---- coroutines: a few are kept, and one that failed is reset before it is */
+/* ---- coroutines.  A few that came to their end are kept.  One that failed is not: where its
+ * fuel ended it was in the count hook, and in 5.4 no hook would ever run in it again. */
 
 static void co_take(struct policy_state *s, struct waiting *w)
 {
@@ -22,10 +23,13 @@ static void co_take(struct policy_state *s, struct waiting *w)
 	w->ref = luaL_ref(s->L, LUA_REGISTRYINDEX);
 }
 
-static void co_give(struct policy_state *s, struct waiting *w)
+static void co_give(struct policy_state *s, struct waiting *w, bool whole)
 {
-	lua_settop(w->co, 0);
-	if (s->n_idle == IDLE_MAX) {
+	if (whole)
+		lua_settop(w->co, 0);
+	else
+		lua_resetthread(w->co);
+	if (!whole || s->n_idle == IDLE_MAX) {
 		luaL_unref(s->L, LUA_REGISTRYINDEX, w->ref);
 		return;
 	}
@@ -55,9 +59,7 @@ static int run(struct policy_state *s, struct decision *d, struct waiting *w, in
 		w->error = NULL;
 		s->n_waiting++;
 	} else {
-		if (rc)
-			lua_resetthread(w->co);
-		co_give(s, w);
+		co_give(s, w, !rc);
 	}
 	return hook_leave(s, d, w->entry, w->hook, rc, fuel - w->spent.fuel, began);
 }
@@ -135,6 +137,5 @@ void policy_abandon(struct policy_state *s, struct decision *d)
 	if (!w || w->life != s->life)
 		return;
 	s->n_waiting--;
-	lua_resetthread(w->co);
-	co_give(s, w);
+	co_give(s, w, false);
 }
