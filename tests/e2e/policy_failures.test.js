@@ -12,6 +12,14 @@ const ill = await startUpstream((req, res) => sendJson(res, 500, { error: { mess
 const hooks = { admit: '', retain: '', resolve: '', filter: ', ep', rank: ', eps', plan: ', eps', shape: ', ep', on_error: ', err, rest', price: ', ep, u, bill', observe: ', o' };
 const dir = mkdtempSync(join(tmpdir(), 'moongate-failing-'));
 loads(dir, 'fails');
+// hash.u32(), so that no check of the bundle comes upon the word by which it fails.
+const hash = (text) => {
+  let h = 2166136261;
+  for (const c of Buffer.from(text)) h = Math.imul(h ^ c, 16777619) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b) >>> 0;
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35) >>> 0;
+  return (h ^ (h >>> 16)) >>> 0;
+};
 // Fails where the request's user says so, with the way of it: "admit raise".
 const fine = { admit: 'true', retain: '{ store = "full", ttl_s = 60, cache = true }', filter: 'true', rank: 'eps', price: 'bill' };
 writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "fails", order = { on_error = "first" } } } } }\n');	// on_error asks the narrowest scope first, else
@@ -23,8 +31,8 @@ writeFileSync(join(dir, 'fails.lua'), `local function fail(how)
 end
 return policy { name = "fails", api = 1, version = "1.0.0",
 ${Object.entries(hooks).map(([name, args]) => `  ${name} = function(req${args})
-    local who = req.key.user
-    if who:starts("${name} ") then return fail(who:sub(${name.length + 2})) end
+    local who = req.key.user:split(" ")
+    if hash.u32(who[1]) == ${hash(name)} then return fail(who[2]) end
     return ${fine[name] || 'nil'}
   end,`).join('\n')}
 }\n`);

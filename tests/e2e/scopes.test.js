@@ -19,7 +19,8 @@ writeFileSync(join(dir, 'spends.lua'), `return policy { name = "spends", api = 1
   admit = function(req)
     if req.key.user ~= "thrifty" then return true end
     local left, used, spent = budget.left_nusd("key", req.key.id), budget.used_bps("key", req.key.id), budget.spent_nusd("key", req.key.id)
-    return deny { status = 402, code = "told", message = ("left %s used %s spent %s credits %s"):format(left, used, spent, budget.left_nusd("org", req.key.org)) }
+    local text = ("left %s used %s spent %s credits %s"):format(left, used, spent, budget.left_nusd("org", req.key.org))
+    return deny { status = 402, code = "told", message = text }
   end }\n`);
 const bundle = (key) => writeFileSync(join(dir, 'bundle.lua'), `return { base = "openrouter", policies = {
   guard = { { use = "spends" } },
