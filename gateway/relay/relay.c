@@ -408,6 +408,35 @@ static bool others(const struct relay *r)
 	return false;
 }
 
+/* true: that is the end, since output had been sent. */
+static bool give_up(struct relay *r, struct attempt *a, const struct mg_failure *f)
+{
+	const struct endpoint *e = attempt_endpoint(a);
+	struct refusal why;
+
+	tried_failed(r, a, f);
+	refusal_of_failure(r, e, f, attempt_status(a), &why);
+	relay_remember(r, &why);
+	r->last_kind = f->kind;
+	r->now = NULL;
+	if (r->committed)
+		relay_break(r);
+	else
+		relay_lose(r, e, false);
+	return r->committed;
+}
+
+/* What an attempt had said that nobody else will. */
+static void forget(struct relay *r)
+{
+	r->surface->reset(r);		/* what an unstreamed answer had gathered */
+	r->first_us = 0;
+	r->finish = MG_NONE;
+	r->native = r->upstream_id = r->upstream_model = (struct mg_str){ 0 };
+	r->output_bytes = 0;
+	r->endpoint = NULL;
+}
+
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase)
 {
 	const struct endpoint *e = attempt_endpoint(a);
@@ -415,30 +444,15 @@ void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_fa
 		.phase = phase, .retry_after_ms = f->retry_after_ms, .elapsed_ms = (clock_us() - r->began_us) / 1000,
 		.deadline_ms = relay_deadline_ms(r, e->provider) };
 	struct action act = { .what = ACT_NEXT };
-	struct refusal why;
 
 	if (r->ended)
 		return;
 	heard(r, a);
-	tried_failed(r, a, f);
-	refusal_of_failure(r, e, f, attempt_status(a), &why);
-	relay_remember(r, &why);
-	r->last_kind = f->kind;
-	r->now = NULL;
-	if (r->committed) {
-		relay_break(r);
+	if (give_up(r, a, f) || (r->race && race_goes_on(r, a, "failed")))
 		return;
-	}
-	relay_lose(r, e, false);
-	if (r->race && race_goes_on(r, a, "failed"))
-		return;
-	r->surface->reset(r);		/* what an unstreamed answer had gathered */
-	r->first_us = 0;
-	r->finish = MG_NONE;
-	r->output_bytes = 0;
+	forget(r);
 	error.n = r->n_tried;
 	error.tries_here = choice_tries(r, e);
-	r->endpoint = NULL;
 	/* A kept connection that had ended says nothing of the endpoint: where there is no
 	 * other it is asked once more, by an attempt of its own (R32). */
 	if (attempt_stale(a) && error.tries_here == 1 && !others(r))
@@ -526,8 +540,12 @@ void relay_cut(struct relay *r)
 		refuse_upstreams(r);
 		return;
 	}
-	r->next = r->d.n_order;
-	relay_attempt_failed(r, a, &f, "stream");
+	if (!give_up(r, a, &f)) {
+		if (r->race)
+			race_goes_on(r, a, "cancelled");
+		forget(r);
+		refuse_upstreams(r);
+	}
 	attempt_cancel(a);
 }
 

@@ -142,7 +142,7 @@ static int64_t now;
 
 /* ---- the model: what was acknowledged, and must be true for ever */
 
-struct fact { char gen[24]; int key; int64_t charge, at_ms; bool settled; };
+struct fact { char gen[24]; int key; int64_t charge, at_ms, held; bool settled; };
 static struct { struct fact facts[ROWS]; size_t n; } model;
 
 static bool broken(const char *what)
@@ -200,6 +200,8 @@ static bool kept(void)
 			return broken("an acknowledged entry is lost or wrong");
 		if (!f->settled && r->settled && r->charge)
 			return broken("what nobody saw finish was charged");
+		if (!f->settled && r->settled && r->loss < f->held)
+			return broken("less is lost than all attempts were held for");
 		settled += r->settled;
 	}
 	for (size_t i = 0; i < disk.n; i++)
@@ -278,15 +280,35 @@ static bool ask(struct request *q)
 		hold_void(&q->hold);
 		return true;
 	}
-	*f = (struct fact){ .key = q->key, .at_ms = now };
+	*f = (struct fact){ .key = q->key, .at_ms = now, .held = nusd };
 	snprintf(f->gen, sizeof(f->gen), "%s", q->gen);
 	model.n++;
 	return true;
 }
 
+static struct fact *fact_of(const struct request *q)
+{
+	return &model.facts[strtol(q->gen + 1, NULL, 10)];
+}
+
+/* A hedge: both are held before the second one's intent is written. */
+static bool beside(struct request *q)
+{
+	struct fact *f = fact_of(q);
+	char id[32];
+
+	if (hold_raise(&q->hold, q->hold.nusd + roll(200), NULL))
+		return true;
+	snprintf(id, sizeof(id), "%s-2", q->gen);
+	if (!journal_intent(journal, &(struct mg_store_intent){ sizeof(struct mg_store_intent), id, q->gen, (char[]){ (char)('a' + q->key), 0 },
+			"other", q->hold.nusd, f->at_ms }, NULL))
+		f->held = q->hold.nusd;
+	return true;
+}
+
 static bool finish(struct request *q)
 {
-	struct fact *f = &model.facts[strtol(q->gen + 1, NULL, 10)];
+	struct fact *f = fact_of(q);
 	int64_t charge = q->hold.nusd ? roll((unsigned)q->hold.nusd) : 0;
 
 	if (!roll(4) && hold_raise(&q->hold, q->hold.nusd + roll(100), NULL) == MG_OK)
@@ -319,6 +341,8 @@ static bool step(void)
 	case 5:
 		trouble = roll(3) ? 0 : 2 + roll(12);
 		return true;
+	case 6: case 7:
+		return q->hold.open ? beside(q) : ask(q);
 	default:
 		return q->hold.open ? finish(q) : ask(q);
 	}
