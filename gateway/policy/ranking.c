@@ -16,34 +16,40 @@ static lua_Integer length(lua_State *L, int i)
 	return n;
 }
 
-static double call_number(lua_State *L, int fn, int list, lua_Integer i, double missing)
+/* On top; nil: missing. */
+static double number_on_top(lua_State *L, const char *from, double missing)
 {
 	double x = missing;
 
-	lua_pushvalue(L, fn);
-	lua_geti(L, list, i);
-	lua_call(L, 1, 1);
 	if (!lua_isnil(L, -1)) {
 		int number;
 
 		x = lua_tonumberx(L, -1, &number);
 		if (!number)
-			luaL_error(L, "a number expected from the function, got %s", kind_name(L, -1));
+			luaL_error(L, "a number expected from the %s, got %s", from, kind_name(L, -1));
 	}
 	lua_pop(L, 1);
 	return x;
 }
 
-/* What ranks an item: a function of it, or the name of one of the policy's scores. */
-struct ruler { const char *score; int at, fn, list; };
+static double call_number(lua_State *L, int fn, int list, lua_Integer i, double missing)
+{
+	lua_pushvalue(L, fn);
+	lua_geti(L, list, i);
+	lua_call(L, 1, 1);
+	return number_on_top(L, "function", missing);
+}
+
+/* What ranks an item: a function of it, the name of one of the policy's scores, or a table by item. */
+struct ruler { const char *score; int at, fn, list; bool table; };
 
 static struct ruler ruler_at(lua_State *L, int fn, int list)
 {
-	struct ruler r = { lua_type(L, fn) == LUA_TSTRING ? lua_tostring(L, fn) : NULL, 0, fn, list };
+	struct ruler r = { lua_type(L, fn) == LUA_TSTRING ? lua_tostring(L, fn) : NULL, 0, fn, list, lua_istable(L, fn) };
 
 	if (r.score)
 		r.at = score_named(L, r.score);
-	else
+	else if (!r.table)
 		luaL_checktype(L, fn, LUA_TFUNCTION);
 	return r;
 }
@@ -52,6 +58,11 @@ static double measure(lua_State *L, const struct ruler *r, lua_Integer i, double
 {
 	double x;
 
+	if (r->table) {
+		lua_geti(L, r->list, i);
+		lua_rawget(L, r->fn);
+		return number_on_top(L, "table", missing);
+	}
 	if (!r->score)
 		return call_number(L, r->fn, r->list, i, missing);
 	lua_geti(L, r->list, i);
@@ -121,7 +132,7 @@ static void order_by(lua_State *L, int to)
 	lua_settop(L, top);
 }
 
-/* by(eps, key, dir): key is a function or a score's name; without a key an endpoint comes last. */
+/* by(eps, key, dir): key is a function, a score's name or a table by endpoint; without a key an endpoint comes last. */
 static int by(lua_State *L)
 {
 	lua_settop(L, 3);

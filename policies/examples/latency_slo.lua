@@ -30,7 +30,7 @@ return policy {
     if first.usd.prompt * req.feat.prompt_tokens / 1000000 > my.hedge_max_usd then return plan end
     if hash.bps(req.id .. "|hedge") >= my.hedge_share_bps then return plan end
     -- wait until the first endpoint is slower than it usually is; hedging at p50 would double the bill
-    local after = math.max(first.live.ttft_ms.p90, 200)
+    local after = math.max(math.ceil(first.live.ttft_ms.p90), 200) -- a plan has whole numbers
     plan.hedge = { after_ms = after, max_extra = 1 }
     return plan
   end,

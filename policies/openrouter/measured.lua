@@ -40,7 +40,8 @@ end
 
 -- per endpoint: its burden, and its effective price alone
 local function burdens(list, my)
-  local k, w = my.min_samples, my.input_weight
+  local k, w, floor = my.min_samples, my.input_weight, my.floor
+  local wp, wt, ws, wr = my.price, my.ttft, -my.throughput, -my.reliability
   local errors, ttft, tput = averages(list)
   local burden, cost = {}, {}
   for i = 1, #list do
@@ -48,14 +49,15 @@ local function burdens(list, my)
     local l, u = e.live, e.usd
     local n = l.samples
     local whole = n + k
-    local hit = n > 0 and l.cache_hit * n / whole or 0.0
-    local price = max((w * (u.prompt + (u.cache_read - u.prompt) * hit) + u.completion) / (w + 1), my.floor)
+    local prompt = u.prompt
+    if n > 0 then prompt = prompt + (u.cache_read - prompt) * l.cache_hit * n / whole end
+    local price = max((w * prompt + u.completion) / (w + 1), floor)
     local first, speed = l.ttft_ms.p50, l.tput_tps.p50
     if n == 0 or first <= 0 or speed <= 0 then first, speed = ttft, tput -- not measured: as the others are
     else first, speed = (n * first + k * ttft) / whole, (n * speed + k * tput) / whole end
     local fails = min((n * l.error_rate + k * errors) / whole, 0.99)
     cost[e] = price
-    burden[e] = price ^ my.price * first ^ my.ttft * speed ^ -my.throughput * (1 - fails) ^ -my.reliability
+    burden[e] = price ^ wp * first ^ wt * speed ^ ws * (1 - fails) ^ wr
   end
   return burden, cost
 end
@@ -75,16 +77,19 @@ local function drawn(list, req, my, burden, cost)
   if not list[2] then return list end
   local u = rand(req, "explore")
   if u < my.explore then return lead(list, explored(list, cost, u / my.explore, my)) end
-  local best = burden[list[1]] -- they are in order
-  return lead(list, pick(list, function(e) return (best / burden[e]) ^ my.sharpness end, rand(req, "balance")))
+  local best, sharpness, weight = burden[list[1]], my.sharpness, {} -- they are in order
+  for i = 1, #list do
+    local e = list[i]
+    weight[e] = (best / burden[e]) ^ sharpness
+  end
+  return lead(list, pick(list, weight, rand(req, "balance")))
 end
 
 local function balance(list, req, my)
   local burden, cost = burdens(list, my)
-  local function least(e) return burden[e] end
-  if all(list, stable, my.window) then return drawn(by(list, least), req, my, burden, cost) end
+  if all(list, stable, my.window) then return drawn(by(list, burden), req, my, burden, cost) end
   local good, bad = split(list, stable, my.window)
-  return join(drawn(by(good, least), req, my, burden, cost), by(bad, least))
+  return join(drawn(by(good, burden), req, my, burden, cost), by(bad, burden))
 end
 
 return policy {

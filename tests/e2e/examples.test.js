@@ -13,9 +13,11 @@ const shown = new Set();
 
 // What an upstream does is said by the model's name at it.
 const held = [];
+let stuck = false;	// 'moody' does not answer at all
 const u = await startUpstream(async (req, res) => {
   const name = req.json.model;
   if (name.startsWith('held')) return held.push(() => sendJson(res, 200, completion(name)));
+  if (stuck && name === 'moody') return held.push(() => sendJson(res, 200, completion(name)));
   if (name.startsWith('short')) return sendJson(res, 400, { error: { message: "This model's maximum context length is 10 tokens", code: 'context_length_exceeded' } });
   if (name.startsWith('slow')) await new Promise((go) => setTimeout(go, 120));
   if (!req.json.stream) return sendJson(res, 200, completion(name, { prompt_tokens: 1000, completion_tokens: 0 }));
@@ -95,6 +97,16 @@ each('latency_slo', 'who meets the objective comes before who is cheap', LAST + 
       for (let i = 0; i < 5; i++) n += await who({}) === 'fast';
       return n === 5;
     });
+  });
+
+each('latency_slo', 'the first token is late: a second endpoint answers', LAST + 'with = { ttft_ms = 1000, min_samples = 2, hedge_share_bps = 10000 }',
+  [provider('a'), provider('b')], [model('acme/m', endpoint('a', '1', 'moody'), endpoint('b', '3', 'fast'))], async ({ who }) => {
+    for (const at of ['a', 'a', 'b', 'b']) await who({ provider: { only: [at] } });
+    await until('the measurements to count', async () => await who({}) === 'moody' && await who({}) === 'moody' && await who({}) === 'moody');
+    stuck = true;
+    eq(await who({}), 'fast');
+    stuck = false;
+    held.splice(0).forEach((f) => f());
   });
 
 each('private_first', 'who has a deployment of his own gets it, others never', LAST, [provider('a'), provider('own')],
