@@ -72,7 +72,7 @@ const struct command commands[] = {
 	{ "policy check", "[DIR]", "look for mistakes in policies", OPTIONS(CONFIG, OUTPUT),
 	  EXAMPLES("moongate policy check", "moongate policy check policies"), policy_check_run },
 	{ "policy test", "[DIR]", "run the tests of policies", OPTIONS({ "--only", "WORD", "files with this in their name" }, { "-k", "WORD", "the same as --only" },
-		{ "--mutate", NULL, "change the policies: do tests notice?" }, CONFIG, OUTPUT),
+		{ "--mutate", NULL, "change the policies: do tests notice?" }, { "--fuel", NULL, "also what each hook takes" }, CONFIG, OUTPUT),
 	  EXAMPLES("moongate policy test", "moongate policy test policies -k eu_only", "moongate policy test --mutate"), policy_test_run },
 	{ "policy explain", "ID", "say why a generation went where it went", OPTIONS(CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate policy explain gen-1764031697-vqvW0uz7ouT4gsp3FYqp"), policy_explain_run },

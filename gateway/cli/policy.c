@@ -41,7 +41,11 @@ static int test(const char *dir, const struct local *l, const struct cli *c, str
 {
 	const char *only = cli_option(c, "-k") ? cli_option(c, "-k") : cli_option(c, "--only");
 
-	return (cli_switch(c, "--mutate") ? policy_mutate : policy_test)(dir, l->places.policies, only, report_line, r, err);
+	int rc = (cli_switch(c, "--mutate") ? policy_mutate : policy_test)(dir, l->places.policies, only, report_line, r, err);
+
+	if (rc >= 0 && cli_switch(c, "--fuel") && policy_fuel(dir, l->places.policies, only, report_line, r, err))
+		return -1;
+	return rc;
 }
 
 int policy_check_run(int argc, char **argv)

@@ -203,6 +203,8 @@ int policy_test(const char *dir, const char *base_dir, const char *only, void (*
 /* The same of one that is read. */
 int bundle_check(struct bundle *b, void (*say)(void *arg, const char *line), void *arg);
 int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+/* What each hook takes: instructions and garbage, a line a hook. */
+int policy_fuel(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 /* Changes one token of a policy at a time and runs its tests: the number of changes that no test notices
  * and that let more candidates through, or store more; and of files that cannot be tried. */
 int policy_mutate(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);

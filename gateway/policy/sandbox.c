@@ -60,7 +60,7 @@ static void on_event(lua_State *L, lua_Debug *ar)
 		on_return(L, ar);
 		return;
 	}
-	s->fuel -= FUEL_STEP;
+	s->fuel -= lua_gethookcount(L);
 	if (s->fuel > 0)
 		return;
 	lua_sethook(L, on_event, LUA_MASKCOUNT, 1);	/* nothing can run on after this */
@@ -96,7 +96,7 @@ static void meter(struct policy_state *s, lua_State *L, bool on)
 {
 	s->metered = on;
 	if (on)		/* restarts the count, too */
-		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, FUEL_STEP);
+		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, s->costs ? 1 : FUEL_STEP);
 	else
 		lua_sethook(L, NULL, 0, 0);
 }
