@@ -213,6 +213,12 @@ void race_narrow(struct relay *r)
 	alone(r, "cancelled");
 }
 
+void race_drained(struct relay *r)
+{
+	for (unsigned i = 0; i < r->race->n; i++)
+		attempt_resume(r->race->lanes[i].a);
+}
+
 static void free_lost(struct race *q)
 {
 	while (q->n_lost)

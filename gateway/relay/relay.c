@@ -520,6 +520,8 @@ void relay_gone(struct relay *r)
 
 void relay_drained(struct relay *r)
 {
+	if (r->race)
+		race_drained(r);
 	if (r->now)
 		attempt_resume(r->now);
 }

@@ -167,6 +167,7 @@ void race_turn(struct relay *r, struct attempt *a);	/* a speaks: it is r->now, w
 void race_won(struct relay *r);			/* r->now brings the first output: the others are cancelled */
 bool race_goes_on(struct relay *r, struct attempt *a, const char *result);	/* a has ended without output; true: another one runs, as r->now */
 void race_narrow(struct relay *r);		/* one goes on, one that was sent if there is any */
+void race_drained(struct relay *r);		/* whoever was paused goes on */
 void race_step(struct relay *r);		/* what a hedge waited for may be there */
 void race_release(struct relay *r);
 unsigned race_running(const struct relay *r);

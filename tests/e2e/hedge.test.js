@@ -52,15 +52,16 @@ const price = 'price = { input = 1, output = 1 }', dear = 'price = { input = 10,
 const provider = (name, more = '') => `["${name}"] = { dialect = "openai", base_url = "${up.url}/${name}", api_key = "k-${name}", ${more} },`;
 const model = (name, ...list) => `["acme/${name}"] = { max_output = 2000, endpoints = { ${list.map(([p, pr = price, more = '']) => `{ provider = "${p}", ${pr}, ${more} }`).join(', ')} } },`;
 const settings = (limits) => `
-  workers = 1, policy = { bundle = "${dir}" }, limits = { ${limits} },
+  workers = 1, policy = { bundle = "${dir}" }, limits = { ${limits} }, fetch = { allow = { "${up.url}" } },
   providers = { ${provider('a')} ${provider('b')} ${provider('c')} ${provider('full', 'max_in_flight = 1')}
     ${provider('limited')} ${provider('passed', 'quirks = { pass_through = true }')}
+    ${provider('bytes', 'quirks = { urls = false }')}
     deaf = { dialect = "openai", base_url = "http://127.0.0.1:${deaf.address().port}", api_key = "k" },
     claude = { dialect = "anthropic", base_url = "${up.url}/claude", api_key = "k" },
     sim = { dialect = "sim", base_url = "sim:" } },
   models = { ${model('two', ['a'], ['b'])} ${model('three', ['a'], ['b'], ['c'])} ${model('same', ['a', price, 'region = "eu"'], ['a', price, 'region = "us"'], ['b'])}
     ${model('regions', ['a', price, 'region = "eu"'], ['a', price, 'region = "us"'])} ${model('dear', ['a'], ['b', dear])} ${model('full', ['a'], ['full'])} ${model('limited', ['a'], ['limited'])}
-    ${model('passed', ['a'], ['passed'])} ${model('claude', ['claude'], ['b'])} ${model('plain', ['a'], ['b'])} ${model('full-alone', ['full'])} ${model('one', ['a'])} ${model('deaf', ['deaf'], ['b'])}
+    ${model('passed', ['a'], ['passed'])} ${model('claude', ['claude'], ['b'])} ${model('plain', ['a'], ['b'])} ${model('full-alone', ['full'])} ${model('one', ['a'])} ${model('deaf', ['deaf'], ['b'])} ${model('bytes', ['a'], ['bytes'])}
     ["acme/sim"] = { endpoints = { { provider = "sim", model = "echo", ${price}, options = { ttft_ms = 60000 } }, { provider = "b", ${price} } } } },`;
 const g = await startGateway(settings('hedge_percent = 100'));
 const key = await g.newKey();
@@ -273,6 +274,35 @@ test('a large prompt that is still being sent to the loser', async () => {
   await until('the loser to be closed', () => closed, 1000);
   ok(deafTo[0].bytesRead < 8 << 20, 'it had not been sent whole');
   await quiet();
+});
+
+const png = (one, res) => { res.on('error', () => {}); res.writeHead(200, { 'content-type': 'image/png' }); res.end('\x89PNG\r\n\x1a\n and so on', 'latin1'); };
+const picture = () => ({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: `${up.url}/picture/${Math.random()}.png` } }] }] });
+
+test('a hedge whose endpoint takes bytes alone waits for the picture; it is not fetched for who has won', async () => {
+  start({ a: hold, picture: after(100, png) });
+  const r = await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') });
+  eq([text(r, false), up.asked.map((o) => o.at)], ['bytes', ['a', 'picture', 'bytes']], r.text);
+  ok(asked('bytes')[0].text.includes('data:image/png;base64,iVBORw'), 'the bytes');
+  start({ a: after(200, openAnswer('a')), picture: hold });
+  eq([text(await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') }), false), up.asked.map((o) => o.at)], ['a', ['a', 'picture']]);
+  await until('the fetch to be closed', () => asked('picture')[0].closed, 1000);
+  start({ a: after(200, down), picture: after(300, png) });
+  eq([text(await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') }), false), up.asked.map((o) => o.at)], ['bytes', ['a', 'picture', 'bytes']]);
+  await quiet();
+});
+
+test('early comments and the echo of what was sent go on beside a race', async () => {
+  const early = await startGateway(settings('hedge_percent = 100, early_comments = "20ms"')), k = await early.newKey();
+  start({ a: hold, b: after(100, openAnswer('b')) });
+  for (const echo of [false, true]) {
+    const r = await chat(early, k, { model: 'acme/two', stream: true, debug: { echo_upstream_body: echo }, ...order('a', 'b'), messages: [{ role: 'user', content: 'x'.repeat(echo ? 300000 : 1) }] });
+    const list = events(r.text);
+    eq([r.status, text(r, true), terminals(list), list.filter((e) => e.debug).length], [200, 'b', { ends: 1, usages: 1, done: 1 }, echo ? 2 : 0], r.text.slice(0, 2000));
+    ok(echo || r.text.includes(': OPENROUTER PROCESSING'), 'comments');
+  }
+  await quiet(early);
+  await early.stop();
 });
 
 test('a client that leaves: both are closed, nothing is charged', async () => {
