@@ -4,7 +4,8 @@
  */
 #include "policy/replay.h"
 
-struct telling { struct mg_writer w; struct pool *pool; const struct recorded *r; const struct shelf *shelf; };
+struct telling { struct mg_writer w; struct pool *pool; struct mg_view all;	/* the record, as JSON */
+	const struct recorded *r; const struct shelf *shelf; };
 
 static void put_view(struct telling *t, const char *name, struct mg_view v, const char *otherwise)
 {
@@ -116,7 +117,7 @@ static void put_asked(struct telling *t)
 	json_put_int(&t->w, "at_ms", f->now_ms);
 	json_put_int(&t->w, "seed", (int64_t)f->seed);
 	put_said(t, "api", f->api);
-	put_view(t, "bundle", r->view.bundle, NULL);
+	put_view(t, "bundle", json_get(t->all, "bundle"), NULL);
 	if (f->stream)
 		json_put_bool(&t->w, "stream", true);
 	json_put(&t->w, "model", f->model.at ? f->model : (struct mg_str){ "", 0 });
@@ -186,7 +187,7 @@ static void put_id(struct telling *t, const struct seen *c)
 
 static void put_order(struct telling *t, const struct listed *l)
 {
-	struct mg_view said = t->r->view.order;
+	struct mg_view said = json_get(t->all, "order");
 	uint64_t i;
 
 	json_open(&t->w, "order", '[');
@@ -223,7 +224,7 @@ static void put_routings(struct telling *t)
 		put_candidate(t, &last->at[i]);
 	json_close(&t->w);
 	put_order(t, last);
-	put_view(t, "strategy", r->view.strategy, NULL);
+	put_view(t, "strategy", json_get(t->all, "strategy"), NULL);
 }
 
 /* ---- what was decided */
@@ -322,10 +323,10 @@ static void put_notes(struct telling *t, struct mg_view list)
 static void put_decided(struct telling *t)
 {
 	const struct recorded *r = t->r;
-	struct mg_view keep = r->view.keep;
+	struct mg_view keep = json_get(t->all, "keep");
 
 	put_denied(t, &r->refused);
-	put_view(t, "plan", r->view.plan, "{}");
+	put_view(t, "plan", json_get(t->all, "plan"), "{}");
 	put_failures(t);
 	json_open(&t->w, "keep", '{');
 	put_view(t, "store", json_at(keep, 0), "\"none\"");
@@ -333,18 +334,18 @@ static void put_decided(struct telling *t)
 	json_put_bool(&t->w, "cache", json_kind(json_at(keep, 2)) == MG_TRUE);
 	put_view(t, "sinks", json_at(keep, 3), NULL);	/* none: all of them */
 	json_close(&t->w);
-	put_notes(t, r->view.notes);
-	if (json_kind(r->view.shadow) != MG_ABSENT) {
+	put_notes(t, json_get(t->all, "notes"));
+	if (json_kind(json_get(t->all, "shadow")) != MG_ABSENT) {
 		json_open(&t->w, "shadow", '[');
-		for (struct mg_view v = json_at(r->view.shadow, 0); json_kind(v) != MG_ABSENT; v = json_next(v))
+		for (struct mg_view v = json_at(json_get(t->all, "shadow"), 0); json_kind(v) != MG_ABSENT; v = json_next(v))
 			put_shadow(t, v);
 		json_close(&t->w);
 	}
 	put_readings(t);
-	json_put_bool(&t->w, "policy_error", json_kind(r->view.policy_error) == MG_TRUE);
-	put_view(t, "errors", r->view.errors, "0");
-	put_view(t, "fuel", json_at(r->view.spent, 0), "0");
-	put_view(t, "lua_us", json_at(r->view.spent, 1), "0");
+	json_put_bool(&t->w, "policy_error", json_kind(json_get(t->all, "policy_error")) == MG_TRUE);
+	put_view(t, "errors", json_get(t->all, "errors"), "0");
+	put_view(t, "fuel", json_at(json_get(t->all, "spent"), 0), "0");
+	put_view(t, "lua_us", json_at(json_get(t->all, "spent"), 1), "0");
 }
 
 /* ---- again */
@@ -358,7 +359,7 @@ static void put_line(void *arg, const char *line)
 static void put_again(struct telling *t, struct bundle *b, const struct mg_store_decision *row)
 {
 	const char *hash = bundle_hash(b);
-	struct mg_str then = json_text(t->pool, t->r->view.bundle);
+	struct mg_str then = json_text(t->pool, json_get(t->all, "bundle"));
 	struct err err = { 0 };
 	struct replay *replay = replay_new(b, t->shelf, NULL, &err);
 	int rc = replay ? replay_decide(replay, row, &err) : err.rc;
@@ -383,8 +384,9 @@ static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_st
 {
 	struct telling t = { .pool = pool, .shelf = shelf };
 	struct recorded r;
-	int rc = recorded_read(pool, row, &r, err);
+	int rc = json_parse(pool, (struct mg_str){ row->json, strlen(row->json) }, &t.all, err);
 
+	rc = rc ? rc : recorded_read(pool, row, &r, err);
 	if (rc)
 		return rc;
 	t.r = &r;

@@ -1,101 +1,224 @@
 /*
- * A record, read back: backtest reads a hundred thousand of them a second, so each member
- * is looked at once, in its turn.
+ * A record, read back.  backtest reads them by the hundred thousand, and they are our own:
+ * so each is walked through once, from left to right, and nothing is built of it but what
+ * a decision needs.
  */
 #include <stdlib.h>
 #include "policy/recorded.h"
 
-struct reader { struct pool *pool; struct recorded *out; struct facts after; bool models_said; };
+struct scan { const char *at, *end; bool bad; struct pool *pool; };
+struct reader { struct scan s; struct recorded *out; struct facts after; struct mg_str asked, before; bool models_said; };
 
-/* ---- values */
+/* ---- values, as record.c puts them: without a space between them */
 
-static struct mg_str text_of(struct reader *r, struct mg_view v)
+static inline bool next_is(struct scan *s, char c)
 {
-	struct mg_str t = json_kind(v) == MG_STRING ? json_text(r->pool, v) : (struct mg_str){ "", 0 };
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
+}
 
+static inline void expect(struct scan *s, char c)
+{
+	s->bad |= !next_is(s, c);
+}
+
+/* With its quotes. */
+static struct mg_str quoted(struct scan *s)
+{
+	const char *from = s->at, *p = s->at;
+
+	expect(s, '"');
+	while (!s->bad && (p = memchr(p + 1, '"', (size_t)(s->end - p - 1))) != NULL) {
+		size_t slashes = 0;
+
+		while (p[-1 - (ptrdiff_t)slashes] == '\\')
+			slashes++;
+		if (slashes % 2 == 0)
+			break;
+	}
+	s->bad |= !p;
+	if (s->bad)
+		return (struct mg_str){ "", 0 };
+	s->at = p + 1;
+	return (struct mg_str){ from, (size_t)(s->at - from) };
+}
+
+static struct mg_str string(struct scan *s)
+{
+	struct mg_str raw = quoted(s), t = { "", 0 };
+	struct mg_view v;
+	struct err err;
+
+	if (s->bad)
+		return t;
+	if (!memchr(raw.at, '\\', raw.len))
+		return (struct mg_str){ raw.at + 1, raw.len - 2 };
+	if (json_parse(s->pool, raw, &v, &err) == MG_OK)
+		t = json_text(s->pool, v);
+	s->bad |= !t.at;
 	return t.at ? t : (struct mg_str){ "", 0 };
 }
 
 /* With a NUL behind it. */
-static const char *word_of(struct reader *r, struct mg_view v)
+static const char *word(struct scan *s)
 {
-	const char *at = pool_dup(r->pool, text_of(r, v)).at;
+	const char *at = pool_dup(s->pool, string(s)).at;
 
 	return at ? at : "";
 }
 
-/* Whole millionths and whole numbers: as they were, bit by bit; others by the library. */
-static double decimal(struct mg_view v)
+static int64_t whole(struct scan *s)
 {
-	static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
-	struct mg_str raw = json_raw(v);
-	size_t i = raw.len && raw.at[0] == '-', places = 0;
-	bool below = i, point = false;
-	int64_t n = 0;
-	char copy[40];
-
-	for (; i < raw.len && raw.len < 16; i++) {
-		if (raw.at[i] == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (raw.at[i] < '0' || raw.at[i] > '9' || places > 8)
-			break;
-		n = n * 10 + (raw.at[i] - '0');
-		places += point;
-	}
-	if (i == raw.len && raw.len)
-		return (double)(below ? -n : n) / tens[places];
-	if (json_kind(v) != MG_NUMBER || raw.len >= sizeof(copy))
-		return 0;
-	memcpy(copy, raw.at, raw.len);
-	copy[raw.len] = '\0';
-	return strtod(copy, NULL);
-}
-
-static int64_t whole(struct mg_view v)
-{
-	struct mg_str raw = json_raw(v);
-	bool below = raw.len && raw.at[0] == '-';
+	bool below = next_is(s, '-');
 	uint64_t n = 0;
+	const char *from = s->at;
 
-	if (json_kind(v) != MG_NUMBER)
-		return 0;
-	for (size_t i = below; i < raw.len && raw.at[i] >= '0' && raw.at[i] <= '9'; i++)
-		n = n * 10 + (uint64_t)(raw.at[i] - '0');
+	for (; s->at < s->end && *s->at >= '0' && *s->at <= '9'; s->at++)
+		n = n * 10 + (uint64_t)(*s->at - '0');
+	s->bad |= s->at == from;
 	return (int64_t)(below ? 0 - n : n);
 }
 
-static struct words words_of(struct reader *r, struct mg_view list)
+static double by_library(struct scan *s, const char *from)
 {
-	size_t n = json_len(list), i = 0;
-	struct mg_str *at = n ? pool_alloc(r->pool, n * sizeof(*at)) : NULL;
+	char copy[48], *end;
+	size_t len = 0;
+	double x;
 
-	for (struct mg_view v = json_at(list, 0); at && i < n; v = json_next(v))
-		at[i++] = text_of(r, v);
-	return (struct words){ at, i };
+	while (from + len < s->end && len < sizeof(copy) - 1 && strchr("+-.eE0123456789", from[len])) {
+		copy[len] = from[len];
+		len++;
+	}
+	copy[len] = '\0';
+	x = strtod(copy, &end);
+	s->bad |= end == copy;
+	s->at = from + (end - copy);
+	return x;
 }
 
-static void four_of(struct mg_view list, struct number *at)
+/* Whole numbers and millionths are a quotient of two whole numbers, so that they are as they were, bit by bit. */
+static double decimal(struct scan *s)
 {
-	struct mg_view v = json_at(list, 0);
+	static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
+	const char *from = s->at, *point = NULL;
+	bool below = next_is(s, '-');
+	int64_t n = 0;
 
-	for (int i = 0; i < 4; i++, v = json_next(v))
-		if (json_kind(v) == MG_NUMBER)
-			at[i] = (struct number){ true, decimal(v) };
+	for (; s->at < s->end; s->at++) {
+		if (*s->at >= '0' && *s->at <= '9')
+			n = n * 10 + (*s->at - '0');
+		else if (*s->at == '.' && !point)
+			point = s->at;
+		else
+			break;
+		if (s->at - from > 14)
+			return by_library(s, from);
+	}
+	if ((s->at < s->end && (*s->at | 32) == 'e') || (point && s->at - point > 7) || s->at == from + below)
+		return by_library(s, from);
+	return (double)(below ? -n : n) / tens[point ? s->at - point - 1 : 0];
+}
+
+static bool truth(struct scan *s)
+{
+	bool yes = next_is(s, 't');
+
+	if (!yes)
+		expect(s, 'f');
+	s->at += s->end - s->at < (yes ? 3 : 4) ? 0 : yes ? 3 : 4;
+	return yes;
+}
+
+/* Any value, as its text. */
+static struct mg_str span(struct scan *s)
+{
+	const char *from = s->at;
+	unsigned depth = 0;
+
+	do {
+		if (s->at == s->end) {
+			s->bad = true;
+			break;
+		}
+		if (*s->at == '"') {
+			quoted(s);
+			continue;
+		}
+		depth += *s->at == '[' || *s->at == '{';
+		depth -= depth && (*s->at == ']' || *s->at == '}');
+		s->at++;
+	} while (!s->bad && (depth || (s->at < s->end && !strchr(",]}:", *s->at))));
+	return (struct mg_str){ from, (size_t)(s->at - from) };
+}
+
+static struct words words(struct scan *s)
+{
+	struct mg_str few[16], *at = few, *more;
+	size_t n = 0, size = 16;
+
+	expect(s, '[');
+	while (!s->bad && !next_is(s, ']')) {
+		if (n)
+			expect(s, ',');
+		if (n == size) {
+			more = pool_alloc(s->pool, size * 2 * sizeof(*more));
+			if (!more)
+				break;
+			at = memcpy(more, at, n * sizeof(*at));
+			size *= 2;
+		}
+		at[n++] = string(s);
+	}
+	if (at == few && n) {
+		at = pool_alloc(s->pool, n * sizeof(*at));
+		n = at ? n : 0;
+		if (n)
+			memcpy(at, few, n * sizeof(*at));
+	}
+	return (struct words){ n ? at : NULL, n };
+}
+
+static void four(struct scan *s, struct number *at)
+{
+	expect(s, '[');
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			expect(s, ',');
+		if (s->at < s->end && *s->at == 'n')
+			span(s);
+		else
+			at[i] = (struct number){ true, decimal(s) };
+	}
+	expect(s, ']');
+}
+
+/* The next member of an object that is begun: its name; absent: that was the last. */
+static struct mg_str member(struct scan *s, bool first)
+{
+	struct mg_str raw;
+
+	if (s->bad || next_is(s, '}'))
+		return (struct mg_str){ NULL, 0 };
+	if (!first)
+		expect(s, ',');
+	raw = quoted(s);
+	expect(s, ':');
+	return s->bad ? (struct mg_str){ NULL, 0 } : (struct mg_str){ raw.at + 1, raw.len - 2 };
 }
 
 /* ---- the request */
 
-static void take_value(struct reader *r, const struct field *f, char *at, struct mg_view v)
+static void take_value(struct scan *s, const struct field *f, char *at)
 {
 	switch (f->kind) {
-	case K_STR: *(struct mg_str *)at = text_of(r, v); break;
-	case K_U64: case K_SIZE: case K_I64: *(int64_t *)at = whole(v); break;
-	case K_BOOL: case K_DENY: *(bool *)at = json_kind(v) == MG_TRUE; break;
-	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = words_of(r, v); break;
-	case K_CUTS: case K_PRICES: four_of(v, (struct number *)at); break;
-	default: break;
+	case K_STR: *(struct mg_str *)at = string(s); break;
+	case K_U64: case K_SIZE: case K_I64: *(int64_t *)at = whole(s); break;
+	case K_BOOL: case K_DENY: *(bool *)at = truth(s); break;
+	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = words(s); break;
+	case K_CUTS: case K_PRICES: four(s, (struct number *)at); break;
+	default: span(s);
 	}
 }
 
@@ -103,102 +226,150 @@ static void take_value(struct reader *r, const struct field *f, char *at, struct
 static const struct field *next_field(const struct field *all, const struct field *from, struct mg_str name)
 {
 	for (const struct field *f = from; f->name; f++)
-		if (mg_is(name, f->name))
+		if (f->name[0] == name.at[0] && mg_is(name, f->name))
 			return f;
 	for (const struct field *f = all; f < from; f++)
-		if (mg_is(name, f->name))
+		if (f->name[0] == name.at[0] && mg_is(name, f->name))
 			return f;
 	return NULL;
 }
 
-static void take_part(struct reader *r, unsigned base, struct facts *to, struct mg_view object)
+static void take_part(struct scan *s, unsigned base, struct facts *to)
 {
 	const struct field *all = parts[base].fields, *from = all, *f;
 	char *thing = (char *)(uintptr_t)base_of(to, base);
+	struct mg_str name;
 
-	for (struct mg_view v = json_at(object, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		f = next_field(all, from, json_name(v));
-		if (!f)
-			continue;	/* of a later gateway */
-		take_value(r, f, thing + f->at, v);
+	expect(s, '{');
+	for (bool first = true; (name = member(s, first)).at; first = false) {
+		f = name.len ? next_field(all, from, name) : NULL;
+		if (!f) {
+			span(s);	/* of a later gateway */
+			continue;
+		}
+		take_value(s, f, thing + f->at);
 		from = f + 1;
 	}
 }
 
 /* ---- candidates */
 
-static void take_live(struct mg_view list, struct live_facts *l)
+static void take_live(struct scan *s, struct live_facts *l)
 {
 	double all[LIVE_NUMBERS] = { [LIVE_NUMBERS - 1] = 1 };
-	struct mg_view v = json_at(list, 0);
 	int n = 0;
 
-	l->inflight = (uint64_t)whole(v);
-	for (v = json_next(v); json_kind(v) == MG_NUMBER && n < LIVE_NUMBERS; v = json_next(v))
-		all[n++] = decimal(v);
+	expect(s, '[');
+	l->inflight = (uint64_t)whole(s);
+	while (next_is(s, ',') && n < LIVE_NUMBERS)
+		all[n++] = decimal(s);
+	expect(s, ']');
 	live_numbers(all, l);
 }
 
-static void take_rest(struct reader *r, struct mg_view object, struct seen *c)
+static void take_rest(struct scan *s, struct seen *c)
 {
-	for (struct mg_view v = json_at(object, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		struct mg_str name = json_name(v);
+	struct mg_str name;
 
+	expect(s, '{');
+	for (bool first = true; (name = member(s, first)).at; first = false) {
 		if (mg_is(name, "dropped"))
-			c->dropped = text_of(r, v);
+			c->dropped = string(s);
 		else if (mg_is(name, "by"))
-			c->by = text_of(r, v);
+			c->by = string(s);
 		else if (mg_is(name, "outage_ago_ms"))
-			c->live.outage_ago_ms = whole(v);
+			c->live.outage_ago_ms = whole(s);
 		else if (mg_is(name, "cooldown_ms"))
-			c->live.cooldown_ms = whole(v);
+			c->live.cooldown_ms = whole(s);
 		else if (mg_is(name, "breaker"))
-			c->live.breaker = (int)whole(v);
+			c->live.breaker = (int)whole(s);
+		else
+			span(s);
 	}
 }
 
-static int take_list(struct reader *r, struct mg_view list, struct listed *out, struct err *err)
+static void take_candidate(struct scan *s, struct seen *c)
 {
-	size_t n = json_len(list), i = 0;
-
-	out->at = pool_alloc(r->pool, (n + 1) * sizeof(*out->at));
-	if (!out->at)
-		return fail(err, MG_ENOMEM, "no memory for a decision");
-	for (struct mg_view one = json_at(list, 0); i < n; one = json_next(one), i++) {
-		struct seen *c = &out->at[i];
-		struct mg_view id = json_at(one, 0), rank = json_next(id);
-
-		c->live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1 };
-		if (json_kind(id) != MG_STRING || json_kind(rank) != MG_NUMBER)
-			return fail(err, MG_EPROTO, "a kept decision has a candidate without an id");
-		c->hash = text_of(r, id);
-		c->rank = (unsigned)whole(rank);
-		for (struct mg_view v = json_next(rank); json_kind(v) != MG_ABSENT; v = json_next(v))
-			if (json_kind(v) == MG_ARRAY)
-				take_live(v, &c->live);
-			else if (json_kind(v) == MG_OBJECT)
-				take_rest(r, v, c);
-	}
-	out->n = n;
-	return MG_OK;
+	*c = (struct seen){ .live = { .outage_ago_ms = INT64_MAX, .uptime_30m = 1 } };
+	expect(s, '[');
+	c->hash = string(s);
+	expect(s, ',');
+	c->rank = (unsigned)whole(s);
+	while (!s->bad && next_is(s, ','))
+		if (s->at < s->end && *s->at == '[')
+			take_live(s, &c->live);
+		else
+			take_rest(s, c);
+	expect(s, ']');
 }
 
-static int take_routings(struct reader *r, struct err *err)
+static void take_list(struct scan *s, struct listed *out)
+{
+	struct seen *more;
+	size_t size = 0;
+
+	expect(s, '[');
+	while (!s->bad && !next_is(s, ']')) {
+		if (out->n)
+			expect(s, ',');
+		if (out->n == size) {
+			size = size ? size * 4 : 8;
+			more = pool_alloc(s->pool, size * sizeof(*more));
+			s->bad |= !more;
+			if (!more)
+				return;
+			if (out->n)
+				memcpy(more, out->at, out->n * sizeof(*more));
+			out->at = more;
+		}
+		take_candidate(s, &out->at[out->n++]);
+	}
+}
+
+static unsigned count_items(struct scan s)
+{
+	unsigned n = 0;
+
+	expect(&s, '[');
+	while (!s.bad && !next_is(&s, ']')) {
+		if (n++)
+			expect(&s, ',');
+		span(&s);
+	}
+	return n;
+}
+
+static struct scan within(struct reader *r, struct mg_str text)
+{
+	return (struct scan){ text.at, text.at + text.len, false, r->s.pool };
+}
+
+/* Those before come before the last. */
+static void take_routings(struct reader *r)
 {
 	struct recorded *out = r->out;
-	size_t before = json_len(out->view.before), i = 0;
-	int rc = MG_OK;
+	struct scan before = within(r, r->before);
+	size_t n = r->before.len ? count_items(before) : 0, i = 0;
 
-	out->n_routings = before + 1;
-	out->routings = pool_alloc(r->pool, out->n_routings * sizeof(*out->routings));
-	if (!out->routings)
-		return fail(err, MG_ENOMEM, "no memory for a decision");
-	for (struct mg_view v = json_at(out->view.before, 0); !rc && i < before; v = json_next(v), i++) {
-		out->routings[i].models = words_of(r, json_at(v, 0));
-		rc = take_list(r, json_at(v, 1), &out->routings[i], err);
+	out->routings = pool_alloc(r->s.pool, (n + 1) * sizeof(*out->routings));
+	if (!out->routings) {
+		r->s.bad = true;
+		return;
 	}
-	out->routings[i].models = r->after.models;
-	return rc ? rc : take_list(r, out->view.candidates, &out->routings[i], err);
+	out->n_routings = n + 1;
+	if (n)
+		expect(&before, '[');
+	for (; i < n && !before.bad; i++) {
+		if (i)
+			expect(&before, ',');
+		expect(&before, '[');
+		out->routings[i].models = words(&before);
+		expect(&before, ',');
+		take_list(&before, &out->routings[i]);
+		expect(&before, ']');
+	}
+	take_list(&r->s, &out->routings[n]);
+	r->s.bad |= before.bad;
 }
 
 /* ---- failures and readings */
@@ -211,137 +382,181 @@ static enum mg_error kind_of(struct mg_view v)
 	return MG_E_UPSTREAM;
 }
 
-static void take_action(struct reader *r, struct mg_view object, struct action *a)
+static uint64_t number_in(struct mg_view object, const char *name)
+{
+	uint64_t n = 0;
+
+	json_count(json_get(object, name), &n);
+	return n;
+}
+
+static const char *word_in(struct pool *p, struct mg_view object, const char *name)
+{
+	return pool_dup(p, json_text(p, json_get(object, name))).at;
+}
+
+static void take_action(struct pool *p, struct mg_view o, struct action *a)
 {
 	for (int i = 0; i < 4; i++)
-		if (json_is(json_get(object, "action"), action_names[i]))
+		if (json_is(json_get(o, "action"), action_names[i]))
 			a->what = i;
-	a->skip = json_is(json_get(object, "skip"), "model") ? SKIP_MODEL : json_is(json_get(object, "skip"), "provider") ? SKIP_PROVIDER : SKIP_NOTHING;
-	a->after_ms = (uint64_t)whole(json_get(object, "after_ms"));
-	a->model = text_of(r, json_get(object, "model"));
+	a->skip = json_is(json_get(o, "skip"), "model") ? SKIP_MODEL : json_is(json_get(o, "skip"), "provider") ? SKIP_PROVIDER : SKIP_NOTHING;
+	a->after_ms = number_in(o, "after_ms");
+	a->model = json_text(p, json_get(o, "model"));
 }
 
-static void take_failure(struct reader *r, struct mg_view o, struct failed *f)
+static void take_failure(struct pool *p, struct mg_view o, struct failed *f)
 {
 	struct mg_view rest = json_get(o, "rest");
-	unsigned *at = pool_alloc(r->pool, (json_len(rest) + 1) * sizeof(*at));
+	unsigned *at = pool_alloc(p, (json_len(rest) + 1) * sizeof(*at));
+	uint64_t n;
 
-	f->error = (struct attempt_error){ .kind = kind_of(json_get(o, "kind")), .status = (int)whole(json_get(o, "status")),
-		.retryable = json_kind(json_get(o, "retryable")) == MG_TRUE, .n = (unsigned)whole(json_get(o, "n")),
-		.tries_here = (unsigned)whole(json_get(o, "tries_here")), .retry_after_ms = (uint32_t)whole(json_get(o, "retry_after_ms")),
-		.bytes_sent = (uint64_t)whole(json_get(o, "bytes_sent")), .elapsed_ms = (uint64_t)whole(json_get(o, "elapsed_ms")),
-		.deadline_ms = (uint64_t)whole(json_get(o, "deadline_ms")) };
-	if (json_kind(json_get(o, "phase")) == MG_STRING)
-		f->error.phase = word_of(r, json_get(o, "phase"));
-	f->routing = (unsigned)whole(json_get(o, "routing"));
-	f->candidate = (unsigned)whole(json_get(o, "candidate"));
-	for (struct mg_view v = json_at(rest, 0); at && json_kind(v) != MG_ABSENT; v = json_next(v))
-		at[f->n_rest++] = (unsigned)whole(v);
+	f->error = (struct attempt_error){ .kind = kind_of(json_get(o, "kind")), .status = (int)number_in(o, "status"),
+		.retryable = json_kind(json_get(o, "retryable")) == MG_TRUE, .n = (unsigned)number_in(o, "n"),
+		.tries_here = (unsigned)number_in(o, "tries_here"), .retry_after_ms = (uint32_t)number_in(o, "retry_after_ms"),
+		.bytes_sent = number_in(o, "bytes_sent"), .elapsed_ms = number_in(o, "elapsed_ms"), .deadline_ms = number_in(o, "deadline_ms"),
+		.phase = word_in(p, o, "phase") };
+	f->routing = (unsigned)number_in(o, "routing");
+	f->candidate = (unsigned)number_in(o, "candidate");
+	for (struct mg_view v = json_at(rest, 0); at && json_count(v, &n); v = json_next(v))
+		at[f->n_rest++] = (unsigned)n;
 	f->rest = at;
-	f->by = json_kind(json_get(o, "by")) == MG_STRING ? word_of(r, json_get(o, "by")) : NULL;
-	take_action(r, o, &f->action);
+	f->by = word_in(p, o, "by");
+	take_action(p, o, &f->action);
 }
 
-static void take_failures(struct reader *r, struct mg_view list)
+static void take_failures(struct reader *r)
 {
 	struct failed **end = &r->out->failures;
+	struct mg_view list;
+	struct err err;
 
-	for (struct mg_view v = json_at(list, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		*end = pool_alloc(r->pool, sizeof(**end));
+	r->s.bad |= json_parse(r->s.pool, span(&r->s), &list, &err) != MG_OK;
+	for (struct mg_view v = json_at(list, 0); !r->s.bad && json_kind(v) != MG_ABSENT; v = json_next(v)) {
+		*end = pool_alloc(r->s.pool, sizeof(**end));
 		if (!*end)
 			return;
-		take_failure(r, v, *end);
+		take_failure(r->s.pool, v, *end);
 		end = &(*end)->next;
 	}
 }
 
 /* What is between the brackets. */
-static struct mg_str inside(struct mg_view list)
+static struct mg_str inside(struct scan *s)
 {
-	struct mg_str raw = json_raw(list);
+	struct mg_str raw = span(s);
 
-	return raw.len >= 2 ? (struct mg_str){ raw.at + 1, raw.len - 2 } : (struct mg_str){ "", 0 };
+	s->bad |= raw.len < 2 || raw.at[0] != '[';
+	return s->bad ? (struct mg_str){ "", 0 } : (struct mg_str){ raw.at + 1, raw.len - 2 };
 }
 
-static void take_readings(struct reader *r, struct mg_view list)
+static void take_readings(struct reader *r)
 {
 	struct consulted **end = &r->out->given;
+	struct scan *s = &r->s;
 
-	for (struct mg_view v = json_at(list, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		struct mg_view asked = json_at(v, 1);
-
-		*end = pool_alloc(r->pool, sizeof(**end));
+	expect(s, '[');
+	for (bool first = true; !s->bad && !next_is(s, ']'); first = false) {
+		if (!first)
+			expect(s, ',');
+		*end = pool_alloc(s->pool, sizeof(**end));
 		if (!*end)
 			return;
-		(*end)->function = word_of(r, json_at(v, 0));
-		(*end)->asked = inside(asked);
-		(*end)->said = inside(json_next(asked));
+		expect(s, '[');
+		(*end)->function = word(s);
+		expect(s, ',');
+		(*end)->asked = inside(s);
+		expect(s, ',');
+		(*end)->said = inside(s);
+		expect(s, ']');
 		end = &(*end)->next;
 	}
 }
 
-/* ---- all of it */
-
-static void take_asked(struct reader *r, struct mg_view object)
+static void take_denied(struct scan *s, struct refused *no)
 {
-	struct mg_view models = json_get(object, "models"), prefs = json_get(object, "prefs");
-
-	if (json_kind(models) != MG_ABSENT)
-		r->out->facts.models = words_of(r, models);
-	if (json_kind(prefs) != MG_ABSENT) {
-		r->out->facts.prefs = (struct prefs){ .allow_fallbacks = true };
-		take_part(r, OF_PREFS, &r->out->facts, prefs);
-	}
+	expect(s, '[');
+	no->hook = word(s);
+	expect(s, ',');
+	no->status = (int)whole(s);
+	expect(s, ',');
+	no->code = word(s);
+	expect(s, ',');
+	no->by = word(s);
+	expect(s, ']');
 }
 
+/* ---- all of it */
+
 /* Those that are no member of req. */
-static bool take_other(struct reader *r, struct mg_view v, struct mg_view *asked)
+static void take_other(struct reader *r, struct mg_str name)
 {
-	struct recorded *o = r->out;
-	const struct { const char *name; struct mg_view *to; } views[] = { { "candidates", &o->view.candidates }, { "plan", &o->view.plan },
-		{ "keep", &o->view.keep }, { "bundle", &o->view.bundle }, { "spent", &o->view.spent }, { "asked", asked },
-		{ "before", &o->view.before }, { "order", &o->view.order }, { "strategy", &o->view.strategy }, { "denied", &o->view.denied },
-		{ "failures", &o->view.failures }, { "notes", &o->view.notes }, { "shadow", &o->view.shadow }, { "errors", &o->view.errors },
-		{ "policy_error", &o->view.policy_error } };
-	struct mg_str name = json_name(v);
+	struct scan *s = &r->s;
 
 	for (unsigned base = OF_PREFS; base < BASES; base++)
 		if (mg_is(name, parts[base].name)) {
-			take_part(r, base, &r->after, v);
-			return true;
+			take_part(s, base, &r->after);
+			return;
 		}
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
-		if (mg_is(name, views[i].name)) {
-			*views[i].to = v;
-			return true;
-		}
-	if (mg_is(name, "models")) {
-		r->after.models = words_of(r, v);
+	if (mg_is(name, "candidates")) {
+		take_routings(r);
+	} else if (mg_is(name, "models")) {
+		r->after.models = words(s);
 		r->models_said = true;
+	} else if (mg_is(name, "asked")) {
+		r->asked = span(s);
 	} else if (mg_is(name, "aliases")) {
-		o->aliases = words_of(r, v);
+		r->out->aliases = words(s);
+	} else if (mg_is(name, "before")) {
+		r->before = span(s);
+	} else if (mg_is(name, "failures")) {
+		take_failures(r);
 	} else if (mg_is(name, "reads")) {
-		take_readings(r, v);
+		take_readings(r);
+	} else if (mg_is(name, "denied")) {
+		take_denied(s, &r->out->refused);
 	} else {
-		return false;
+		span(s);
 	}
-	return true;
 }
 
-static void take_members(struct reader *r, struct mg_view all, struct mg_view *asked)
+static void take_members(struct reader *r)
 {
 	const struct field *f = req_fields;
+	struct scan *s = &r->s;
+	struct mg_str name;
 
-	for (struct mg_view v = json_at(all, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
-		const struct field *found = next_field(req_fields, f, json_name(v));
+	expect(s, '{');
+	for (bool first = true; (name = member(s, first)).at; first = false) {
+		const struct field *found = name.len ? next_field(req_fields, f, name) : NULL;
 
 		if (found && found->kind != K_LATER && found->at != AT(facts, models)) {
-			take_value(r, found, (char *)&r->after + found->at, v);
+			take_value(s, found, (char *)&r->after + found->at);
 			f = found + 1;
 		} else {
-			take_other(r, v, asked);
+			take_other(r, name);
 		}
 	}
+	s->bad |= s->at != s->end;
+}
+
+static void take_asked(struct reader *r)
+{
+	struct scan s = within(r, r->asked);
+	struct mg_str name;
+
+	expect(&s, '{');
+	for (bool first = true; (name = member(&s, first)).at; first = false) {
+		if (mg_is(name, "models")) {
+			r->out->facts.models = words(&s);
+		} else if (mg_is(name, "prefs")) {
+			r->out->facts.prefs = (struct prefs){ .allow_fallbacks = true };
+			take_part(&s, OF_PREFS, &r->out->facts);
+		} else {
+			span(&s);
+		}
+	}
+	r->s.bad |= s.bad;
 }
 
 /* Where the part about the run begins. */
@@ -360,37 +575,27 @@ size_t recorded_decided(struct mg_str text)
 
 int recorded_read(struct pool *p, const struct mg_store_decision *row, struct recorded *out, struct err *err)
 {
-	struct mg_str text = { row->json, strlen(row->json) };
-	struct reader r = { .pool = p, .out = out, .after = { .prefs.allow_fallbacks = true, .listed = true } };
-	struct mg_view all, asked = { 0 };
-	int rc = json_parse(p, text, &all, err);
+	struct reader r = { .s = { row->json, row->json + strlen(row->json), false, p }, .out = out,
+		.after = { .prefs.allow_fallbacks = true, .listed = true } };
+	struct mg_str *one = pool_alloc(p, sizeof(*one));
 
 	*out = (struct recorded){ .n_routings = 0 };
-	if (rc)
-		return rc;
-	if (json_kind(all) != MG_OBJECT)
-		return fail(err, MG_EPROTO, "a kept decision is no object");
-	take_members(&r, all, &asked);
-	if (!r.models_said) {
-		struct mg_str *one = pool_alloc(p, sizeof(*one));
-
-		if (!one)
-			return fail(err, MG_ENOMEM, "no memory for a decision");
-		*one = r.after.model;
+	if (!one)
+		return fail(err, MG_ENOMEM, "no memory for a decision");
+	take_members(&r);
+	*one = r.after.model;
+	if (!r.models_said)
 		r.after.models = (struct words){ one, 1 };
-	}
 	r.after.id = (struct mg_str){ row->generation_id, strlen(row->generation_id) };
 	r.after.now_ms = row->at_ms;
 	r.after.key.id = (struct mg_str){ row->key_hash ? row->key_hash : "", row->key_hash ? strlen(row->key_hash) : 0 };
 	out->facts = r.after;
 	out->models = r.after.models;
 	out->prefs = r.after.prefs;
-	if (json_kind(asked) != MG_ABSENT)
-		take_asked(&r, asked);
-	take_failures(&r, out->view.failures);
-	if (json_kind(out->view.denied) == MG_ARRAY)
-		out->refused = (struct refused){ word_of(&r, json_at(out->view.denied, 0)), word_of(&r, json_at(out->view.denied, 2)),
-			word_of(&r, json_at(out->view.denied, 3)), (int)whole(json_at(out->view.denied, 1)) };
-	out->decided = recorded_decided(text);
-	return take_routings(&r, err);
+	if (r.asked.len)
+		take_asked(&r);
+	r.s.bad |= !out->n_routings;
+	if (!r.s.bad)
+		out->routings[out->n_routings - 1].models = r.after.models;
+	return r.s.bad ? fail(err, MG_EPROTO, "a kept decision is damaged, at its byte %zu", (size_t)(r.s.at - row->json)) : MG_OK;
 }

@@ -8,7 +8,7 @@
 
 #include "policy/record.h"
 
-struct seen { struct mg_str hash; unsigned rank; struct live_facts live; struct mg_str dropped, by; };
+struct seen { const struct endpoint *endpoint; /* whoever has a shelf sets it; NULL: it is not there */ struct mg_str hash; unsigned rank; struct live_facts live; struct mg_str dropped, by; };
 struct listed { struct words models; struct seen *at; size_t n; };	/* one routing */
 struct recorded {
 	struct facts facts;			/* as they came */
@@ -18,8 +18,6 @@ struct recorded {
 	struct failed *failures;
 	struct consulted *given;
 	struct refused refused;
-	struct { struct mg_view order, plan, keep, strategy, notes, shadow, errors, bundle, spent, failures, denied, candidates, before, policy_error; } view;
-	size_t decided;				/* bytes of the text, up to what is about the run */
 };
 /* MG_EINVAL, MG_EPROTO: that is no record; MG_ENOMEM. */
 size_t recorded_decided(struct mg_str text);	/* bytes of a record, up to what is about the run */

@@ -48,11 +48,6 @@ const struct decision *replay_decision(const struct replay *r) { return &r->d; }
 const struct recorded *replay_recorded(const struct replay *r) { return &r->record; }
 struct policy_state *replay_state(struct replay *r) { return r->state; }
 
-const struct endpoint *replay_endpoint(const struct replay *r, const struct seen *c)
-{
-	return shelf_find(r->shelf, c->hash);
-}
-
 /* ---- candidates, as they were */
 
 static struct mg_str slug_of(const struct recorded *rec, struct mg_str name)
@@ -81,7 +76,7 @@ static struct model *model_then(struct replay *r, const struct listed *l, struct
 	if (!m || !list)
 		return NULL;
 	for (size_t i = 0; i < l->n; i++) {
-		const struct endpoint *e = shelf_find(r->shelf, l->at[i].hash);
+		const struct endpoint *e = l->at[i].endpoint;
 
 		if (e && mg_is(slug, e->model->slug))
 			list[n++] = (struct endpoint *)(uintptr_t)e;
@@ -114,7 +109,7 @@ static void find_live(void *arg, const struct endpoint *e, struct live_facts *ou
 		const struct listed *l = &r->record.routings[(r->routing + i) % r->record.n_routings];
 
 		for (size_t k = 0; k < l->n; k++)
-			if (shelf_find(r->shelf, l->at[k].hash) == e) {
+			if (l->at[k].endpoint == e) {
 				*out = l->at[k].live;
 				return;
 			}
@@ -125,7 +120,7 @@ static void find_live(void *arg, const struct endpoint *e, struct live_facts *ou
 static void leave_out(const struct replay *r, const struct listed *l, struct candidate *list, size_t n)
 {
 	for (size_t i = 0; i < n && i < l->n; i++)
-		if (l->at[i].dropped.at && !l->at[i].by.at && list[i].rank && !list[i].dropped && shelf_find(r->shelf, l->at[i].hash) == list[i].endpoint)
+		if (l->at[i].dropped.at && !l->at[i].by.at && list[i].rank && !list[i].dropped && l->at[i].endpoint == list[i].endpoint)
 			list[i].dropped = pool_dup(r->pool, l->at[i].dropped).at;
 }
 
@@ -141,7 +136,7 @@ static bool same_place(const struct replay *r, const struct failed *f)
 		if (f->rest[i] >= r->d.n)
 			return false;
 	for (size_t i = 0; i < l->n; i++)
-		if (shelf_find(r->shelf, l->at[i].hash) != r->d.candidates[i].endpoint)
+		if (l->at[i].endpoint != r->d.candidates[i].endpoint)
 			return false;
 	return true;
 }
@@ -168,23 +163,29 @@ static bool fail_again(struct replay *r, const struct failed *f, const struct or
 
 /* ---- one decision */
 
-static int all_there(const struct replay *r, struct err *err)
+static int all_there(struct replay *r, struct err *err)
 {
 	for (size_t i = 0; i < r->record.n_routings; i++)
-		for (size_t k = 0; k < r->record.routings[i].n; k++)
-			if (!shelf_find(r->shelf, r->record.routings[i].at[k].hash))
-				return fail(err, MG_EPROTO, "the store does not have endpoint %.*s, which the decision names",
-					(int)r->record.routings[i].at[k].hash.len, r->record.routings[i].at[k].hash.at);
+		for (size_t k = 0; k < r->record.routings[i].n; k++) {
+			struct seen *c = &r->record.routings[i].at[k];
+
+			c->endpoint = shelf_find(r->shelf, c->hash);
+			if (!c->endpoint)
+				return fail(err, MG_EPROTO, "the store does not have endpoint %.*s, which the decision names", (int)c->hash.len, c->hash.at);
+		}
 	return MG_OK;
 }
 
 int replay_read(struct replay *r, const struct mg_store_decision *row, struct err *err)
 {
+	int rc;
+
 	pool_free(r->pool);
 	r->pool = pool_new(POOL_BYTES);
 	r->text = row->json;
 	r->routing = 0;
-	return r->pool ? recorded_read(r->pool, row, &r->record, err) : fail(err, MG_ENOMEM, "no memory for a decision");
+	rc = r->pool ? recorded_read(r->pool, row, &r->record, err) : fail(err, MG_ENOMEM, "no memory for a decision");
+	return rc ? rc : all_there(r, err);
 }
 
 static void decide(struct replay *r)
@@ -209,7 +210,6 @@ int replay_decide(struct replay *r, const struct mg_store_decision *row, struct 
 	size_t i = 0;
 	int rc = replay_read(r, row, err);
 
-	rc = rc ? rc : all_there(r, err);
 	if (rc)
 		return rc;
 	decision_init(&r->d, r->pool);
@@ -238,7 +238,7 @@ bool replay_same(struct replay *r)
 	size_t len;
 	const char *text = again_text(r, &len);
 
-	return text && len == r->record.decided && !memcmp(text, r->text, len);
+	return text && len == recorded_decided((struct mg_str){ r->text, strlen(r->text) }) && !memcmp(text, r->text, len);
 }
 
 struct telling { void (*say)(void *, const char *); void *arg; size_t n; };
@@ -269,7 +269,7 @@ static void fate(char out[static 160], unsigned rank, const char *dropped, const
 static void compare_candidate(struct replay *r, struct telling *t, const struct seen *then, const struct candidate *now)
 {
 	const char *dropped = then->dropped.at ? pool_dup(r->pool, then->dropped).at : NULL, *by = then->by.at ? pool_dup(r->pool, then->by).at : NULL;
-	const struct endpoint *e = replay_endpoint(r, then);
+	const struct endpoint *e = then->endpoint;
 	char was[160], is[160];
 
 	fate(was, then->rank, dropped, by);
@@ -304,10 +304,11 @@ size_t replay_differences(struct replay *r, void (*say)(void *arg, const char *l
 	struct mg_view then, now;
 	struct err err;
 	size_t len;
-	const char *text = again_text(r, &len);
+	const char *text;
 
-	if (text && len == r->record.decided && !memcmp(text, r->text, len))
+	if (replay_same(r))
 		return 0;
+	text = again_text(r, &len);
 	for (size_t i = 0; i < l->n && i < r->d.n; i++)
 		compare_candidate(r, &t, &l->at[i], &r->d.candidates[i]);
 	if (l->n != r->d.n)

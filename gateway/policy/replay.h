@@ -22,8 +22,6 @@ int replay_read(struct replay *r, const struct mg_store_decision *row, struct er
 const struct decision *replay_decision(const struct replay *r);
 const struct recorded *replay_recorded(const struct replay *r);
 struct policy_state *replay_state(struct replay *r);
-/* The candidate's endpoint in the record; NULL: it is not kept. */
-const struct endpoint *replay_endpoint(const struct replay *r, const struct seen *c);
 /* Is it decided as it was, to the last byte? */
 bool replay_same(struct replay *r);
 /* What is not, line by line; how many lines. */
