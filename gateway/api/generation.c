@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "api/api.h"
+#include "policy/versions.h"
 
 enum { RECORD_MAX = 1024 * 1024 };	/* bytes */
 
@@ -12,7 +13,7 @@ struct lookup {
 	struct api_call *c;
 	const char *id;
 	bool found;
-	struct bundle *bundle;		/* of a decision, which is made again with it; NULL: a generation is asked for */
+	struct bundle *bundle;		/* live; of a decision, which is made again with the one that made it; NULL: a generation is asked for */
 	struct buf out;
 	struct err err;
 	int rc;
@@ -31,13 +32,20 @@ static bool on_generation(void *arg, const void *row)
 	return !l->found;
 }
 
+static struct bundle *at_hand(void *arg, const char *digits)
+{
+	const struct lookup *l = arg;
+
+	return versions_bundle(l->c->w->gw->versions, l->bundle, digits);
+}
+
 static int read_decision(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
 	struct lookup *l = arg;
 	int rc;
 
 	buf_print(&l->out, "{\"data\":");
-	rc = decision_find(ops, handle, l->id, l->bundle, &l->out, err);
+	rc = decision_find(ops, handle, l->id, &(struct bundles){ at_hand, l }, &l->out, err);
 	buf_text(&l->out, "}");
 	l->found = rc == 1;
 	return rc < 0 ? rc : MG_OK;

@@ -77,6 +77,7 @@ int policy_new_run(int argc, char **argv);
 int policy_check_run(int argc, char **argv);
 int policy_test_run(int argc, char **argv);
 int policy_explain_run(int argc, char **argv);
+int policy_backtest_run(int argc, char **argv);
 int policy_shadow_run(int argc, char **argv);
 int policy_publish_run(int argc, char **argv);
 int policy_rollback_run(int argc, char **argv);

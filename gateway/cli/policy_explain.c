@@ -1,7 +1,7 @@
 /* policy_explain.c - moongate policy explain: a decision, as it was made, and made again. */
 #include "cli/remote.h"
 #include "cli/table.h"
-#include "policy/policy.h"
+#include "policy/versions.h"
 
 enum { BODY_MAX = 16 << 20 };
 
@@ -10,33 +10,43 @@ static void print_line(void *arg, const char *line)
 	puts(line);
 }
 
-/* The configured bundle, or the shipped one; one that is broken now does not hide how it was. */
-static struct bundle *bundle_here(const struct local *l)
+struct here { struct versions *versions; struct bundle *configured; };
+
+static struct bundle *at_hand(void *arg, const char *digits)
+{
+	struct here *h = arg;
+
+	return versions_bundle(h->versions, h->configured, digits);
+}
+
+/* What is configured, and what was live; where one is broken it is not at hand. */
+static void here_open(struct here *h, const struct local *l)
 {
 	const char *dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
-	struct bundle *b;
 	struct err err = { 0 };
 
+	*h = (struct here){ NULL, NULL };
 	policy_shared_init();
-	if (bundle_open(dir, l->places.policies, &b, &err) == MG_OK)
-		return b;
-	cli_fail(EXIT_OK, &err);
-	return NULL;
+	if (bundle_open(dir, l->places.policies, &h->configured, &err))
+		h->configured = NULL;
+	if (versions_open(l->data_dir, &h->versions, &err))
+		h->versions = NULL;
 }
 
 static int read_here(struct local *l, const struct cli *c, struct buf *out)
 {
 	struct err err = { 0 };
-	struct bundle *b;
+	struct here here;
 	int rc = local_store(l, c), found;
 
 	if (rc)
 		return rc;
-	b = bundle_here(l);
+	here_open(&here, l);
 	buf_text(out, "{\"data\":");
-	found = decision_find(l->ops, l->store, c->argv[0], b, out, &err);
+	found = decision_find(l->ops, l->store, c->argv[0], &(struct bundles){ at_hand, &here }, out, &err);
 	buf_text(out, "}");
-	bundle_unref(b);
+	bundle_unref(here.configured);
+	versions_close(here.versions);
 	if (!found)
 		return cli_say(EXIT_NOT_FOUND, "no decision of '%.80s' is kept\nhint: 'moongate log tail' shows the generations", c->argv[0]);
 	return found < 0 ? cli_fail(EXIT_FAILED, &err) : EXIT_OK;

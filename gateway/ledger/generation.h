@@ -58,6 +58,8 @@ void generation_init(struct generation *g);
 int generation_write(const struct generation *g, struct buf *out, struct err *err);
 /* The labels: who asked, in a client's words and the upstream's.  Without the permit, or where there are none: nothing. */
 void generation_labels(const struct generation *g, struct permit record, struct buf *out);
+/* Its numbers alone, and quickly; the rest as generation_init() leaves it. */
+int generation_counts(const struct mg_store_generation *row, struct generation *g, struct err *err);
 /* What the store kept, with texts in the pool or in the row; labels that are gone are unknown.  MG_EPROTO, MG_EINVAL: that is no such text. */
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err);
 /* {"data":{...}} of GET /generation, from what the store kept. */

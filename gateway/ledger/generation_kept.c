@@ -292,6 +292,30 @@ static int read_labels(const struct mg_store_generation *row, struct pool *p, st
 	return rc;
 }
 
+int generation_counts(const struct mg_store_generation *row, struct generation *g, struct err *err)
+{
+	static const char name[] = "\"numbers\":[";
+	const char *at = strstr(row->json, name);	/* in a text its quotes would be escaped */
+	int64_t *n[NUMBERS];
+
+	generation_init(g);
+	if (!at)
+		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
+	numbers_of(g, n);
+	at += sizeof(name) - 2;
+	for (int i = 0; i < NUMBERS && *at != ']'; i++) {
+		char *end;
+		long long value = strtoll(at + 1, &end, 10);
+
+		if (end > at + 1)
+			*n[i] = value;
+		at += 1 + strcspn(at + 1, ",]");
+		if (!*at)
+			return fail(err, MG_EPROTO, "a kept generation record is damaged");
+	}
+	return MG_OK;
+}
+
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err)
 {
 	struct mg_view all, v;

@@ -47,25 +47,29 @@ static void join(json_t *list, char *out, size_t size)
 	}
 }
 
-/* The drops of one reason: how many, why, who said so, which. */
+/* The drops of one reason: how many, why, who said so, and which, as many lines as they take. */
 static void drops_of(struct page *p, json_t *candidates, const char *reason, const char *by)
 {
-	char names[300] = "";
+	char names[300] = "", head[120];
 	size_t i, len = 0, n = 0;
 	json_t *c;
 
+	json_array_foreach(candidates, i, c)
+		n += !strcmp(word(c, "dropped"), reason) && !strcmp(word(c, "by"), by);
+	snprintf(head, sizeof(head), "%5zu  %-18s %-28s", n, reason, by);
 	json_array_foreach(candidates, i, c) {
-		int wrote;
+		const char *name = word(c, "endpoint");
 
 		if (strcmp(word(c, "dropped"), reason) || strcmp(word(c, "by"), by))
 			continue;
-		n++;
-		if (len + 8 >= sizeof(names))
-			continue;
-		wrote = snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", word(c, "endpoint"));
-		len = wrote < 0 || (size_t)wrote >= sizeof(names) - len ? sizeof(names) - 1 : len + (size_t)wrote;
+		if (len && len + strlen(name) + 3 > 120) {
+			say(p, "           %s %s,", head, names);
+			snprintf(head, sizeof(head), "%-54s", "");
+			len = 0;
+		}
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.150s", len ? ", " : "", name);
 	}
-	say(p, "           %5zu  %-18s %-28s %s%s", n, reason, by, names, len == sizeof(names) - 1 ? " ..." : "");
+	say(p, "           %s %s", head, names);
 }
 
 static void drops(struct page *p, json_t *candidates)
@@ -142,13 +146,54 @@ static void shadows(struct page *p, json_t *list)
 	}
 }
 
+static void denied(struct page *p, json_t *no)
+{
+	if (no)
+		say(p, "%-10s %-16s %" PRId64 " %s", word(no, "hook"), word(no, "by"), count(no, "status"), word(no, "code"));
+}
+
+/* Models whose turn came before the last one's. */
+static void before(struct page *p, json_t *list)
+{
+	size_t i;
+	json_t *one;
+	char models[400];
+
+	json_array_foreach(list, i, one) {
+		json_t *candidates = json_object_get(one, "candidates");
+
+		join(json_object_get(one, "models"), models, sizeof(models));
+		say(p, "before     %s: %zu candidates", models, json_array_size(candidates));
+		drops(p, candidates);
+	}
+}
+
+/* Is it the same, decided again? */
+static void again(struct page *p, json_t *a)
+{
+	size_t i;
+	json_t *line;
+
+	if (!a)
+		return;
+	if (!json_is_true(json_object_get(a, "at_hand")))
+		say(p, "again      bundle %.12s is not at hand any more", word(a, "bundle"));
+	else if (json_is_true(json_object_get(a, "same")))
+		say(p, "again      the same, decided with bundle %.12s", word(a, "bundle"));
+	else
+		say(p, "again      not the same, decided with bundle %.12s:", word(a, "bundle"));
+	json_array_foreach(json_object_get(a, "differences"), i, line)
+		say(p, "           %s", json_string_value(line) ? json_string_value(line) : "");
+}
+
 static void attempts(struct page *p, json_t *list)
 {
 	size_t i;
 	json_t *a;
 
 	json_array_foreach(list, i, a)
-		say(p, "attempt %-2zu %-40s %" PRId64 " %s", i + 1, word(a, "endpoint"), count(a, "status"), word(a, "kind"));
+		say(p, "attempt %-2zu %-40s %" PRId64 " %s after %" PRId64 " ms -> %s%s%s", i + 1, word(a, "endpoint"), count(a, "status"), word(a, "kind"),
+			count(a, "elapsed_ms"), *word(a, "by") ? word(a, "by") : "nobody said", *word(a, "by") ? ": " : ", ", word(a, "action"));
 }
 
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg)
@@ -165,6 +210,8 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 	say(&p, "retain     store=%s ttl=%" PRId64 "s cache=%s", word(keep, "store"), count(keep, "ttl_s"), json_is_true(json_object_get(keep, "cache")) ? "yes" : "no");
 	say(&p, "resolve    %s%s%s -> %s", word(record, "model"), *word(record, "variant") ? ":" : "", word(record, "variant"), models);
 	notes_of(&p, json_object_get(record, "notes"));
+	denied(&p, json_object_get(record, "denied"));
+	before(&p, json_object_get(record, "before"));
 	say(&p, "candidates %zu -> %zu", json_array_size(candidates), json_array_size(order));
 	drops(&p, candidates);
 	say(&p, "rank");
@@ -176,4 +223,5 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 	attempts(&p, json_object_get(record, "attempts"));
 	shadows(&p, json_object_get(record, "shadow"));
 	say(&p, "fuel       %" PRId64 "    lua %" PRId64 " us    errors %" PRId64, count(record, "fuel"), count(record, "lua_us"), count(record, "errors"));
+	again(&p, json_object_get(record, "again"));
 }

@@ -234,7 +234,7 @@ static struct slot *slot_find(struct policy_state *s, struct memo *m, const char
 	}
 	if (!make || (!oldest->verdicts && !(oldest->verdicts = malloc(row))))
 		return NULL;
-	memset(oldest->verdicts, UNKNOWN, row);
+	memset(oldest->verdicts, UNASKED, row);
 	oldest->hash = hash;
 	oldest->len = len;
 	oldest->used = ++m->ticks;
@@ -259,7 +259,7 @@ unsigned memo_look(struct policy_state *s, struct decision *d, struct memo *m, s
 {
 	struct slot *slot = s->remembers && at < (m->each ? s->n_slot : 1) ? slot_of(s, d, m, false) : NULL;
 
-	return slot ? slot->verdicts[at] : UNKNOWN;
+	return slot ? slot->verdicts[at] : UNASKED;
 }
 
 void memo_keep(struct policy_state *s, struct decision *d, struct memo *m, size_t at, unsigned verdict)
@@ -290,13 +290,13 @@ unsigned reason_number(struct policy_state *s, const struct verdict *v)
 	if (i < s->n_reasons)
 		return (unsigned)i + REASON;
 	if (i == REASONS_MAX || (!s->reasons && !(s->reasons = calloc(REASONS_MAX, sizeof(*s->reasons)))))
-		return UNKNOWN;
+		return UNASKED;
 	r = &s->reasons[i];
 	*r = (struct why){ strdup(v->why), strdup(v->by) };
 	if (!r->code || !r->by) {
 		free(r->code);
 		free(r->by);
-		return UNKNOWN;
+		return UNASKED;
 	}
 	s->n_reasons++;
 	return (unsigned)i + REASON;

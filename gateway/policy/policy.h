@@ -189,11 +189,14 @@ void policy_observe(struct policy_state *s, struct decision *d, const struct out
  * what the store may not have yet is told first, and again if tell() says that it was not kept. */
 typedef bool endpoint_teller(void *arg, const struct mg_store_endpoint *row);
 const char *decision_record(struct policy_state *s, const struct decision *d, endpoint_teller *tell, void *arg);
-/* From that the whole of it, as JSON text, appended: for `policy explain`.  b: it is decided again, with that one, and told
- * whether the same comes out; may be NULL.  MG_EPROTO, MG_EINVAL: that is no such record. */
-int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err);
+/* Bundles that are at hand, by the first digits of their hash: a reference, or NULL. */
+struct bundles { struct bundle *(*find)(void *arg, const char *digits); void *arg; };
+/* From that the whole of it, as JSON text, appended: for `policy explain`.  Where the bundle that decided is at hand it is
+ * decided again, and told whether the same comes out; bundles NULL: nothing of that.  MG_EPROTO, MG_EINVAL: that is no such record. */
+int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, const struct bundles *bundles,
+	struct buf *out, struct err *err);
 /* Of a generation; 1, 0: none is kept of it, or a negative mg_rc. */
-int decision_find(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err);
+int decision_find(const struct mg_store *ops, void *handle, const char *id, const struct bundles *bundles, struct buf *out, struct err *err);
 /* The text of `moongate policy explain`, from the whole. */
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 

@@ -355,18 +355,12 @@ static void put_line(void *arg, const char *line)
 	json_put_text(arg, NULL, line);
 }
 
-/* With the bundle at hand; whether it is the one that decided then. */
-static void put_again(struct telling *t, struct bundle *b, const struct mg_store_decision *row)
+static void put_differences(struct telling *t, struct bundle *b, const struct mg_store_decision *row)
 {
-	const char *hash = bundle_hash(b);
-	struct mg_str then = json_text(t->pool, json_get(t->all, "bundle"));
 	struct err err = { 0 };
 	struct replay *replay = replay_new(b, t->shelf, NULL, &err);
 	int rc = replay ? replay_decide(replay, row, &err) : err.rc;
 
-	json_open(&t->w, "again", '{');
-	json_put(&t->w, "bundle", (struct mg_str){ hash, ENDPOINT_DIGITS });
-	json_put_bool(&t->w, "same_bundle", then.len && then.len <= strlen(hash) && !memcmp(hash, then.at, then.len));
 	json_put_bool(&t->w, "same", !rc && replay_same(replay));
 	json_open(&t->w, "differences", '[');
 	if (rc)
@@ -374,13 +368,27 @@ static void put_again(struct telling *t, struct bundle *b, const struct mg_store
 	else
 		replay_differences(replay, put_line, &t->w);
 	json_close(&t->w);
-	json_close(&t->w);
 	replay_free(replay);
+}
+
+/* With the same bundle, if it is at hand. */
+static void put_again(struct telling *t, const struct bundles *bundles, const struct mg_store_decision *row)
+{
+	struct bundle *b = bundles->find(bundles->arg, t->r->bundle);
+
+	json_open(&t->w, "again", '{');
+	json_put_text(&t->w, "bundle", t->r->bundle);
+	json_put_bool(&t->w, "at_hand", b != NULL);
+	if (b)
+		put_differences(t, b, row);
+	json_close(&t->w);
+	bundle_unref(b);
 }
 
 /* ---- from the store */
 
-static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err)
+static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_store_decision *row, const struct bundles *bundles,
+	struct buf *out, struct err *err)
 {
 	struct telling t = { .pool = pool, .shelf = shelf };
 	struct recorded r;
@@ -395,8 +403,8 @@ static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_st
 	put_asked(&t);
 	put_routings(&t);
 	put_decided(&t);
-	if (b)
-		put_again(&t, b, row);
+	if (bundles)
+		put_again(&t, bundles, row);
 	json_close(&t.w);
 	return json_written(&t.w).at ? MG_OK : fail(err, MG_ENOMEM, "no memory for a decision");
 }
@@ -423,13 +431,14 @@ static int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, co
 	return shelf_open(ops, handle, n ? hashes : &none, n ? n : 1, out, err);
 }
 
-int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, struct bundle *b, struct buf *out, struct err *err)
+int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, const struct bundles *bundles,
+	struct buf *out, struct err *err)
 {
 	struct pool *pool = pool_new(16 << 20);
 	struct shelf *shelf = NULL;
 	int rc = pool ? shelf_of(ops, handle, pool, row, &shelf, err) : fail(err, MG_ENOMEM, "no memory for a decision");
 
-	rc = rc ? rc : tell(shelf, pool, row, b, out, err);
+	rc = rc ? rc : tell(shelf, pool, row, bundles, out, err);
 	shelf_free(shelf);
 	pool_free(pool);
 	return rc;
@@ -449,7 +458,7 @@ static bool on_row(void *arg, const void *row)
 	return false;
 }
 
-int decision_find(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err)
+int decision_find(const struct mg_store *ops, void *handle, const char *id, const struct bundles *bundles, struct buf *out, struct err *err)
 {
 	struct finding f = { .at_ms = 0 };
 	struct mg_store_decision row = { .size = sizeof(row) };
@@ -467,7 +476,7 @@ int decision_find(const struct mg_store *ops, void *handle, const char *id, stru
 		row.key_hash = row.generation_id + strlen(row.generation_id) + 1;
 		row.json = row.key_hash + strlen(row.key_hash) + 1;
 		row.at_ms = f.at_ms;
-		rc = decision_recall(ops, handle, &row, b, out, err);
+		rc = decision_recall(ops, handle, &row, bundles, out, err);
 		rc = rc ? rc : 1;
 	}
 	buf_release(&f.texts);

@@ -486,6 +486,24 @@ static void take_denied(struct scan *s, struct refused *no)
 	expect(s, ']');
 }
 
+static void take_keep(struct scan *s, struct keep *k)
+{
+	struct mg_str level;
+
+	expect(s, '[');
+	level = string(s);
+	for (enum keep_level i = KEEP_NONE; i < KEEP_LEVELS; i++)
+		if (mg_is(level, keep_names[i]))
+			k->store = i;
+	expect(s, ',');
+	k->ttl_s = (uint64_t)whole(s);
+	if (next_is(s, ','))
+		k->cache = truth(s);
+	while (next_is(s, ','))
+		span(s);
+	expect(s, ']');
+}
+
 /* ---- all of it */
 
 /* Those that are no member of req. */
@@ -513,6 +531,12 @@ static void take_other(struct reader *r, struct mg_str name)
 		take_failures(r);
 	} else if (mg_is(name, "reads")) {
 		take_readings(r);
+	} else if (mg_is(name, "keep")) {
+		take_keep(s, &r->out->keep);
+	} else if (mg_is(name, "bundle")) {
+		struct mg_str hash = string(s);
+
+		snprintf(r->out->bundle, sizeof(r->out->bundle), "%.*s", (int)hash.len, hash.at);
 	} else if (mg_is(name, "denied")) {
 		take_denied(s, &r->out->refused);
 	} else {

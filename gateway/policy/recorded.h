@@ -18,6 +18,8 @@ struct recorded {
 	struct failed *failures;
 	struct consulted *given;
 	struct refused refused;
+	struct keep keep;			/* without its sinks */
+	char bundle[ENDPOINT_DIGITS + 1];	/* the first digits of its hash */
 };
 /* MG_EINVAL, MG_EPROTO: that is no record; MG_ENOMEM. */
 size_t recorded_decided(struct mg_str text);	/* bytes of a record, up to what is about the run */

@@ -202,7 +202,7 @@ extern const char *const error_kinds[];	/* by enum mg_error */
 enum { ERROR_KINDS = MG_E_CANCELLED + 1 };
 
 /* ---- memo.c: answers that are known for the values of some members of the request */
-enum { UNKNOWN = 0, KEEPS = 1, REASON = 2 };	/* a verdict; KEEPS: nothing to say; from REASON on: s->reasons */
+enum { UNASKED = 0, KEEPS = 1, REASON = 2 };	/* a verdict; KEEPS: nothing to say; from REASON on: s->reasons */
 struct verdict { const char *why, *by; };	/* why NULL: it may serve */
 int memo_open(struct policy_state *s, struct entry *e, int decl);	/* `memo` of the declaration at decl; -1 and s->error */
 void memo_free(struct memo *m);
@@ -210,7 +210,7 @@ void memo_forget(struct policy_state *s);	/* with the catalogue */
 unsigned memo_look(struct policy_state *s, struct decision *d, struct memo *m, size_t at);
 void memo_keep(struct policy_state *s, struct decision *d, struct memo *m, size_t at, unsigned verdict);	/* unless the run was impure */
 void memo_view(struct policy_state *s, const struct memo *m);	/* pushes req, for a run whose answer may be kept */
-unsigned reason_number(struct policy_state *s, const struct verdict *v);	/* UNKNOWN: there are too many */
+unsigned reason_number(struct policy_state *s, const struct verdict *v);	/* UNASKED: there are too many */
 /* A sight that tells who reads it; index: a closure's function with arg and base as its upvalues. */
 void view_make(lua_State *L, lua_CFunction index, void *arg, unsigned base, struct mirror *of);
 

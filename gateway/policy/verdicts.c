@@ -163,7 +163,7 @@ struct cached *candidate_known(struct policy_state *s, const struct candidate *c
 struct verdict verdict_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c)
 {
 	struct memo *m = e->memo[HOOK_FILTER];
-	unsigned kept = UNKNOWN;
+	unsigned kept = UNASKED;
 	struct cached *k = m || e->n_limits || e->when[HOOK_FILTER] != LUA_NOREF ? candidate_known(s, c) : NULL;
 	struct verdict v = { NULL, NULL };
 

@@ -495,3 +495,16 @@ void versions_print(struct versions *v, struct buf *out)
 	free(text);
 	json_decref(all);
 }
+
+struct bundle *versions_bundle(struct versions *v, struct bundle *live, const char *digits)
+{
+	char version[VERSION_HEX + 1];
+	struct bundle *b;
+	struct err err;
+
+	if (live && *digits && !strncmp(bundle_hash(live), digits, strlen(digits)))
+		return bundle_ref(live);
+	if (!v || versions_find(v, digits, version, &err) || versions_read(v, version, &b, &err))
+		return NULL;
+	return b;
+}

@@ -27,6 +27,9 @@ int versions_read(struct versions *v, const char *version, struct bundle **out, 
 /* From the beginning of a hash, six digits or more; MG_EDENIED: none begins so, or two do. */
 int versions_find(struct versions *v, const char *begins, char out[static VERSION_HEX + 1], struct err *err);
 
+/* For decision_find(): live, if it is that one, else the version; NULL: there is none.  A reference. */
+struct bundle *versions_bundle(struct versions *v, struct bundle *live, const char *digits);
+
 /* Who made what live, and how: "start", "reload", "publish", "rollback", "circuit". */
 struct cause { const char *how, *from, *by; bool untested; };
 /* It is live from now on; on disk when this returns.  Of the others the last VERSIONS_KEPT stay. */
