@@ -35,6 +35,10 @@ static const struct { const char *claim, *text, *wants[2]; } bad[] = {
 	  { "providers.acme.options.region: is required" } },
 	{ "the gateway's own headers", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { Authorization = 'x' } } } }", { "'Authorization' is set by the gateway" } },
 	{ "a header with a line break", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { ['x-a'] = 'a\\r\\nb' } } } }", { "control character" } },
+	{ "an account without a key", "return { dev = true, providers = { acme = { dialect = 'openai', base_url = 'https://x', byok = { { api_key = 'a' }, { fallback = true } } } } }",
+	  { "providers.acme.byok[2].api_key: is required", "the customer's" } },
+	{ "an account that is last and takes the place of what is before it", "return { dev = true, providers = { acme = { dialect = 'openai', base_url = 'https://x', byok = { { api_key = 'a', fallback = true, always = true } } } } }",
+	  { "providers.acme.byok: an account that shared capacity comes before cannot take its place always" } },
 	{ "a model without endpoints", "return { " P ", models = { ['a/b'] = {} } }", { "models[\"a/b\"].endpoints: is required" } },
 	{ "a price without a rate", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = {} } } } } }", { "endpoints[1].price: names no rate", "input = 0" } },
 	{ "an override without a condition", "return { " P ", models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = 1, overrides = { { input = 2 } } } } } } } }",
@@ -164,6 +168,58 @@ static void wildcards(void)
 	pool_free(pool);
 	catalog_free(c);
 	config_release(&conf);
+}
+
+static bool holds(struct buf *b, const char *part);
+
+/* ---- accounts of customers' own */
+
+static const char accounts[] = "return { dev = true, providers = { p = { dialect = 'openai', base_url = 'https://api.p.example/v1', api_key = 'shared', options = { a = 1, b = 1 },"
+	" data = { retains = true, retention_days = 30 }, byok = { { api_key = 'one', private_to = { 'ws_1', 'ws_2' }, options = { b = 2 } },"
+	" { api_key = 'two', fallback = true, models = { 'a/sm*' }, base_url = 'https://two.example', data = { zdr = true } }, { api_key = 'three', always = true, models = { 'a/large' } } } } },"
+	" models = { ['a/large'] = { endpoints = { { provider = 'p', price = { input = 1 }, params = { 'tools' } } } }, ['a/small'] = { endpoints = { { provider = 'p', price = { input = 1 }, private_to = { 'ws_2', 'ws_3' } } } },"
+	" ['a/none'] = { endpoints = { { provider = 'p', price = { input = 1 }, private = true } } }, ['w/*'] = { endpoints = { { provider = 'p', price = { input = 1 } } } } } }";
+
+static bool is_private_to(const struct endpoint *e, const char *ids)
+{
+	char *all = e->private_to ? json_dumps(e->private_to, JSON_COMPACT) : NULL;
+	bool same = all && !strcmp(all, ids);
+
+	free(all);
+	return same;
+}
+
+static void own_accounts(void)
+{
+	struct config conf, again;
+	struct err err;
+	struct catalog *c = built(accounts, &conf, NULL, &err), *later;
+	struct model *large = find(c, "a/large"), *small = find(c, "a/small"), *none = find(c, "a/none");
+	struct endpoint *one = large->endpoints[1], *three = large->endpoints[2];
+	struct pool *pool = pool_new(1 << 20);
+	struct buf out;
+
+	ok(large->n_endpoints == 3 && !large->endpoints[0]->provider->own.seq && one->provider->own.seq == 1 && three->provider->own.seq == 3, "an endpoint once for each account that is for its model");
+	ok(!strcmp(one->id, "a/large@p#byok1") && !strcmp(one->tag, "p") && one->provider->slug == c->providers[0].keyed[0].slug && !strcmp(one->provider->secret, "one")
+		&& one->rates.pusd[RATE_PROMPT] == 1000000 && json_array_size(one->params) == 1 && one->live != large->endpoints[0]->live, "the same, but for id, account and health");
+	ok(is_private_to(one, "[\"ws_1\",\"ws_2\"]") && !three->private_to && one->private && three->private && !large->endpoints[0]->private, "whose it is; clients see none of them");
+	ok(small->n_endpoints == 3 && is_private_to(small->endpoints[1], "[\"ws_2\"]") && is_private_to(small->endpoints[2], "[\"ws_2\",\"ws_3\"]"), "of a private endpoint: who may use both");
+	ok(none->n_endpoints == 2 && is_private_to(none->endpoints[1], "[]"), "of one that is nobody's: nobody");
+	ok(three->provider->own.always && !three->provider->own.fallback && small->endpoints[2]->provider->own.fallback, "always and fallback");
+	ok(mg_is(json_raw(json_get(one->row, "options")), "{\"a\":1,\"b\":2}"), "its options are laid over the provider's");
+	ok(!strcmp(small->endpoints[2]->provider->host, "two.example") && small->endpoints[2]->provider->data.zdr && !one->provider->data.zdr, "its own address, and what is agreed for it alone");
+	ok(one->provider->gate == c->providers[0].gate && c->n_providers == 1, "the provider's places are shared, and it is one provider");
+	ok(catalog_find(c, (struct mg_str)MG_STR("w/x"), pool)->n_endpoints == 2 && !strcmp(catalog_find(c, (struct mg_str)MG_STR("w/x"), pool)->endpoints[1]->id, "w/x@p#byok1"), "below a wildcard, too");
+	buf_init(&out, 1 << 20);
+	ok(wire_endpoints(&out, c, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"p\"") && !memmem(out.at, out.len, "byok", 4), "the list of endpoints names none");
+	buf_release(&out);
+	later = built(accounts, &again, c, &err);
+	ok(later && find(later, "a/large")->endpoints[1]->live == one->live, "health lives on over a reload");
+	pool_free(pool);
+	catalog_free(c);
+	catalog_free(later);
+	config_release(&conf);
+	config_release(&again);
 }
 
 static bool holds(struct buf *b, const char *part)
@@ -330,6 +386,7 @@ int main(void)
 	catalog_free(c);
 	config_release(&conf);
 	reload();
+	own_accounts();
 	known();
 	dated();
 	unlink(path);
