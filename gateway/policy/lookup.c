@@ -40,17 +40,19 @@ static void put_members(lua_State *L, struct buf *b, int depth)
 {
 	int at = lua_gettop(L);
 	lua_Integer n = 0;
+	bool named = true;
 
 	lua_newtable(L);
 	lua_pushnil(L);
 	while (lua_next(L, at)) {
-		if (lua_type(L, -2) != LUA_TSTRING)
-			luaL_error(L, "lookup: the argument has a table that is neither a list nor has only names");
+		named &= lua_type(L, -2) == LUA_TSTRING;
 		lua_pop(L, 1);
 		lua_pushvalue(L, -1);
 		lua_rawseti(L, at + 1, ++n);
 		burn(L, 8);
 	}
+	if (!named)
+		luaL_error(L, "lookup: the argument has a table that is neither a list nor has only names");
 	if (n > 1)
 		sort_keys(L, at + 1, n);
 	buf_put(b, "{", 1);

@@ -3,14 +3,22 @@
  * taken away afterwards (R62).  What a policy can name is in one table, behind
  * a read-only sight that is its environment.
  */
+#include <time.h>
 #include "policy/state.h"
 
 /* A finer count costs the same as a coarse one: the VM traps on each instruction anyway. */
-enum { FUEL_STEP = 100, HEAP_BYTES = 16 << 20, FREEZE_DEPTH = 32 };
+enum { FUEL_STEP = 100, LOOK_STEPS = 50, WALL_HARD = 20, HEAP_BYTES = 16 << 20, FREEZE_DEPTH = 32 };
 
 struct policy_state *state_of(lua_State *L)
 {
 	return *(struct policy_state **)lua_getextraspace(L);
+}
+
+/* For nothing, an object's type comes in place of its old size.  One instruction compares or
+ * joins strings of any length, so that their length is what bounds it. */
+static bool too_long(const void *at, size_t old, size_t size)
+{
+	return !at && old == LUA_TSTRING && size > STRING_MAX + 64;
 }
 
 /* Caps what is live and, in a hook, what was handed out since it began. */
@@ -18,6 +26,10 @@ static void *allocate(void *arg, void *at, size_t old, size_t size)
 {
 	struct policy_state *s = arg;
 
+	if (s->metered && too_long(at, old, size)) {
+		s->long_string = true;
+		return NULL;
+	}
 	if (!at)
 		old = 0;	/* it is a type's number then */
 	if (!size) {
@@ -52,19 +64,38 @@ static void on_return(lua_State *L, lua_Debug *ar)
 	snprintf(s->file, sizeof(s->file), "%s", ar->short_src);
 }
 
+/* Fuel ends what runs long, the same each time; this ends what spends it on the dearest of instructions.  The
+ * thread's own time counts, so that a busy machine is no reason. */
+static bool past_time(struct policy_state *s)
+{
+	struct timespec now;
+	uint64_t us;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	if (!s->cpu_us)
+		s->cpu_us = us;		/* of the first look */
+	return us - s->cpu_us > s->wall_us * WALL_HARD;
+}
+
 static void on_event(lua_State *L, lua_Debug *ar)
 {
 	struct policy_state *s = state_of(L);
+	bool late;
 
 	if (ar->event == LUA_HOOKRET) {
 		on_return(L, ar);
 		return;
 	}
 	s->fuel -= lua_gethookcount(L);
-	if (s->fuel > 0)
+	if (s->fuel > 0 && ++s->steps % LOOK_STEPS)
 		return;
+	if (s->fuel > 0 && (s->testing || !past_time(s)))
+		return;
+	late = s->fuel > 0;
+	s->fuel = late ? 0 : s->fuel;
 	lua_sethook(L, on_event, LUA_MASKCOUNT, 1);	/* nothing can run on after this */
-	luaL_error(L, "fuel exhausted");
+	luaL_error(L, late ? "time is up" : "fuel exhausted");
 }
 
 /* A helper's own work, by the same counter: hooks do not run inside C (R63). */
@@ -85,16 +116,19 @@ static void keep_error(struct policy_state *s, lua_State *L, int rc)
 	const char *text = lua_tostring(L, -1);
 
 	if (rc == LUA_ERRMEM)
-		s->starved = true;
+		s->starved = !s->long_string;
 	if (rc == LUA_ERRMEM || text)
-		snprintf(s->error, sizeof(s->error), "%s", rc == LUA_ERRMEM ? "out of memory" : text);
+		snprintf(s->error, sizeof(s->error), "%s", rc != LUA_ERRMEM ? text : s->long_string ? "a string over 64 KiB" : "out of memory");
 	else
 		snprintf(s->error, sizeof(s->error), "(error object is a %s value)", kind_name(L, -1));
+	s->long_string = false;
 }
 
 static void meter(struct policy_state *s, lua_State *L, bool on)
 {
 	s->metered = on;
+	s->steps = 0;
+	s->cpu_us = 0;
 	if (on)		/* restarts the count, too */
 		lua_sethook(L, on_event, s->tracing ? LUA_MASKCOUNT | LUA_MASKRET : LUA_MASKCOUNT, s->costs ? 1 : FUEL_STEP);
 	else

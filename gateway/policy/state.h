@@ -16,7 +16,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, NAME_BYTES = 64, SCOPE_BYTES = 80 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, STRING_MAX = 64 << 10, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -100,7 +100,8 @@ struct policy_state {
 	lua_State *L;
 	struct bundle *bundle;
 	size_t heap, heap_max, spent, spent_max;	/* bytes live; handed out in this call */
-	bool metered, starved;		/* starved: out of memory; cleaned before the next request */
+	bool metered, starved, long_string;	/* starved: out of memory; cleaned before the next request; long_string: why it was said to be */
+	unsigned steps; uint64_t cpu_us;	/* of the call at hand: looks at the clock, and its first */
 	long fuel, fuel_max, request_fuel;
 	size_t hook_bytes;		/* that a call may hand out */
 	uint64_t wall_us;		/* a call that takes longer is told of */

@@ -5,8 +5,6 @@
 #include <lualib.h>
 #include "policy/state.h"
 
-enum { STRING_MAX = 64 << 10 };
-
 static int s_len(lua_State *L)
 {
 	size_t n;

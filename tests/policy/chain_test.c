@@ -191,10 +191,10 @@ static void limits(void)
 	ok(said_after("for i = 1, 3e4 do end note(\"done\")", "wall_ms = 10000", "done", 1) && !said_after("for i = 1, 100 do end", "wall_ms = 10000", "slow", 1), "what is quick is not told of");
 	ok(said_after("for i = 1, 20 do kept[#kept + 1] = (\"x\"):rep(10000) .. #kept end note(\"%d\", #kept)", "heap_mib = 4", "out of memory", 22), "heap_mib: what a policy hoards");
 	ok(!said_after("for i = 1, 20 do kept[#kept + 1] = (\"x\"):rep(10000) .. #kept end note(\"%d\", #kept)", "heap_mib = 64", "out of memory", 22), "heap_mib: as far as it allows");
-	if (!open_bundle(&w, RESOLVES("for i = 1, 1e4 do end"), SAYS("q"), LIMITED("wall_ms = 7")))
+	if (!open_bundle(&w, RESOLVES("for i = 1, 4000 do end"), SAYS("q"), LIMITED("wall_ms = 7")))
 		abort();
 	ok(w.state->wall_us == 7000, "wall_ms is taken");
-	w.state->wall_us = 1;
+	w.state->wall_us = 2;
 	world_ask(&w);
 	ok(policy_resolve(w.state, &w.d, &no) && noted(&w.d, "slow: ") && !w.d.errors, "what takes longer is noted, and goes on");
 	world_release(&w);
