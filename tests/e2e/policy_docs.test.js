@@ -5,7 +5,8 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { binary, managementKey, startGateway } from './gateway.js';
+import { chat } from './checks.js';
+import { binary, managementKey, startGateway, until } from './gateway.js';
 
 const root = new URL('../../policies/', import.meta.url).pathname;
 const home = mkdtempSync(join(tmpdir(), 'moongate-docs-'));
@@ -39,6 +40,8 @@ async function start() {
       { provider = "dear", model = "echo", price = { input = 9, output = 9 }, options = { words = 3 } },
       { provider = "cheap", model = "echo", price = { input = 8, output = 8 }, options = { words = 3 } } } } },`);
   env = { ...env, MOONGATE_URL: g.url, MOONGATE_KEY: managementKey, MOONGATE_MANAGEMENT_KEY: managementKey, MOONGATE_CONFIG: g.file, KEY: await g.newKey() };
+  for (let i = 0; i < 3; i++) eq((await chat(g, env.KEY, { model: 'acme/one' })).status, 200);	// decisions to make again
+  await until('them to be kept', async () => /\b3 /.test((await moongate('policy', 'backtest', '--candidate', 'policies')).text));
 }
 
 // A folder with everything so far, and another bundle.lua.
