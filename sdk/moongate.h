@@ -118,7 +118,7 @@ struct mg_operation {		/* callbacks return MG_OK or a negative mg_rc */
 	int (*frame)(struct mg_call *c, const struct mg_frame *f);	/* whole ones, in order; RAW: as they arrive */
 	int (*finish)(struct mg_call *c);				/* clean end of a 2xx: was the answer complete? */
 	const char *surface, *model_at;	/* pass-through: "chat", "messages", "responses"; where frames name the model. NULL: never */
-	int (*meter)(struct mg_call *c, const struct mg_frame *f);	/* pass-through: usage, finish and error events only */ };
+	int (*meter)(struct mg_call *c, const struct mg_frame *f);	/* pass-through: usage, limit, finish and error events only */ };
 struct mg_provider { size_t size;
 	const struct mg_operation *const *ops;	/* ended by NULL; more come without a new ABI */
 	int (*failure)(struct mg_call *c, const struct mg_frame *body, struct mg_failure *out);	/* not 2xx, or a failed frame; pure */ };

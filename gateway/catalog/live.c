@@ -292,6 +292,14 @@ void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms)
 	judge(l, !o->ok, o->slow, now_ms);
 }
 
+void live_exhausted(struct live *l, uint64_t wait_ms, uint64_t now_ms)
+{
+	uint64_t until = now_ms + (wait_ms < RETRY_AFTER_MAX_MS ? wait_ms : RETRY_AFTER_MAX_MS);
+
+	if (until > GET(l->cooldown_until))
+		PUT(l->cooldown_until, until);
+}
+
 /* ---- reading */
 
 struct sums { uint64_t count[COUNTERS]; uint64_t bin[HISTOGRAMS][BINS], n[HISTOGRAMS]; };

@@ -33,6 +33,8 @@ struct live_outcome { bool ok, cancelled, counts; /* counts: false for a caller'
 	enum mg_error kind; uint32_t retry_after_ms; /* input_tokens: the whole prompt, cached ones included */
 	 uint64_t ttft_us, total_us, output_tokens, input_tokens, cached_tokens; };
 void live_end(struct live *l, const struct live_outcome *o, uint64_t now_ms);
+/* The upstream says that its limit is used up: nothing more for so long, as far as others can answer. */
+void live_exhausted(struct live *l, uint64_t wait_ms, uint64_t now_ms);
 /* R34: may a request be sent?  An open breaker lets one probe through after its cool-down. */
 bool live_allow(struct live *l, uint64_t now_ms);
 void live_unallow(struct live *l);	/* what was allowed is not sent after all */

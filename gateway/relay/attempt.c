@@ -123,6 +123,10 @@ static int on_emit(void *arg, const struct mg_event *e)
 		a->failure.size = sizeof(a->failure);
 		return MG_EPROTO;	/* stops the feed; on_data tells it from a plugin's own refusal by .size */
 	}
+	if (e->kind == MG_EV_LIMIT) {
+		attempt_note_limit(a, e);
+		return MG_OK;
+	}
 	if (!a->relay->first_us && is_output(e->kind))
 		loop_timer_clear(a->relay->w->loop, &a->quiet);
 	relay_event(a->relay, a, e);

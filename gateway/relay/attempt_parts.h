@@ -40,6 +40,8 @@ int attempt_transmit(struct attempt *a, struct err *err);
 uint64_t attempt_time_left_ms(const struct attempt *a);
 static inline uint64_t or_else(uint64_t first, uint64_t second) { return first ? first : second; }	/* 0: not said */
 
+/* limit.c: MG_EV_LIMIT, into the endpoint's health. */
+void attempt_note_limit(struct attempt *a, const struct mg_event *e);
 /* attempt.c: what comes back. */
 extern const struct exchange_events attempt_exchange_events;
 void attempt_loop_head(void *owner, int status);

@@ -261,8 +261,6 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 		r->finish = e->finish;
 		r->native = pool_dup(r->pool, e->name);
 		return;
-	case MG_EV_LIMIT:
-		return;
 	default:
 		break;
 	}

@@ -26,6 +26,7 @@
  * The row's max_output is max_tokens where the client gave none.  Its first message must be
  * the user's: where it is not, a user message "." is put before it.
  */
+#include "anthropic_limits.h"
 #include "anthropic_request.h"
 #include "bedrock_errors.h"
 
@@ -396,9 +397,10 @@ static int exception(struct mg_call *c, const struct mg_frame *f)
 static int start(struct mg_call *c, struct mg_view m)
 {
 	const struct mg_host *h = c->host;
+	int rc = limits(c);
 
-	if (((struct answer *)c->state)->metering)
-		return MG_OK;
+	if (rc || ((struct answer *)c->state)->metering)
+		return rc;
 	return h->emit(c, MG_EVENT(MG_EV_START, .id = h->text(c, h->get(m, "id")), .name = h->text(c, h->get(m, "model"))));
 }
 

@@ -311,9 +311,7 @@ static int start(struct mg_call *c, struct mg_view j)
 	st->id = copied(c, h->text(c, h->get(j, "id")), (struct mg_str){ NULL, 0 });
 	if (h->kind(mg_quirk(c, "think_tags")) == MG_TRUE)
 		st->think = THINK_MAYBE;
-	if (st->metering)
-		return MG_OK;
-	rc = h->emit(c, MG_EVENT(MG_EV_START, .id = st->id, .name = h->text(c, h->get(j, "model"))));
+	rc = st->metering ? MG_OK : h->emit(c, MG_EVENT(MG_EV_START, .id = st->id, .name = h->text(c, h->get(j, "model"))));
 	return rc ? rc : limits(c);
 }
 

@@ -1,15 +1,13 @@
 /*
- * openai_limits.h - what OpenAI's headers say about the rate, for openai.c and
- * responses.c: how many requests and tokens are left, and until when.
+ * openai_limits.h - what OpenAI's headers say about the rate, and Mistral's, for
+ * openai.c and responses.c: how many requests and tokens are left, and until when.
  */
 #ifndef OPENAI_LIMITS_H
 #define OPENAI_LIMITS_H
 
-#include <stdio.h>
-
 #include "moongate.h"
 
-/* "6m0s", "2m59.56s", "20ms": milliseconds. */
+/* "6m0s", "2m59.56s", "20ms"; bare seconds, "49": milliseconds. */
 static uint64_t duration_ms(struct mg_str s)
 {
 	uint64_t sum = 0, n = 0, unit = 1000;	/* n: thousandths */
@@ -31,33 +29,32 @@ static uint64_t duration_ms(struct mg_str s)
 			point = false;
 		}
 	}
-	return sum;
+	return n < 86400000 ? sum + n : sum;	/* else it is a time, and no duration */
 }
 
 static int limits(struct mg_call *c)
 {
-	static const char *const names[] = { "requests", "tokens" };
+	static const struct { const char *name, *left, *all, *reset; } kinds[] = {
+		{ "requests", "x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests" },
+		{ "tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens" },
+		{ "tokens", "ratelimitbysize-remaining", "ratelimitbysize-limit", "ratelimitbysize-reset" },
+	};
 	const struct mg_host *h = c->host;
 	int rc = MG_OK;
 
-	for (size_t i = 0; i < 2 && !rc; i++) {
-		struct mg_writer *w = h->writer(c);
-		struct mg_str left, all;
-		char name[48];
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !rc; i++) {
+		struct mg_str left = h->answer(c, kinds[i].left);
+		struct mg_writer *w;
 
-		snprintf(name, sizeof(name), "x-ratelimit-remaining-%s", names[i]);
-		left = h->answer(c, name);
-		snprintf(name, sizeof(name), "x-ratelimit-limit-%s", names[i]);
-		all = h->answer(c, name);
 		if (!left.at)
 			continue;
-		snprintf(name, sizeof(name), "x-ratelimit-reset-%s", names[i]);
+		w = h->writer(c);
 		h->open(w, NULL, '{');
 		h->put(w, "remaining", left);
-		h->put(w, "limit", all);
+		h->put(w, "limit", h->answer(c, kinds[i].all));
 		h->close(w);
-		rc = h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { names[i], strlen(names[i]) }, .extra = h->written(w),
-			.reset_ms = duration_ms(h->answer(c, name))));
+		rc = h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { kinds[i].name, strlen(kinds[i].name) }, .extra = h->written(w),
+			.reset_ms = duration_ms(h->answer(c, kinds[i].reset))));
 	}
 	return rc;
 }

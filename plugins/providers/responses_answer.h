@@ -330,9 +330,7 @@ static int start(struct mg_call *c, struct mg_view r)
 	if (a->started)
 		return MG_OK;
 	a->started = true;
-	if (a->metering)
-		return MG_OK;
-	rc = h->emit(c, MG_EVENT(MG_EV_START, .id = h->text(c, h->get(r, "id")), .name = h->text(c, h->get(r, "model"))));
+	rc = a->metering ? MG_OK : h->emit(c, MG_EVENT(MG_EV_START, .id = h->text(c, h->get(r, "id")), .name = h->text(c, h->get(r, "model"))));
 	return rc ? rc : limits(c);
 }
 

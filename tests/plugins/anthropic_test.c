@@ -142,6 +142,10 @@ static const struct rig_case answers[] = {
 	{ "an answer cut short", .streamed = true, .answer = BEGIN START("0", "{\"type\":\"text\",\"text\":\"x\"}"),
 	  .events = BEGUN "text(x) error(upstream, the answer ended without a stop reason)" },
 	{ "Google's front end", .status = 403, .endpoint = ROW(VERTEX), .answer = "{\"error\":{\"code\":403,\"message\":\"no\",\"status\":\"PERMISSION_DENIED\"}}", .events = "error(auth, no, code PERMISSION_DENIED)" },
+	{ "limits, by the server's clock", .headers = "date: Sat, 21 Nov 2026 19:59:50 GMT\nanthropic-ratelimit-requests-limit: 50\nanthropic-ratelimit-requests-remaining: 0\nanthropic-ratelimit-requests-reset: 2026-11-21T20:00:00Z\n"
+		"anthropic-ratelimit-output-tokens-limit: 8000\nanthropic-ratelimit-output-tokens-remaining: 7000\nanthropic-ratelimit-output-tokens-reset: 2026-11-21T19:59:49Z",
+	  .answer = "{\"type\":\"message\",\"id\":\"i\",\"model\":\"m\",\"content\":[],\"stop_reason\":\"end_turn\"}",
+	  .events = "limit(requests, {\"remaining\":\"0\",\"limit\":\"50\"}, reset 10000 ms) limit(output-tokens, {\"remaining\":\"7000\",\"limit\":\"8000\"}) start(i, m) finish(stop, end_turn)" },
 	{ "529", .status = 529, .answer = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", .events = "error(overloaded, Overloaded, code overloaded_error)" },
 	{ "the rate", .status = 429, .headers = "retry-after: 7", .answer = "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}",
 	  .events = "error(rate_limited, slow, code rate_limit_error, retry after 7000 ms)" },
