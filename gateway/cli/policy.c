@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "cli/policy.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "policy/policy.h"
@@ -56,21 +57,6 @@ int policy_check_run(int argc, char **argv)
 int policy_test_run(int argc, char **argv)
 {
 	return tool("policy test", argc, argv, test);
-}
-
-static void print_line(void *arg, const char *line)
-{
-	puts(line);
-}
-
-int policy_types_run(int argc, char **argv)
-{
-	struct cli c;
-	int rc = cli_begin(&c, "policy types", argc, argv, 0, 0);
-
-	if (!rc)
-		policy_types(print_line, NULL);
-	return rc;
 }
 
 /* ------------------------------------------------ new */
@@ -150,6 +136,7 @@ int policy_new_run(int argc, char **argv)
 		rc = write_new(dir, "bundle.lua", bundle_lua, name);
 	else if (!rc)
 		fprintf(stderr, "next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
+	rc = rc ? rc : policy_types_write(dir);
 	if (!rc)
 		fprintf(stderr, "then: moongate policy check %s && moongate policy test %s\n", dir, dir);
 	local_close(&l);

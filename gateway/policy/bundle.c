@@ -88,7 +88,8 @@ static bool is_lua(const char *name)
 
 	if (n > 6 && !strcmp(name + n - 6, ".d.lua"))
 		return false;	/* `moongate policy types` writes it, for editors */
-	return *name != '.' && n > 4 && n < NAME_BYTES && !strcmp(name + n - 4, ".lua");
+	/* what editors read, moongate.d.lua, is none */
+	return *name != '.' && n > 4 && n < NAME_BYTES && !strcmp(name + n - 4, ".lua") && (n < 6 || strcmp(name + n - 6, ".d.lua"));
 }
 
 static int add_dir(struct bundle *b, const char *dir, bool own, struct err *err)

@@ -116,6 +116,9 @@ echo 'local x = ' >policies/broken.lua
 run 8 policy check && out 'broken.lua'; ok "policy check: 8, with the file"
 rm policies/broken.lua
 run 0 policy types && out '^---@class'; ok "policy types"
+[ -s policies/moongate.d.lua ] && grep -q undefined-global policies/.luarc.json; ok "policy new wrote what editors read"
+rm policies/moongate.d.lua && echo '{}' >policies/.luarc.json
+run 0 policy types policies && grep -q '^function rank.by(eps, key, dir) end' policies/moongate.d.lua && [ "$(cat policies/.luarc.json)" = '{}' ] && run 0 policy check; ok "policy types DIR: an author's .luarc.json stays, and it is no policy"
 run 6 log show gen-none; ok "no such generation: 6"
 run 4 status --url http://127.0.0.1:1 && err '^hint: '; ok "nothing answers: 4"
 run 2 status --url ftp://there; ok "no URL of a gateway"
