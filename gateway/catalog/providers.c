@@ -217,7 +217,7 @@ static int aws(struct build *b, struct provider *p, const json_t *row)
 		return rc;
 	found = aws_find(json_object_get(row, "aws"), region, &why);
 	if (!found)
-		return blame(b, p->slug, "aws", "aws = {} looks where AWS's own tools do: keys, a role, a profile, a container, an instance", "%s", why.msg);
+		return blame(b, p->slug, "aws", "give keys, or a role or profile that has them", "%s", why.msg);
 	pair = aws_pair(found);
 	p->secret = pair ? strdup(pair) : json_dumps(found, JSON_COMPACT);
 	json_decref(found);
