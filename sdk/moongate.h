@@ -17,7 +17,7 @@
  *		OpenRouter's public API; `extra` of an event holds JSON in the
  *		shapes of its answers.
  *
- *	1.1	mg_host.pieces
+ *	1.1	mg_host.pieces; mg_store.expire, .expired
  *	1.0	first release
  */
 #ifndef MOONGATE_H

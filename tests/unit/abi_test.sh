@@ -22,7 +22,7 @@ cat >"$dir/sizes.c" <<'C'
 #define IS(type, n) _Static_assert(sizeof(struct type) == (n), #type)
 IS(mg_str, 16); IS(mg_view, 16); IS(mg_usage, 136); IS(mg_failure, 56); IS(mg_event, 120); IS(mg_http, 56);
 IS(mg_frame, 64); IS(mg_call, 16); IS(mg_host, 232); IS(mg_operation, 80); IS(mg_provider, 24); IS(mg_plugin, 56);
-IS(mg_store, 96);
+IS(mg_store, 112);
 C
 for header in moongate moongate_store rig; do
 	echo "#include \"$header.h\"" >"$dir/$header.c"
