@@ -202,12 +202,20 @@ static void print_text(struct backtest *b, const struct gate *gates, size_t n)
 		printf("%s  %s: %s, at most %s\n", gates[i].shut ? "FAILED" : "passed", gates[i].name, gates[i].value, gates[i].limit);
 }
 
+static int by_use(const void *a, const void *b)
+{
+	const struct provider_mix *x = a, *y = b;
+
+	return x->live != y->live ? (x->live < y->live) - (x->live > y->live) : strcmp(x->name, y->name);
+}
+
 int backtest_report(const struct cli *c, struct backtest *b, const char *bundle, const struct gates *asked)
 {
 	struct gate gates[GATES];
 	size_t n = gates_of(b, asked, gates);
 	int rc = EXIT_OK;
 
+	qsort(b->providers, b->n_providers, sizeof(b->providers[0]), by_use);
 	if (c->output == OUTPUT_TABLE)
 		print_text(b, gates, n);
 	else

@@ -30,7 +30,7 @@ struct backtest {
 	uint64_t avoided, caused;		/* failures of the first attempt */
 	uint64_t own, same;			/* that this very bundle decided; those of them that came out the same to the last byte */
 	struct column live, candidate;
-	struct { char name[64]; uint64_t live, candidate; } providers[PROVIDERS_MAX]; size_t n_providers;	/* by first choice */
+	struct provider_mix { char name[64]; uint64_t live, candidate; } providers[PROVIDERS_MAX]; size_t n_providers;	/* by first choice */
 };
 
 /* Names of policies whose "no" protects: the guards of both bundles. */

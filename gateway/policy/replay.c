@@ -93,9 +93,10 @@ static struct model *find_model(void *arg, struct mg_str name, struct pool *p)
 {
 	struct replay *r = arg;
 	struct mg_str slug = slug_of(&r->record, name);
-	struct model *m = model_then(r, &r->record.routings[r->routing], slug, p);
+	bool routed = !r->record.refused.hook || !strcmp(r->record.refused.hook, hook_names[HOOK_FILTER]);	/* else it has no candidates */
+	struct model *m = routed ? model_then(r, &r->record.routings[r->routing], slug, p) : NULL;
 
-	for (size_t i = 0; !m && i < r->record.n_routings; i++)
+	for (size_t i = 0; routed && !m && i < r->record.n_routings; i++)
 		if (i != r->routing)
 			m = model_then(r, &r->record.routings[i], slug, p);
 	return m || !r->now ? m : catalog_find(r->now, name, p);

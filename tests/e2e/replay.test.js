@@ -114,6 +114,79 @@ test('a bundle that decides the same changes nothing: all is measured', async ()
   eq(data.measured.charge_nusd, data.live.charge_nusd, 'the charge');
 });
 
+const gates = (data) => Object.fromEntries(data.gates.map((x) => [x.gate, x.passed]));
+
+test('a guard more: what was done wrong already, who is left out, and lists that it empties', async () => {
+  const strict = bundle({ bundle: 'return { base = "openrouter", policies = { guard = { { use = "not_s2" } }, workspace = { ws_busy = { { use = "busy" } } } } }', busy,
+    not_s2: 'return policy { name = "not_s2", api = 1, version = "1.0.0", filter = function(req, ep) if ep.provider == "s2" then return false, "class" end return true end }' });
+  const { data, code } = await backtest(strict, '--no-violations', '--no-empty');
+  const s2 = data.providers.find((x) => x.provider === 's2');
+  ok(code === 8 && data.live.violations > 100 && data.candidate.violations === 0 && data.candidate.empty > data.live.empty, JSON.stringify(data.live));
+  ok(s2.live === data.live.violations && s2.candidate === 0, JSON.stringify(data.providers));
+  eq([data.same_bundle.decisions, gates(data)], [0, { 'no-violations': true, 'no-empty': false }]);
+  eq(data.measured.decisions + data.estimated.decisions, decisions);
+  ok(data.estimated.decisions >= s2.live, 'each that went to s2 is another choice');
+  eq((await backtest(strict, '--no-violations')).code, 0);
+});
+
+test('without what clients asked for, and dearest first: each gate shuts', async () => {
+  const loose = bundle({ bundle: 'return { policies = { default = { { use = "loose" } } } }',
+    loose: `return policy { name = "loose", api = 1, version = "1.0.0", retain = function(req) return { store = "metadata", ttl_s = 90 * 86400 } end,
+      rank = function(req, eps) return rank.by(eps, function(e) return -e.usd.prompt end) end }` });
+  const { data, code } = await backtest(loose, '--max-cost-change', '2%', '--no-violations', '--no-empty');
+  eq([code, gates(data)], [8, { 'max-cost-change': false, 'no-violations': false, 'no-empty': true }]);
+  ok(data.candidate.kept_more === decisions && data.candidate.empty === 0 && data.candidate.refused === 0, JSON.stringify(data.candidate));
+  ok(data.candidate.charge_nusd > data.live.charge_nusd * 1.02 && data.estimated.candidate_charge_nusd > data.estimated.live_charge_nusd, 'it is dearer');
+  eq(data.candidate.charge_nusd, data.measured.charge_nusd + data.estimated.candidate_charge_nusd, 'measured and estimated are all');
+  eq((await backtest(loose, '--max-cost-change', '100000%')).code, 0);
+});
+
+test('a sample is the same each time; one organization; since when', async () => {
+  const a = await backtest(live, '--sample', '0.1'), b = await backtest(live, '--sample', '0.1');
+  ok(a.data.decisions > decisions / 14 && a.data.decisions < decisions / 7, `${a.data.decisions} of ${decisions}`);
+  eq(a.data, b.data);
+  eq((await backtest(live, '--org', 'nobody')).data.decisions, 0);
+  eq((await backtest(live, '--since', '0s')).data.decisions, 0);
+});
+
+test('for people: text; what is wrong is said', async () => {
+  const r = await moongate(['policy', 'backtest', '--candidate', live, '--max-cost-change', '2%']);
+  for (const part of [`decisions ${decisions}`, `of them ${decisions} come out the same`, 'charge, USD', 'first choice s1', 'violations of data policy', 'passed  max-cost-change: +0.00%, at most +2.00%'])
+    ok(r.out.includes(part), `${part} in ${r.out}`);
+  ok(r.code === 0 && !r.err.includes('['), 'no bar where there is no terminal');
+  for (const [args, code, word] of [[[], 2, '--candidate'], [['--candidate', live, '--sample', '2'], 2, '0.1'], [['--candidate', live, '--max-p90-change', 'much'], 2, '2%'],
+    [['--candidate', '/nowhere'], 3, '/nowhere']]) {
+    const bad = await moongate(['policy', 'backtest', ...args]);
+    ok(bad.code === code && bad.err.includes(word), `${args}: ${bad.code} ${bad.err}`);
+  }
+});
+
+test('explain tells each candidate with its fate, what failed, and that the same comes out again', async () => {
+  const key = keys[0], seen = { failed: null, denied: null };
+  for (let i = 0; i < 400 && !seen.failed; i++) {
+    const r = await chat(g, key, { model: 'acme/large', messages: [{ role: 'user', content: 'once more ' + i }] }, { headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'x-openrouter-metadata': 'enabled' } });
+    const a = JSON.parse(r.text);
+    if (r.status === 200 && a.openrouter_metadata.attempts.length > 1) seen.failed = a.id;
+  }
+  const explain = async (...more) => { const r = await moongate(['policy', 'explain', seen.failed, ...more]); return r.code === 0 ? r.out : ''; };
+  const text = await until('the record', () => explain());
+  ok(/^attempt 1 .*acme\/large@s\d .* -> .*next/m.test(text), text);
+  ok(/^again {6}the same, decided with bundle [0-9a-f]{12}$/m.test(text), text);
+  const url = ['--url', g.url];
+  ok(/^again {6}the same/m.test(await explain(...url)), 'the gateway says so, too');
+  const all = JSON.parse(await explain('--json')).data;
+  ok(all.again.same && all.candidates.length === 4 && all.candidates.every((c) => c.endpoint && c.rank > 0), JSON.stringify(all.candidates));
+});
+
+test('a bundle that is gone from the configuration decides again as long as its version is kept', async () => {
+  const r = await moongate(['log', 'tail', '-n', '1', '--json']);
+  const id = JSON.parse(r.out).data[0].id;
+  writeFileSync(join(live, 'busy.lua'), busy.replace('version = "1.0.0"', 'version = "1.0.1"'));
+  ok(/^again {6}the same/m.test((await moongate(['policy', 'explain', id])).out), 'from the versions');
+  rmSync(join(g.home, 'state/data/policies'), { recursive: true });
+  ok(/^again {6}bundle [0-9a-f]{12} is not at hand any more/m.test((await moongate(['policy', 'explain', id])).out), 'and then no more');
+});
+
 await run(async () => {
   await g.stop();
   for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
