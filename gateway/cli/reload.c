@@ -268,6 +268,7 @@ static void reload(struct serving *s)
 	bool same = true;
 
 	if (next && (listeners_read(&listeners, json_object_get(next->conf.tree, "listen"), s->listen, &err) != MG_OK || switch_to(s, next, &err))) {
+		listeners_release(&listeners);
 		snapshot_free(next);
 		next = NULL;
 	}

@@ -240,11 +240,11 @@ static int start(struct serving *s, struct err *err)
 		rc = open_store(s, snap->conf.tree, err);
 	if (!rc)	/* behind the store: whoever has that is the only one to write here */
 		rc = first_policies(s, snap, err);
-	if (rc)
-		return rc;
-	s->gw.snapshots = snapshots_new(s->gw.n_workers);
-	if (!s->gw.snapshots)
-		return fail(err, MG_ENOMEM, "no memory for snapshots");
+	s->gw.snapshots = rc ? NULL : snapshots_new(s->gw.n_workers);
+	if (!s->gw.snapshots) {
+		snapshot_free(snap);
+		return rc ? rc : fail(err, MG_ENOMEM, "no memory for snapshots");
+	}
 	snapshots_publish(s->gw.snapshots, snap);
 	if (!rc && s->wants_key)
 		rc = first_key(s, err);

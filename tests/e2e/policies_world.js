@@ -13,7 +13,7 @@ export const world = (dir, more = '') => `
     { provider = "alpha", model = "echo", price = { input = 1, output = 1 }, options = { words = 3 } },
     { provider = "beta", model = "echo", price = { input = 1, output = 1 }, options = { words = 3 } },
   } }, ["acme/slow"] = { endpoints = {
-    { provider = "alpha", model = "echo", price = { input = 1, output = 1 }, options = { words = 40, tokens_per_s = 40 } },
+    { provider = "alpha", model = "echo", price = { input = 1, output = 1 }, options = { words = 40, tokens_per_s = 15 } },
   } } },`;
 
 const rest = '{ use = "or_eligibility" }, { use = "pick" }, { use = "or_fallback" }, { use = "price_tiers" }';
