@@ -115,6 +115,14 @@ run 2 policy new No-Slow; ok "policy new: a name that is none"
 echo 'local x = ' >policies/broken.lua
 run 8 policy check && out 'broken.lua'; ok "policy check: 8, with the file"
 rm policies/broken.lua
+echo '{"model":"sim/echo","messages":[{"role":"user","content":"to the moon"}]}' >r.json
+run 0 policy run --request r.json && out '^candidates 1 -> 1' && out '^price .*sim/echo@sim: cost' && ! out 'answer'; ok "policy run: a request that nobody made"
+run 0 policy run --request r.json --org org_9 --json && out '"org":"org_9"' && out '"order":\["sim/echo@sim"\]' && ! out 'to the moon'; ok "policy run --json"
+sed 's/"messages"/"provider":{"zdr":true,"only":["nobody"]},"messages"/' r.json >n.json
+run 0 policy run --request n.json && out '^candidates 1 -> 0' && out 'or_eligibility.lua:' && out '^answer  *404 '; ok "policy run: nothing is left, and why"
+echo '{"model":"sim/echo","messages":5}' >n.json
+run 1 policy run --request n.json && err 'messages'; ok "policy run: a request that is none"
+run 2 policy run && err -- '--request'; ok "policy run without a request"
 run 0 policy types && out '^---@class'; ok "policy types"
 [ -s policies/moongate.d.lua ] && grep -q undefined-global policies/.luarc.json; ok "policy new wrote what editors read"
 rm policies/moongate.d.lua && echo '{}' >policies/.luarc.json
