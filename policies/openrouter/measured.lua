@@ -38,58 +38,59 @@ local function averages(list)
   return n > 0 and errors / n or 0.0, timed > 0 and ttft / timed or 1.0, timed > 0 and tput / timed or 1.0
 end
 
--- per endpoint: its burden, and its effective price alone
-local function burdens(list, my)
+-- by endpoint: its burden; and its effective price alone, where a table for it is given
+local function burdens(list, my, cost)
   local k, w, floor = my.min_samples, my.input_weight, my.floor
   local wp, wt, ws, wr = my.price, my.ttft, -my.throughput, -my.reliability
   local errors, ttft, tput = averages(list)
-  local burden, cost = {}, {}
+  local burden = {}
   for i = 1, #list do
     local e = list[i]
     local l, u = e.live, e.usd
-    local n = l.samples
-    local whole = n + k
-    local prompt = u.prompt
-    if n > 0 then prompt = prompt + (u.cache_read - prompt) * l.cache_hit * n / whole end
+    local n, prompt, first, speed, fails = l.samples, u.prompt, ttft, tput, errors
+    if n > 0 then
+      local whole, t, s = n + k, l.ttft_ms.p50, l.tput_tps.p50
+      prompt = prompt + (u.cache_read - prompt) * l.cache_hit * n / whole
+      fails = min((n * l.error_rate + k * errors) / whole, 0.99)
+      if t > 0 and s > 0 then first, speed = (n * t + k * ttft) / whole, (n * s + k * tput) / whole end
+    end
     local price = max((w * prompt + u.completion) / (w + 1), floor)
-    local first, speed = l.ttft_ms.p50, l.tput_tps.p50
-    if n == 0 or first <= 0 or speed <= 0 then first, speed = ttft, tput -- not measured: as the others are
-    else first, speed = (n * first + k * ttft) / whole, (n * speed + k * tput) / whole end
-    local fails = min((n * l.error_rate + k * errors) / whole, 0.99)
-    cost[e] = price
+    if cost then cost[e] = price end
     burden[e] = price ^ wp * first ^ wt * speed ^ ws * (1 - fails) ^ wr
   end
-  return burden, cost
+  return burden
 end
 
 -- evenly among those that are not much dearer than the cheapest; u: 0 to 1
 local function explored(list, cost, u, my)
-  local cheapest = math.huge
+  local cheapest, some = math.huge, {}
   for i = 1, #list do cheapest = min(cheapest, cost[list[i]]) end
-  local some = {}
   for i = 1, #list do
     if cost[list[i]] <= cheapest * my.max_ratio then some[#some + 1] = i end
   end
   return some[min(#some, math.floor(u * #some) + 1)]
 end
 
-local function drawn(list, req, my, burden, cost)
+-- The list is in order. What is drawn by takes the place of the burdens: nobody asks for them again.
+local function drawn(list, req, my, burden, cost, u)
   if not list[2] then return list end
-  local u = rand(req, "explore")
-  if u < my.explore then return lead(list, explored(list, cost, u / my.explore, my)) end
-  local best, sharpness, weight = burden[list[1]], my.sharpness, {} -- they are in order
+  if cost then return lead(list, explored(list, cost, u / my.explore, my)) end
+  local best, sharpness = burden[list[1]], my.sharpness
   for i = 1, #list do
     local e = list[i]
-    weight[e] = (best / burden[e]) ^ sharpness
+    burden[e] = (best / burden[e]) ^ sharpness
   end
-  return lead(list, pick(list, weight, rand(req, "balance")))
+  return lead(list, pick(list, burden, rand(req, "balance")))
 end
 
 local function balance(list, req, my)
-  local burden, cost = burdens(list, my)
-  if all(list, stable, my.window) then return drawn(by(list, burden), req, my, burden, cost) end
+  local u = rand(req, "explore")
+  local cost = u < my.explore and {} or nil
+  local burden = burdens(list, my, cost)
+  if all(list, stable, my.window) then return drawn(by(list, burden), req, my, burden, cost, u) end
   local good, bad = split(list, stable, my.window)
-  return join(drawn(by(good, burden), req, my, burden, cost), by(bad, burden))
+  bad = by(bad, burden)
+  return join(drawn(by(good, burden), req, my, burden, cost, u), bad)
 end
 
 return policy {
