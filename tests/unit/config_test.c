@@ -296,7 +296,7 @@ static void schema(void)
 static void examples(const char *root)
 {
 	static const char *const names[] = { "openai", "anthropic", "openrouter", "local-vllm", "two-providers-fallback", "google",
-		"bedrock", "bedrock-claude", "azure", "openai-responses" };
+		"bedrock", "bedrock-claude", "azure", "openai-responses", "own-keys" };
 	char path[600], claim[100];
 
 	setenv("OPENAI_API_KEY", "k1", 1);
@@ -310,6 +310,9 @@ static void examples(const char *root)
 	setenv("XAI_API_KEY", "k8", 1);
 	setenv("AWS_ACCESS_KEY_ID", "k9", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "k10", 1);
+	setenv("ACME_OPENAI_API_KEY", "k11", 1);
+	setenv("ACME_SPARE_OPENAI_API_KEY", "k12", 1);
+	setenv("GLOBEX_OPENAI_API_KEY", "k13", 1);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct config c;
 		struct err err = { 0, "" };
