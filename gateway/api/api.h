@@ -74,6 +74,7 @@ void model_retrieve(struct api_call *c);	/* as OpenAI's clients ask for it */
 void providers_list(struct api_call *c);
 void endpoints_zdr(struct api_call *c);
 void generation_get(struct api_call *c);
+void generation_key(struct api_call *c);
 void decision_get(struct api_call *c);
 void key_self(struct api_call *c);
 void keys_list(struct api_call *c);

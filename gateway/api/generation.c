@@ -1,5 +1,5 @@
 /*
- * generation.c - GET /generation?id=gen-...: the record of one generation, for
+ * generation.c - GET /generation?id=gen-...[&receipt=true]: the record of one generation, for
  * the key that made it and for management keys.
  */
 #include "base/log.h"
@@ -12,7 +12,7 @@ struct lookup {
 	struct job job;
 	struct api_call *c;
 	const char *id;
-	bool found;
+	bool found, receipt;
 	struct bundle *bundle;		/* live; of a decision, which is made again with the one that made it; NULL: a generation is asked for */
 	struct buf out;
 	struct err err;
@@ -27,7 +27,7 @@ static bool on_generation(void *arg, const void *row)
 
 	if (!key->management && strcmp(g->key_hash, key->hash))
 		return true;		/* somebody else's is as good as none (R80) */
-	if (generation_answer(g, &l->out, &l->err) == MG_OK)
+	if (generation_answer(g, l->receipt ? &l->c->w->gw->seal : NULL, &l->out, &l->err) == MG_OK)
 		l->found = true;
 	return !l->found;
 }
@@ -94,7 +94,7 @@ static struct bundle *bundle_now(struct worker *w)
 
 static void lookup(struct api_call *c, bool decision)
 {
-	struct mg_str id = http_query(c->http, "id");
+	struct mg_str id = http_query(c->http, "id"), receipt = http_query(c->http, "receipt");
 	struct lookup *l = pool_alloc(c->http->pool, sizeof(*l));
 
 	if (!l) {
@@ -105,7 +105,8 @@ static void lookup(struct api_call *c, bool decision)
 		api_error(c->http, 400, "invalid_request", "id: must be a generation's id, such as gen-1764031697-vqvW0uz7ouT4gsp3FYqp");
 		return;
 	}
-	*l = (struct lookup){ .job = { lookup_work, lookup_done, c->w->loop, NULL }, .c = c, .id = id.at, .bundle = decision ? bundle_now(c->w) : NULL };
+	*l = (struct lookup){ .job = { lookup_work, lookup_done, c->w->loop, NULL }, .c = c, .id = id.at, .bundle = decision ? bundle_now(c->w) : NULL,
+		.receipt = mg_is(receipt, "true") || mg_is(receipt, "1") };
 	buf_init(&l->out, RECORD_MAX);
 	background_run(&l->job);
 }
@@ -113,6 +114,30 @@ static void lookup(struct api_call *c, bool decision)
 void generation_get(struct api_call *c)
 {
 	lookup(c, false);
+}
+
+/* Whoever has a receipt may ask by which key it can be checked. */
+void generation_key(struct api_call *c)
+{
+	const struct seal *seal = &c->w->gw->seal;
+	struct mg_writer *w = json_writer(c->http->pool);
+	struct buf pem;
+
+	if (!w) {
+		api_error(c->http, 503, "server", "No memory for the request");
+		return;
+	}
+	buf_init(&pem, 4096);
+	seal_public_pem(seal->public, &pem);
+	json_open(w, NULL, '{');
+	json_open(w, "data", '{');
+	json_put_text(w, "alg", "Ed25519");
+	json_put_text(w, "key_id", seal->id);
+	json_put(w, "public_key", buf_view(&pem));
+	json_close(w);
+	json_close(w);
+	buf_release(&pem);
+	api_json(c->http, 200, json_written(w));
 }
 
 /* What policy explain shows: which candidates there were, and what became of each. */

@@ -20,6 +20,7 @@ const struct route api_routes[] = {
 	{ "GET",    "/endpoints/zdr",		PUBLIC, SMALL, endpoints_zdr },
 	{ "GET",    "/providers",		PUBLIC, SMALL, providers_list },
 	{ "GET",    "/generation",		KEY, SMALL, generation_get },
+	{ "GET",    "/generation/key",		PUBLIC, SMALL, generation_key },
 	{ "GET",    "/key",			KEY, SMALL, key_self },
 	{ "GET",    "/auth/key",		KEY, SMALL, key_self },
 	{ "GET",    "/keys",			MANAGEMENT, SMALL, keys_list },

@@ -16,7 +16,7 @@
 #ifndef BASE_KEEP_H
 #define BASE_KEEP_H
 
-#include "base/pool.h"
+#include "base/json.h"
 
 enum keep_level { KEEP_NONE, KEEP_METADATA, KEEP_HASHED, KEEP_FULL, KEEP_LEVELS };
 /* The log's lines; generations; decisions; what is not there yet has its place, so that a policy may say no today. */
@@ -25,6 +25,12 @@ enum { ALL_SINKS = (1 << SINKS) - 1 };
 extern const char *const keep_names[KEEP_LEVELS], *const sink_names[SINKS];
 
 struct keep { enum keep_level store; uint64_t ttl_s; bool cache; unsigned sinks; /* bit n: into sink n */ };
+
+/* Where no policy says otherwise: metadata, 30 days, into all sinks.  And the billing row alone. */
+extern const struct keep keep_usual, keep_nothing;
+/* ["metadata",2592000], and behind that, where it is not what is usual: cache, and the sinks' names. */
+void keep_write(const struct keep *k, struct buf *out);
+bool keep_parse(struct mg_view kept, struct keep *out);		/* false: that is none */
 
 /* Each field the less of the two. */
 void keep_tighten(struct keep *k, const struct keep *other);

@@ -90,6 +90,8 @@ int plugin_list_run(int argc, char **argv);
 int plugin_info_run(int argc, char **argv);
 int log_tail_run(int argc, char **argv);
 int log_show_run(int argc, char **argv);
+int log_receipt_run(int argc, char **argv);
+int log_key_run(int argc, char **argv);
 int usage_run(int argc, char **argv);
 int chat_run(int argc, char **argv);
 int env_run(int argc, char **argv);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cli/local.h"
+#include "ledger/generation.h"
 
 int local_config(struct local *l, const struct cli *c)
 {
@@ -159,4 +160,28 @@ int local_rows(struct local *l, enum mg_store_row kind, const char *where, int64
 	char why[256] = "";
 
 	return l->ops->each(l->store, kind, where, since_ms, 0, fn, arg, why) ? cli_say(EXIT_FAILED, "%s", why) : EXIT_OK;
+}
+
+struct found { const struct seal *seal; struct buf *out; struct err err; int rc; };
+
+static bool on_generation(void *arg, const void *row)
+{
+	const struct mg_store_generation *g = row;
+	struct found *f = arg;
+
+	f->rc = generation_answer(g, f->seal, f->out, &f->err);
+	return false;
+}
+
+int local_generation(struct local *l, const struct cli *c, const struct seal *seal, struct buf *out)
+{
+	struct found f = { .seal = seal, .out = out };
+	int rc = local_store(l, c);
+
+	rc = rc ? rc : local_rows(l, MG_ROW_GENERATION, c->argv[0], 0, on_generation, &f);
+	if (!rc && f.rc)
+		return cli_fail(EXIT_FAILED, &f.err);
+	if (!rc && !out->len)
+		return cli_say(EXIT_NOT_FOUND, "no generation '%.80s'\nhint: 'moongate log tail' shows the last ones", c->argv[0]);
+	return rc;
 }

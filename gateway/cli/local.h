@@ -9,6 +9,7 @@
 #define CLI_LOCAL_H
 
 #include "account/account.h"
+#include "base/seal.h"
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 
@@ -39,5 +40,8 @@ void local_url(const struct local *l, char *out, size_t size);
 
 /* Rows of the store, oldest first; EXIT_OK, or has said why. */
 int local_rows(struct local *l, enum mg_store_row kind, const char *where, int64_t since_ms, bool (*fn)(void *arg, const void *row), void *arg);
+
+/* The record that the command's first argument names, as GET /generation tells it; seal: with its receipt. */
+int local_generation(struct local *l, const struct cli *c, const struct seal *seal, struct buf *out);
 
 #endif

@@ -43,7 +43,7 @@ static char *row_text(const struct mg_store_generation *g)
 	buf_init(&out, 1 << 20);
 	buf_init(&hash, 256);
 	json_quote(&hash, (struct mg_str){ g->key_hash, strlen(g->key_hash) });
-	if (p && generation_answer(g, &answer, NULL) == MG_OK && json_parse(p, buf_view(&answer), &all, NULL) == MG_OK) {
+	if (p && generation_answer(g, NULL, &answer, NULL) == MG_OK && json_parse(p, buf_view(&answer), &all, NULL) == MG_OK) {
 		struct json_edit edit = { "key_hash", buf_view(&hash) };
 
 		json_splice(json_get(all, "data"), &edit, 1, &out);
@@ -137,30 +137,6 @@ int log_tail_run(int argc, char **argv)
 
 /* ------------------------------------------------ show */
 
-struct found { struct buf *out; struct err err; int rc; };
-
-static bool on_generation(void *arg, const void *row)
-{
-	const struct mg_store_generation *g = row;
-	struct found *f = arg;
-
-	f->rc = generation_answer(g, f->out, &f->err);
-	return false;
-}
-
-static int show_here(struct local *l, const struct cli *c, struct buf *out)
-{
-	struct found f = { .out = out };
-	int rc = local_store(l, c);
-
-	rc = rc ? rc : local_rows(l, MG_ROW_GENERATION, c->argv[0], 0, on_generation, &f);
-	if (!rc && f.rc)
-		return cli_fail(EXIT_FAILED, &f.err);
-	if (!rc && !out->len)
-		return cli_say(EXIT_NOT_FOUND, "no generation '%.80s'\nhint: 'moongate log tail' shows the last ones", c->argv[0]);
-	return rc;
-}
-
 static void print_attempts(const struct cli *c, struct mg_str body)
 {
 	struct pool *p = pool_new(16 << 20);
@@ -191,7 +167,7 @@ int log_show_run(int argc, char **argv)
 	if (rc)
 		return rc;
 	buf_init(&out, 4 << 20);
-	rc = remote_named(&c) ? remote_one(&c, &l, ANY_KEY, "/api/v1/generation?id=", &out) : show_here(&l, &c, &out);
+	rc = remote_named(&c) ? remote_one(&c, &l, ANY_KEY, "/api/v1/generation?id=", &out) : local_generation(&l, &c, NULL, &out);
 	rc = rc ? rc : table_one(&c, buf_view(&out), facts);
 	if (!rc && c.output == OUTPUT_TABLE)
 		print_attempts(&c, buf_view(&out));

@@ -93,6 +93,8 @@ static int open_store(struct serving *s, json_t *tree, struct err *err)
 	s->gw.store = store_open(plugin, s->gw.data_dir, durable && !strcmp(durable, "power"), NULL, err);	/* logs what it replays */
 	if (!s->gw.store)
 		return err->rc;
+	if (seal_open(s->gw.data_dir, &s->gw.seal, err))
+		return err->rc;
 	if (ledger_recover(s->gw.store, &recovered, err))
 		return err->rc;
 	if (recovered.generations)
@@ -302,6 +304,7 @@ static void stop(struct serving *s)
 		worker_free(&s->gw.workers[i]);
 	accounts_free(s->gw.accounts);
 	store_close(s->gw.store);
+	seal_close(&s->gw.seal);
 	snapshots_free(s->gw.snapshots);
 	bundle_unref(s->judged);
 	versions_close(s->gw.versions);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/money.h"
+#include "ledger/receipt.h"
 
 const char *usage_source_name(enum usage_source u)
 {
@@ -17,7 +18,7 @@ void generation_init(struct generation *g)
 		.native_completion = UNKNOWN, .native_reasoning = UNKNOWN, .native_cached = UNKNOWN, .native_images = UNKNOWN,
 		.media_prompt = UNKNOWN, .audio_prompt = UNKNOWN, .media_completion = UNKNOWN, .search_results = UNKNOWN,
 		.fetches = UNKNOWN, .upstream_nusd = UNKNOWN, .cache_discount_nusd = UNKNOWN, .latency = UNKNOWN,
-		.generation_time = UNKNOWN, .moderation_latency = UNKNOWN, .app_id = UNKNOWN };
+		.generation_time = UNKNOWN, .moderation_latency = UNKNOWN, .app_id = UNKNOWN, .keep = keep_usual };
 }
 
 static void put_number(struct mg_writer *w, const char *name, int64_t n)
@@ -140,7 +141,7 @@ static void put_client(struct mg_writer *w, const struct generation *g)
 	json_put_text(w, "external_user", g->external_user);
 }
 
-int generation_answer(const struct mg_store_generation *row, struct buf *out, struct err *err)
+int generation_answer(const struct mg_store_generation *row, const struct seal *seal, struct buf *out, struct err *err)
 {
 	struct pool *p = pool_new(1 << 20);
 	struct generation g;
@@ -155,9 +156,11 @@ int generation_answer(const struct mg_store_generation *row, struct buf *out, st
 		put_counts(&w, &g);
 		put_attempts(&w, &g);
 		put_client(&w, &g);
+		if (seal)
+			rc = receipt_put(&w, "receipt", &g, row->key_hash, seal, p, err);
 		json_close(&w);
 		json_close(&w);
-		if (!json_written(&w).at)
+		if (!rc && !json_written(&w).at)
 			rc = fail(err, MG_ENOMEM, "no memory for a generation record");
 	}
 	pool_free(p);

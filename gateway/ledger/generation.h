@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/keep.h"
 #include "base/pool.h"
+#include "base/seal.h"
+#include "catalog/catalog.h"
 #include "moongate_store.h"
 
 #define UNKNOWN INT64_MIN
@@ -19,8 +21,11 @@
 enum usage_source { USAGE_NONE, USAGE_REPORTED, USAGE_COUNTED, USAGE_ESTIMATED };
 const char *usage_source_name(enum usage_source u);
 
-/* One attempt, in the order they ended.  id: only when it is read.  hedge: begun beside another one; lost: another one was first. */
-struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok, hedge, lost; };
+/* One attempt, in the order they ended.  id: only when it is read.  hedge: begun beside another one; lost: another one was first.
+ * data: what was known of the provider's then; NULL: nothing is known of it, as of what a crash left.  sent_ms: Unix, when the
+ * request was sent, UNKNOWN: it was not; bytes: of it. */
+struct attempt_record { const char *id, *provider_name, *endpoint_id, *model_permaslug; int status; int64_t latency; bool is_byok, hedge, lost;
+	const struct data_policy *data; const char *region, *outcome; int64_t sent_ms, bytes; };
 
 struct generation {
 	/* identity */
@@ -30,6 +35,8 @@ struct generation {
 	const char *model, *provider_name, *router, *preset_id, *service_tier, *workspace_id, *data_region;
 	bool is_byok;
 	bool needs_rating;		/* a price policy failed: this is the list price */
+	const char *bundle;			/* of policies: the first digits of its hash */
+	struct keep keep;			/* what was decided of its retention */
 	/* outcome */
 	bool streamed, cancelled;
 	const char *finish_reason, *native_finish_reason;
@@ -47,6 +54,7 @@ struct generation {
 	size_t n_attempts;
 	const char *response_cache_source_id;
 	/* client */
+	const char *asked_hash;			/* of the request as it came, under the installation's key; a label */
 	int64_t app_id;
 	const char *origin, *http_referer, *user_agent, *external_user;
 };
@@ -62,7 +70,7 @@ void generation_labels(const struct generation *g, struct permit record, struct 
 int generation_counts(const struct mg_store_generation *row, struct generation *g, struct err *err);
 /* What the store kept, with texts in the pool or in the row; labels that are gone are unknown.  MG_EPROTO, MG_EINVAL: that is no such text. */
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err);
-/* {"data":{...}} of GET /generation, from what the store kept. */
-int generation_answer(const struct mg_store_generation *row, struct buf *out, struct err *err);
+/* {"data":{...}} of GET /generation, from what the store kept; seal: with its receipt (receipt.h), NULL: without. */
+int generation_answer(const struct mg_store_generation *row, const struct seal *seal, struct buf *out, struct err *err);
 
 #endif

@@ -13,7 +13,10 @@
  *
  * Of an attempt: its endpoint's id (from the @ on, when the model before it is the row's), the model if
  * it is not the row's, the provider if it is not that of the record, status, latency, whether it is_byok,
- * and of a race "hedge", "lost" or "hedge lost".
+ * of a race "hedge", "lost" or "hedge lost" (else 0); then, for the receipt, when it was sent (ms behind the row's
+ * time; null: it was not), how many bytes, how it ended (0: well), what was known of the provider's data policy, and
+ * the region if there is one:
+ *	["@openai",0,0,429,80,false,0,3,512,"rate_limited","kr30:us","eu"]	known, retains for 30 days in the US
  */
 #include "base/json.h"
 #include "ledger/generation.h"
@@ -23,16 +26,16 @@ enum { NUMBERS = 19, DIGITS = 21 };
 /* ---- what there is to keep, by name */
 
 struct texts { const char *name; const char **at; };
-enum { KEPT = 10, TEXTS = KEPT + 7 };	/* those up to KEPT for good, the others are labels */
+enum { KEPT = 11, TEXTS = KEPT + 8 };	/* those up to KEPT for good, the others are labels */
 
 static void texts_of(struct generation *g, struct texts t[TEXTS])
 {
 	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"api_type\":", &g->api_type },
 		{ "\"provider_name\":", &g->provider_name }, { "\"router\":", &g->router }, { "\"service_tier\":", &g->service_tier },
 		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region }, { "\"finish_reason\":", &g->finish_reason },
-		{ "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
+		{ "\"bundle\":", &g->bundle }, { "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
 		{ "\"native_finish_reason\":", &g->native_finish_reason }, { "\"request_id\":", &g->request_id }, { "\"session_id\":", &g->session_id }, { "\"preset_id\":", &g->preset_id },
-		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user } };
+		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user }, { "\"asked_hash\":", &g->asked_hash } };
 
 	memcpy(t, all, sizeof(all));
 }
@@ -123,10 +126,53 @@ static void put_flags(struct buf *out, const struct generation *g)
 	buf_text(out, "],");
 }
 
+static void put_number(struct buf *out, int64_t n)
+{
+	char digits[DIGITS];
+
+	buf_put(out, digits, number_text(digits, n));
+}
+
+static void put_sent(struct buf *out, const struct generation *g, const struct attempt_record *a)
+{
+	const struct data_policy *d = a->data;
+	char room[64];
+	struct buf policy = buf_on(room, sizeof(room));
+
+	buf_put(out, ",", 1);
+	put_number(out, a->sent_ms == UNKNOWN ? UNKNOWN : a->sent_ms - g->created_ms);
+	buf_put(out, ",", 1);
+	put_number(out, a->bytes);
+	buf_put(out, ",", 1);
+	put_text(out, a->outcome ? a->outcome : "", "");
+	buf_put(out, ",", 1);
+	buf_text(&policy, d->known ? "k" : "");
+	buf_text(&policy, d->trains ? "t" : "");
+	buf_text(&policy, d->retains ? "r" : "");
+	buf_text(&policy, d->zdr ? "z" : "");
+	if (d->retention_days >= 0)
+		put_number(&policy, d->retention_days);
+	if (d->region[0])
+		buf_put(&policy, ":", 1);
+	buf_text(&policy, d->region);
+	json_quote(out, buf_view(&policy));
+	if (a->region && *a->region) {
+		buf_put(out, ",", 1);
+		put_text(out, a->region, NULL);
+	}
+}
+
+static void put_keep(struct buf *out, const struct keep *k)
+{
+	if (k->store == keep_usual.store && k->ttl_s == keep_usual.ttl_s && k->cache == keep_usual.cache && k->sinks == keep_usual.sinks)
+		return;
+	buf_text(out, "\"keep\":");
+	keep_write(k, out);
+	buf_put(out, ",", 1);
+}
+
 static void put_attempts(struct buf *out, const struct generation *g)
 {
-	char number[DIGITS];
-
 	if (!g->n_attempts)
 		return;
 	buf_text(out, "\"attempts\":");
@@ -140,11 +186,16 @@ static void put_attempts(struct buf *out, const struct generation *g)
 		buf_put(out, ",", 1);
 		put_text(out, a->provider_name, g->provider_name);
 		buf_put(out, ",", 1);
-		buf_put(out, number, number_text(number, a->status));
+		put_number(out, a->status);
 		buf_put(out, ",", 1);
-		buf_put(out, number, number_text(number, a->latency));
-		buf_text(out, a->is_byok ? ",true" : a->hedge || a->lost ? ",false" : "");
-		buf_text(out, a->hedge && a->lost ? ",\"hedge lost\"]" : a->hedge ? ",\"hedge\"]" : a->lost ? ",\"lost\"]" : "]");
+		put_number(out, a->latency);
+		if (a->is_byok || a->hedge || a->lost || a->data)
+			buf_text(out, a->is_byok ? ",true" : ",false");
+		if (a->hedge || a->lost || a->data)
+			buf_text(out, a->hedge && a->lost ? ",\"hedge lost\"" : a->hedge ? ",\"hedge\"" : a->lost ? ",\"lost\"" : ",0");
+		if (a->data)
+			put_sent(out, g, a);
+		buf_put(out, "]", 1);
 	}
 	buf_text(out, "],");
 }
@@ -187,6 +238,7 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 	put_flags(out, g);
 	put_numbers(out, g);
 	put_attempts(out, g);
+	put_keep(out, &g->keep);
 	if (g->usage_source != USAGE_REPORTED) {
 		buf_text(out, "\"usage_source\":\"");
 		buf_text(out, usage_source_name(g->usage_source));
@@ -242,6 +294,43 @@ static const char *endpoint_at(struct pool *p, struct mg_view v, const char *mod
 	return id && *id == '@' ? pool_print(p, "%s%s", model, id).at : id;
 }
 
+static void read_policy(const char *text, struct data_policy *d)
+{
+	size_t digits;
+
+	*d = (struct data_policy){ .retention_days = -1 };
+	for (; *text && strchr("ktrz", *text); text++) {
+		d->known |= *text == 'k';
+		d->trains |= *text == 't';
+		d->retains |= *text == 'r';
+		d->zdr |= *text == 'z';
+	}
+	digits = strspn(text, "0123456789");
+	if (digits)
+		d->retention_days = (int)strtol(text, NULL, 10);
+	if (text[digits] == ':')
+		snprintf(d->region, sizeof(d->region), "%s", text + digits + 1);
+}
+
+static void read_sent(struct pool *p, struct mg_view v, const struct generation *g, struct attempt_record *a)
+{
+	struct mg_view sent = json_at(v, 7), bytes = json_next(sent), outcome = json_next(bytes), policy = json_next(outcome);
+	const char *text = text_at(p, policy);
+	struct data_policy *d = text ? pool_alloc(p, sizeof(*d)) : NULL;
+
+	a->sent_ms = a->bytes = UNKNOWN;
+	if (!d)
+		return;
+	read_policy(text, d);
+	a->data = d;
+	a->sent_ms = number_at(sent);
+	if (a->sent_ms != UNKNOWN)
+		a->sent_ms += g->created_ms;
+	a->bytes = number_at(bytes);
+	a->outcome = text_or(p, outcome, "ok");
+	a->region = text_at(p, json_next(policy));
+}
+
 static void read_attempts(struct pool *p, struct mg_view list, struct generation *g)
 {
 	size_t n = json_len(list), i = 0;
@@ -255,6 +344,7 @@ static void read_attempts(struct pool *p, struct mg_view list, struct generation
 			.hedge = json_is(json_at(v, 6), "hedge") || json_is(json_at(v, 6), "hedge lost"),
 			.lost = json_is(json_at(v, 6), "lost") || json_is(json_at(v, 6), "hedge lost") };
 		all[i].id = pool_print(p, "%s-%zu", g->id, i + 1).at;
+		read_sent(p, v, g, &all[i]);
 	}
 	g->attempts = all;
 	g->n_attempts = i;
@@ -343,6 +433,9 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 	}
 	g->created_ms = row->at_ms;
 	read_attempts(p, json_get(all, "attempts"), g);
+	v = json_get(all, "keep");
+	if (json_kind(v) != MG_ABSENT && !keep_parse(v, &g->keep))
+		g->keep = keep_nothing;
 	read_source(json_get(all, "usage_source"), g);
 	rc = read_labels(row, p, g, err);
 	g->origin = g->http_referer;

@@ -20,8 +20,10 @@ static bool on_intent(void *arg, const void *row)
 	return !b->failed && b->n < BATCH;
 }
 
-static int settle(const struct mg_store *ops, void *handle, const struct left *l, struct err *err)
+/* l: the last of n attempts, which are in front of it.  Any of them may have had the request. */
+static int settle(const struct mg_store *ops, void *handle, const struct left *l, size_t n, struct err *err)
 {
+	struct attempt_record *tried = calloc(n, sizeof(*tried));
 	struct generation g;
 	struct mg_store_generation row = { .size = sizeof(row), .attempt_id = l->attempt_id, .generation_id = l->generation_id,
 		.key_hash = l->key_hash, .model = "", .provider = l->endpoint, .loss_nusd = l->hold_nusd, .at_ms = l->at_ms };
@@ -29,7 +31,14 @@ static int settle(const struct mg_store *ops, void *handle, const struct left *l
 	char why[256] = "";
 	int rc;
 
+	if (!tried)
+		return fail(err, MG_ENOMEM, "no memory for a generation record");
+	for (size_t i = 0; i < n; i++)
+		tried[i] = (struct attempt_record){ .endpoint_id = l[i + 1 - n].endpoint, .latency = UNKNOWN };
 	generation_init(&g);
+	g.keep = keep_nothing;		/* as nobody knows what was decided */
+	g.attempts = tried;
+	g.n_attempts = n;
 	g.id = l->generation_id;
 	g.created_ms = l->at_ms;
 	g.provider_name = l->endpoint;
@@ -45,6 +54,7 @@ static int settle(const struct mg_store *ops, void *handle, const struct left *l
 			fail(err, rc, "%s", why);
 	}
 	buf_release(&json);
+	free(tried);
 	return rc;
 }
 
@@ -61,13 +71,14 @@ static void forget(struct batch *b)
 
 static int settle_batch(const struct mg_store *ops, void *handle, const struct batch *b, struct recovered *out, struct err *err)
 {
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0, first = 0; i < b->n; i++) {
 		int rc;
 
 		/* a generation's attempts come one behind the other; the hold only grew, and the last one has it all */
 		if (i + 1 < b->n && !strcmp(b->at[i].generation_id, b->at[i + 1].generation_id))
 			continue;
-		rc = settle(ops, handle, &b->at[i], err);
+		rc = settle(ops, handle, &b->at[i], i + 1 - first, err);
+		first = i + 1;
 		if (rc)
 			return rc;
 		out->loss_nusd += b->at[i].hold_nusd;

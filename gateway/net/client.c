@@ -511,3 +511,14 @@ struct mg_str exchange_header(struct exchange *x, const char *name)
 		return (struct mg_str){ NULL, 0 };
 	return (struct mg_str){ h->value, strlen(h->value) };
 }
+
+uint64_t exchange_sent(struct exchange *x)
+{
+	curl_off_t n = 0;
+
+	if (x->stale)
+		return x->body_len;	/* as much as that: libcurl has forgotten it, to begin again */
+	if (x->easy)
+		curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &n);
+	return n > 0 ? (uint64_t)n : 0;
+}

@@ -71,5 +71,6 @@ void exchange_cancel(struct exchange *x);
 void exchange_resume(struct exchange *x);
 /* A header of the answer, while the exchange lives; absent. */
 struct mg_str exchange_header(struct exchange *x, const char *name);
+uint64_t exchange_sent(struct exchange *x);	/* bytes of the body that have left, while it lives */
 
 #endif

@@ -101,19 +101,16 @@ bool policy_admit(struct policy_state *s, struct decision *d, struct denial *no)
 	return admitted;
 }
 
-/* Where no policy says otherwise. */
-static const struct keep usual = { .store = KEEP_METADATA, .ttl_s = 30 * 86400, .sinks = ALL_SINKS };
-
 void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out)
 {
-	*out = usual;
+	*out = keep_usual;
 	if (hook_call(s, d, e, HOOK_RETAIN, 1, 1)) {
-		*out = (struct keep){ 0 };
+		*out = keep_nothing;
 		return;
 	}
 	if (keep_read(s->L, lua_gettop(s->L), d->pool, out)) {
 		hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache, sinks}");
-		*out = (struct keep){ 0 };
+		*out = keep_nothing;
 	}
 	lua_pop(s->L, 1);
 }
@@ -130,7 +127,7 @@ void keep_narrow(struct keep *all, bool said, const struct keep *one)
 /* Until all have spoken nothing is kept: also what they log themselves. */
 void policy_retain(struct policy_state *s, struct decision *d)
 {
-	struct keep all = usual;
+	struct keep all = keep_usual;
 
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_RETAIN, e) {

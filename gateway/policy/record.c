@@ -301,23 +301,8 @@ static void put_plan(struct buf *b, const struct plan *p)
 
 static void put_keep(struct buf *b, const struct keep *k)
 {
-	bool all = k->sinks == ALL_SINKS, first = true;
-
-	LIT(b, ",\"keep\":[");
-	put_word(b, keep_names[k->store]);
-	LIT(b, ",");
-	put_int(b, k->ttl_s < INT64_MAX ? (int64_t)k->ttl_s : INT64_MAX);
-	if (k->cache || !all)
-		buf_text(b, k->cache ? ",true" : ",false");
-	for (enum sink s = 0; s < SINKS && !all; s++)
-		if (k->sinks >> s & 1) {
-			buf_text(b, first ? ",[" : ",");
-			put_word(b, sink_names[s]);
-			first = false;
-		}
-	if (!all)
-		buf_text(b, first ? ",[]" : "]");
-	LIT(b, "]");
+	LIT(b, ",\"keep\":");
+	keep_write(k, b);
 }
 
 static void put_denied(struct buf *b, const struct refused *no)

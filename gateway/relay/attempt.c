@@ -238,8 +238,7 @@ static bool token_refused(struct attempt *a)
 	a->renewed = true;
 	token_drop(a->endpoint->provider->token, a->call.scope, a->call.token);
 	buf_reset(&a->error);
-	a->x = NULL;
-	a->closed = false;
+	attempt_over_with(a);
 	a->call.status = 0;
 	if (attempt_authorized(a, &err) != MG_OK)
 		attempt_break(a, MG_E_AUTH, err.msg, "connect");
@@ -368,9 +367,7 @@ static void attempt_send_again(struct attempt *a)
 {
 	struct err err = { 0 };
 
-	a->x = NULL;
-	a->lo = NULL;
-	a->closed = false;
+	attempt_over_with(a);
 	if (!a->waiting && a->call.follow_ms) {
 		a->waiting = true;
 		loop_timer_set(a->relay->w->loop, &a->quiet, a->call.follow_ms);

@@ -28,6 +28,8 @@ struct attempt {
 	struct mg_failure failure;
 	struct buf error;		/* the body of an answer that is not 2xx */
 	uint64_t began_us;		/* sent; before that: made */
+	uint64_t sent;			/* bytes of the body that went up in exchanges before this one */
+	bool under_way;			/* the first of them began */
 	bool pass;			/* frames go to the client as they are */
 	bool paused, framed, waiting;
 	bool closed;			/* the exchange said its end: nothing to cancel */
@@ -37,6 +39,7 @@ struct attempt {
 /* send.c: the canonical request as the policies' shape hook leaves it; the request on the wire, or in the loopback; the rest of the time that the request's attempts share. */
 int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err);
 int attempt_transmit(struct attempt *a, struct err *err);
+void attempt_over_with(struct attempt *a);	/* its exchange: another one follows */
 uint64_t attempt_time_left_ms(const struct attempt *a);
 static inline uint64_t or_else(uint64_t first, uint64_t second) { return first ? first : second; }	/* 0: not said */
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "account/account.h"
+#include "base/seal.h"
 #include "catalog/snapshot.h"
 #include "net/client.h"
 #include "net/server.h"
@@ -24,6 +25,7 @@ struct gateway {
 	struct snapshots *snapshots;
 	struct store *store;
 	struct accounts *accounts;
+	struct seal seal;			/* the installation's key, of data_dir */
 	struct worker *workers;
 	unsigned n_workers;
 	atomic_bool draining;

@@ -316,7 +316,7 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 		race_won(r);
 	r->now = NULL;
 	r->endpoint = e;
-	tried_add(r, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = attempt_us(a) / 1000 });
+	tried_add(r, a, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = attempt_us(a) / 1000 });
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
 	relay_settle(r, 200, "ok");
 	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,

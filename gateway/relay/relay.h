@@ -65,7 +65,8 @@ struct surface {
 struct attempt;
 
 /* What became of an attempt; status 0: no HTTP answer came. */
-struct tried { const struct endpoint *endpoint; int status; bool ok, hedge, lost; enum mg_error kind; struct mg_str code; uint64_t ms; };
+struct tried { const struct endpoint *endpoint; int status; bool ok, hedge, lost; enum mg_error kind; struct mg_str code; uint64_t ms;
+	bool sent; int64_t sent_ms; uint64_t bytes; };	/* sent_ms: Unix; bytes: of the body, that have left; if it was sent */
 
 /* What an attempt cost that did not win. */
 struct loss { int64_t nusd; enum usage_source source; };
@@ -146,6 +147,7 @@ void attempt_resume(struct attempt *a);
 const struct endpoint *attempt_endpoint(const struct attempt *a);
 int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
 uint64_t attempt_us(const struct attempt *a);	/* since it was sent */
+void attempt_told(const struct attempt *a, struct tried *t);	/* what of the request went upstream */
 bool attempt_stale(const struct attempt *a);	/* it ended with a kept connection, before an answer began */
 bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing went upstream */
 void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e);
@@ -155,7 +157,7 @@ void relay_attempt_filled(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
 
 /* tried.c: the books of attempts. */
-void tried_add(struct relay *r, const struct tried *t);
+void tried_add(struct relay *r, const struct attempt *a, const struct tried *t);
 void tried_failed(struct relay *r, struct attempt *a, const struct mg_failure *f);
 void tried_cancelled(struct relay *r, struct attempt *a, const char *why);	/* the caller ends it */
 int tried_intent(struct relay *r, const struct endpoint *e, struct err *err);	/* of the next attempt, into the journal (R43) */

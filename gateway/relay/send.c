@@ -121,6 +121,8 @@ int attempt_transmit(struct attempt *a, struct err *err)
 		a->lo = loopback_start(a->relay->w->loop, body, a->relay->stream, attempt_loop_head, attempt_loop_data, attempt_loop_end, a);
 		if (!a->lo)
 			return fail(err, MG_ENOMEM, "no memory for the answer");
+		a->under_way = true;
+		a->sent += body.len;
 		loopback_limits(a->lo, 0, or_else(plan->idle_ms, p->idle_ms), attempt_time_left_ms(a));
 		return MG_OK;
 	}
@@ -144,5 +146,22 @@ int attempt_transmit(struct attempt *a, struct err *err)
 		.stream = a->relay->stream, .plain_http = p->plain_http, .ca_file = p->ca,
 	};
 	a->x = exchange_start(a->relay->w->client, &conf, &attempt_exchange_events, a, err);
+	a->under_way |= a->x != NULL;
 	return a->x ? MG_OK : MG_EINVAL;
+}
+
+void attempt_over_with(struct attempt *a)
+{
+	if (a->x)
+		a->sent += exchange_sent(a->x);
+	a->x = NULL;
+	a->lo = NULL;
+	a->closed = false;
+}
+
+void attempt_told(const struct attempt *a, struct tried *t)
+{
+	t->sent = a->under_way;
+	t->bytes = a->sent + (a->x ? exchange_sent(a->x) : 0);
+	t->sent_ms = a->relay->created_ms + (int64_t)((a->began_us - a->relay->began_us) / 1000);
 }

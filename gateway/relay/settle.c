@@ -115,18 +115,41 @@ static const char *words(struct relay *r, struct mg_str s)
 	return copy.at;
 }
 
+static struct attempt_record attempt_of(const struct tried *t)
+{
+	const struct endpoint *e = t->endpoint;
+
+	return (struct attempt_record){ .provider_name = e->provider->name, .endpoint_id = e->id, .model_permaslug = e->model->canonical,
+		.status = t->status, .latency = (int64_t)t->ms, .is_byok = e->provider->own.seq > 0, .hedge = t->hedge, .lost = t->lost, .data = &e->provider->data,
+		.region = e->region, .outcome = t->ok ? "" : error_kind_name(t->kind),
+		.sent_ms = t->sent ? t->sent_ms : UNKNOWN, .bytes = (int64_t)t->bytes };
+}
+
 static struct attempt_record *attempts_of(struct relay *r)
 {
 	struct attempt_record *all = pool_alloc(r->pool, (r->n_tried + 1) * sizeof(*all));
 
 	for (unsigned i = 0; all && i < r->n_tried; i++)
-		all[i] = (struct attempt_record){
-			.provider_name = r->tried[i].endpoint->provider->name, .endpoint_id = r->tried[i].endpoint->id,
-			.model_permaslug = r->tried[i].endpoint->model->canonical, .status = r->tried[i].status,
-			.latency = (int64_t)r->tried[i].ms, .is_byok = r->tried[i].endpoint->provider->own.seq > 0,
-			.hedge = r->tried[i].hedge, .lost = r->tried[i].lost,
-		};
+		all[i] = attempt_of(&r->tried[i]);
 	return all;
+}
+
+/* The first digits of its hash: as many as a decision has. */
+static const char *bundle_of(struct relay *r)
+{
+	enum { DIGITS = 16 };
+
+	return r->policy ? pool_dup(r->pool, (struct mg_str){ bundle_hash(r->policy->bundle), DIGITS }).at : NULL;
+}
+
+/* Of what the client sent, byte for byte; where that much may be kept. */
+static const char *asked_hash(struct relay *r, struct permit record)
+{
+	char *hash = permits(record, SINK_RECORD, KEEP_HASHED) ? pool_alloc(r->pool, SHA256_HEX + 1) : NULL;
+
+	if (hash)
+		seal_hash(&r->w->gw->seal, r->http->body, hash);
+	return hash;
 }
 
 static const char *finish_word(const struct relay *r)
@@ -158,6 +181,7 @@ static void labels_of(struct relay *r, struct generation *g)
 	g->http_referer = confided_words(record, r->client.referer, r->pool);
 	g->user_agent = confided_words(record, r->client.agent, r->pool);
 	g->external_user = confided_words(record, r->client.user, r->pool);
+	g->asked_hash = asked_hash(r, record);
 }
 
 static void record_of(struct relay *r, enum usage_source source, struct generation *g)
@@ -198,6 +222,8 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
 	g->attempts = attempts_of(r);
 	g->n_attempts = g->attempts ? r->n_tried : 0;
+	g->bundle = bundle_of(r);
+	g->keep = r->d.keep;
 }
 
 /* The order as the policies made it, whatever was skipped on the way. */

@@ -8,7 +8,7 @@
 #include "relay/relay.h"
 
 /* Room for two, four, eight ...: a request without memory for more is not told of them. */
-void tried_add(struct relay *r, const struct tried *t)
+void tried_add(struct relay *r, const struct attempt *a, const struct tried *t)
 {
 	unsigned n = r->n_tried;
 
@@ -23,7 +23,8 @@ void tried_add(struct relay *r, const struct tried *t)
 			memcpy(more, r->tried, n * sizeof(*more));
 		r->tried = more;
 	}
-	r->tried[r->n_tried++] = *t;
+	r->tried[r->n_tried] = *t;
+	attempt_told(a, &r->tried[r->n_tried++]);
 }
 
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID])
@@ -66,7 +67,7 @@ void tried_failed(struct relay *r, struct attempt *a, const struct mg_failure *f
 	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && !attempt_stale(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
 		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
-	tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind, .hedge = race_is_hedge(r, a),
+	tried_add(r, a, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind, .hedge = race_is_hedge(r, a),
 		.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 });
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("kind", kind),
 		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
@@ -78,6 +79,6 @@ void tried_cancelled(struct relay *r, struct attempt *a, const char *why)
 
 	live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(a) }, clock_ms());
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", why));
-	tried_add(r, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = MG_E_CANCELLED, .hedge = race_is_hedge(r, a),
+	tried_add(r, a, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = MG_E_CANCELLED, .hedge = race_is_hedge(r, a),
 		.lost = !strcmp(why, "lost"), .ms = attempt_us(a) / 1000 });
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { eq, ok, run, test } from './tap.js';
 import { audit, bearer, call } from './checks.js';
-import { chunk, completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { chunk, completion, loads, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const seed = Number(process.env.SEED) || Math.floor(Math.random() * 2 ** 31);
 console.log(`# SEED=${seed}`);
@@ -61,19 +61,19 @@ const dir = mkdtempSync(join(tmpdir(), 'moongate-forbidden-'));
 
 /* ---- policies */
 
-// The same rule, written as people write it.  BAD is a list of providers.
+// The same rule, written as people write it: of what the catalogue knows of a provider.  Which ones it
+// forbids changes with the configuration, for a bundle whose policies fail is gone back from by itself.
 const rules = [
-  (bad) => `filter = function(req, ep) if glob.any(${bad}, ep.provider) then return false, "forbidden" end; return true end,`,
-  (bad) => `memo = { filter = "variant" }, filter = function(req, ep) if glob.any(${bad}, ep.provider) then return false, "forbidden" end; return true end,`,
-  (bad) => `when = { filter = function(ep) return glob.any(${bad}, ep.provider) end }, filter = function() return false, "forbidden" end,`,
-  (bad) => `filter = function(req, ep) return not glob.any(${bad}, ep.provider) end,`,
-  (bad) => `filter = function(req, ep) if glob.any(${bad}, ep.provider) then error("never") end; return true end,`,
-  (bad) => `filter = function(req, ep) if not glob.any(${bad}, ep.provider) then return true end end,`,
-  (bad) => `filter = function(req, ep) if glob.any(${bad}, ep.provider) then while true do end end; return true end,`,
-  (bad) => `setup = function(p) return { bad = set.of(${bad}) } end, filter = function(req, ep, my) return not my.bad[ep.provider], "forbidden" end,`,
+  (bad) => `filter = function(req, ep) if ${bad} then return false, "forbidden" end; return true end,`,
+  (bad) => `memo = { filter = "variant" }, filter = function(req, ep) if ${bad} then return false, "forbidden" end; return true end,`,
+  (bad) => `when = { filter = function(ep) return ${bad} end }, filter = function() return false, "forbidden" end,`,
+  (bad) => `filter = function(req, ep) return not ${bad} end,`,
+  (bad) => `filter = function(req, ep) if ${bad} and req.id ~= "check" then error("never") end; return not ${bad} end,`,
+  (bad) => `filter = function(req, ep) if not ${bad} or req.id == "check" then return not ${bad} end end,`,
+  (bad) => `filter = function(req, ep) if ${bad} and req.id ~= "check" then while true do end end; return not ${bad} end,`,
+  (bad) => `setup = function(p) return { no = set.of { true } } end, filter = function(req, ep, my) return not my.no[${bad}], "forbidden" end,`,
 ];
-const lua = (list) => `{ ${list.map((x) => `"${x}"`).join(', ')} }`;
-const rule = (name, bad) => `return policy { name = "${name}", api = 1, version = "1.0.0", ${pick(rules)(lua(bad))} }\n`;
+const rule = (name, bad) => `return policy { name = "${name}", api = 1, version = "1.0.0", ${pick(rules)(bad)} }\n`;
 
 // What a policy can say to get somewhere, and cannot.  `seen` has every endpoint that it was ever shown.
 const tries = {
@@ -94,54 +94,60 @@ const tries = {
   observe: ['error("no")', 'seen[#seen + 1] = outcome.endpoint'],
 };
 const args = { filter: 'req, ep', rank: 'req, eps', on_error: 'req, err, rest', plan: 'req, eps', resolve: 'req', shape: 'req, ep', price: 'req, ep, usage, bill', observe: 'req, outcome' };
+const otherwise = { filter: 'return true', rank: 'return eps', price: 'return bill' };
 function chaos(name) {
   const hooks = Object.keys(tries).filter((h) => h === 'filter' || roll(2)).map((h) => {
     const parts = Array.from({ length: 1 + roll(3) }, () => pick(tries[h]));
     // By the request's own chance, so that a bundle says different things.
     const body = parts.map((p, i) => (i + 1 < parts.length ? `if rand(req, "${h}${i}") < 0.4 then ${p} end` : `do ${p} end`)).join('; ');
-    return `  ${h} = function(${args[h]}) ${body}${h === 'filter' ? '; return true' : ''} end,`;
+    // What goes live is asked before; it behaves as long as that takes.
+    return `  ${h} = function(${args[h]}) if req.id ~= "check" then ${body} end; ${otherwise[h] ?? 'return nil'} end,`;
   });
   return `local seen = {}\nreturn policy { name = "${name}", api = 1, version = "1.0.0",\n${hooks.join('\n')}\n}\n`;
 }
 
 let generation = 0;
-// A bundle in which `bad` is forbidden; its text, for a failure.
-function bundle(bad) {
-  const at = join(dir, `b${++generation}`), names = ['one', 'two', 'three'].slice(0, 1 + roll(3)), files = {};
-  const parts = roll(3) ? [bad] : [bad.slice(0, 2), bad.slice(2)];
-  parts.forEach((list, i) => { if (bad.length) files[`forbids${i}`] = rule(`forbids${i}`, list); });
-  for (const n of names) files[n] = chaos(n);
-  const guards = Object.keys(files).filter((n) => n.startsWith('forbids')), others = names.filter(() => roll(2)), rest = names.filter((n) => !others.includes(n));
-  const use = (n) => `{ use = "${n}"${!n.startsWith('forbids') && !roll(6) ? ', mode = "shadow"' : ''} }`;
-  files.bundle = `return { base = "openrouter", policies = { guard = { ${shuffled([...guards, ...others]).map(use).join(', ')} }${
+// A bundle, and its text, for a failure.  No reload takes a guard away, so they are the same in all.
+function bundle() {
+  const at = join(dir, `b${++generation}`), rest = ['two', 'three'].slice(0, roll(3));
+  const files = { forbids0: rule('forbids0', 'ep.data.trains'), forbids1: rule('forbids1', 'ep.data.retains'), one: chaos('one') };
+  for (const n of rest) files[n] = chaos(n);
+  const use = (n) => `{ use = "${n}"${rest.includes(n) && !roll(6) ? ', mode = "shadow"' : ''} }`;
+  files.bundle = `return { base = "openrouter", policies = { guard = { ${shuffled(['forbids0', 'forbids1', 'one']).map(use).join(', ')} }${
     rest.length ? `, default = { ${shuffled(['or_variants', 'or_eligibility', 'or_ranking', 'or_fallback', ...rest]).map(use).join(', ')} }` : ''} } }\n`;
   writeAll(at, files);
   return { at, text: Object.entries(files).map(([n, t]) => `-- ${n}\n${t}`).join('') };
 }
 function writeAll(at, files) {
   mkdirSync(at);
-  for (const [n, t] of Object.entries(files)) writeFileSync(join(at, `${n}.lua`), t);
+  for (const [n, t] of Object.entries(files)) {
+    writeFileSync(join(at, `${n}.lua`), t);
+    if (n !== 'bundle') loads(at, n);
+  }
 }
 
 /* ---- the gateway */
 
-const providers = all.map((n) => `["${n}"] = { dialect = "openai", base_url = "${ups[n].url}/v1", api_key = "sk-x", timeouts = { first_output = "150ms" }, data = { known = true, trains = ${never.includes(n)}, retains = false, retention_days = 0, zdr = ${!never.includes(n)} } },`).join('\n');
-const config = (b) => `workers = 2, policy = { bundle = "${b.at}", unchecked = true },
-  providers = { ${providers} },
+const facts = (n, bad) => { const how = bad.includes(n) ? 1 + roll(3) : 0; return `trains = ${how % 2 === 1}, retains = ${how > 1}`; };
+const providers = (bad) => all.map((n) => `["${n}"] = { dialect = "openai", base_url = "${ups[n].url}/v1", api_key = "sk-x", timeouts = { first_output = "150ms" },
+    data = { known = true, ${facts(n, bad)}, retention_days = 0, zdr = ${!bad.includes(n)} } },`).join('\n');
+const config = (next) => `workers = 2, policy = { bundle = "${next.bundle.at}", unchecked = true },
+  providers = { ${providers(next.bad)} },
   models = { ${Object.entries(models).map(([m, names]) => `["${m}"] = ${endpoints(names)},`).join('\n')}
     ["wild/*"] = { endpoints = { ${['never-b', 'turn-c', 'may-b'].map((n) => `{ provider = "${n}", model = "*", ${price} },`).join('')} } }, alias = { alias_of = "m/never" } },`;
-let now = { bad: [...never, ...some(turns)] };
-now.bundle = bundle(now.bad);
-const g = await startGateway(config(now.bundle));
-const key = await g.newKey();
+const turn = () => ({ bad: [...never, ...some(turns)], bundle: bundle() });
+let now = turn();
+const first = config(now);
+let g = await startGateway(first);
+let key = await g.newKey();
 const frame = readFileSync(g.file, 'utf8');
 
-const loads = () => (g.log.match(/config[._](loaded|refused)/g) || []).length;
+const loaded = () => (g.log.match(/config[._](loaded|refused)/g) || []).length;
 async function reload(next) {
-  const before = loads();
-  writeFileSync(g.file, frame.replace(/bundle = "[^"]*"/, `bundle = "${next.bundle.at}"`));
+  const before = loaded();
+  writeFileSync(g.file, frame.replace(first, config(next)));
   g.child.kill('SIGHUP');
-  await until('the reload', () => loads() > before);
+  await until('the reload', () => loaded() > before);
   const said = g.log.split('\n').filter((l) => /config[._](loaded|refused)/.test(l)).at(-1);
   ok(said.includes('config_loaded'), `${said}\n${next.bundle.text}`);
   now = next;
@@ -160,7 +166,7 @@ function request() {
     ['data_collection', 'allow'], ['zdr', !roll(3)]]));
   if (!roll(6)) body.transforms = [];
   asked.push({ bad: new Set(now.bad), bundle: now.bundle, body });
-  return call(g, '/api/v1/chat/completions', { method: 'POST', headers: bearer(key), body }).then((r) => { asked[n].status = r.status; asked[n].attempts = Number(r.headers['x-moongate-attempts'] || 0); });
+  return call(g, '/api/v1/chat/completions', { method: 'POST', headers: bearer(key), body }).then((r) => { asked[n].status = r.status; asked[n].attempts = Number(r.headers['x-moongate-attempts'] || 0); asked[n].id = r.headers['x-generation-id']; });
 }
 async function many(n, width = 8) {
   let left = n;
@@ -178,7 +184,7 @@ test(`${ROUNDS * EACH} requests under ${ROUNDS} generated bundles: not one byte 
   for (let i = 0; i < ROUNDS; i++) {
     const from = asked.length;
     if (i) {
-      const bad = [...never, ...some(turns)], next = { bad, bundle: bundle(bad) };
+      const next = turn();
       if (i % 2) {
         await reload(next);
       } else {	// while requests run: what was asked before it is in may go by the old or by the new one
@@ -202,16 +208,35 @@ test('there was something to see: answers, failures, other endpoints and other m
   for (const n of [...turns, ...may]) ok(ups[n].bytes() > 0, `${n} was asked`);
 });
 
+test('who had a request, whole or cut, is in its receipt, and nobody else who had a byte of it', async () => {
+  let checked = 0, several = 0;
+  for (const [n, a] of asked.entries()) {
+    if (!got[n]) continue;
+    const r = await until(`the record of request ${n}`, async () => {
+      const g1 = await call(g, `/api/v1/generation?id=${a.id}&receipt=true`, { headers: bearer(key) });
+      return g1.status === 200 && JSON.parse(g1.text).data.receipt.payload;
+    });
+    const had = new Set(r.attempts.filter((t) => t.bytes_sent > 0).map((t) => t.provider));
+    for (const who of got[n]) ok(had.has(who), `request ${n} was sent to ${who}: ${JSON.stringify(r.attempts)}`);
+    for (const who of had) ok(!a.bad.has(who), `request ${n}: bytes went to ${who}`);
+    checked++;
+    several += had.size > 1;
+  }
+  ok(checked > 100 && several > 10, `${checked} receipts, ${several} with several`);
+});
+
 test('what failed has left no debts', async () => {
   const a = await audit(g);
   eq(a.code, 0, a.text);
 });
 
 test('without the filters they are reached: the count can fail', async () => {
-  failures = false;
   const at = join(dir, 'open');
+  failures = false;
   writeAll(at, { bundle: 'return { base = "openrouter" }\n' });
-  await reload({ bad: [], bundle: { at, text: '' } });
+  await g.stop();
+  g = await startGateway(config({ bad: [], bundle: { at } }));
+  key = await g.newKey();
   await until('somebody to reach them', async () => { await many(20); return ups['never-a'].bytes() > 0; }, 30000);
   ok(sockets['never-a'].length > 0 && ups['never-a'].bytes() > 0);
 });

@@ -99,6 +99,7 @@ while IFS= read -r line; do
 	"curl -X POST "*) ok "curl -X POST /api/v1/keys" manage "$line" ;;
 	"moongate policy new cheap policies") rm -rf policies; ok "$line" $line ;;
 	"moongate policy explain gen-...") ok "$line" explained ;;
+	"moongate log "*) ok "$line" sh -c "$(printf '%s' "$line" | sed "s|gen-\.\.\.|$id|") --config config.lua" ;;
 	"moongate policy publish "* | "moongate policy list" | "moongate policy rollback") ok "$line" env MOONGATE_URL="$url" $line ;;
 	"moongate policy "*) ok "$line" $line ;;
 	"make install")

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { eq, ok, run, test } from './tap.js';
 import { audit, bearer, call, record } from './checks.js';
-import { chunk, completion, sendJson, managementKey, startGateway, startUpstream, until } from './gateway.js';
+import { chunk, completion, loads, sendJson, managementKey, startGateway, startUpstream, until } from './gateway.js';
 
 // How much is kept, by the model's name; what each policy says of a request is a marker of its own.
 const dir = mkdtempSync(join(tmpdir(), 'moongate-retention-'));
@@ -19,6 +19,7 @@ local WAYS = {
 local function says(req) log.warn("zz-log-" .. req.session); note("zz-note-%s", req.session) end
 return policy { name = "keeps", api = 1, version = "1.0.0",
   retain = function(req)
+    if not req.model:starts("keep/") then return { store = "none", ttl_s = 0 } end
     log.warn("zz-early-" .. req.session)
     if req.model == "keep/raises" then error("zz-raised-" .. req.session) end
     return WAYS[req.model:sub(6)]
@@ -28,7 +29,7 @@ return policy { name = "keeps", api = 1, version = "1.0.0",
     if req.key.user:has("refused") then return deny { status = 429, code = "slowly", message = "slowly" } end
     return true
   end,
-  rank = function(req, eps) says(req); error("zz-error-" .. req.session) end,
+  rank = function(req, eps) says(req); if req.model:starts("keep/") then error("zz-error-" .. req.session) end; return eps end,
   filter = function(req, ep) if req.key.user:has("filtered") then return false, "zz-why-" .. req.session end; return true end,
   plan = function(req) return { sticky = { key = req.session, ttl_s = 600 } } end,
 }
@@ -38,6 +39,9 @@ writeFileSync(join(dir, 'more.lua'), `
 return policy { name = "more", api = 1, version = "1.0.0",
   retain = function(req) return { store = "full", ttl_s = 86400 * 365, cache = true, sinks = req.model == "keep/less" and { "record", "decision" } or nil } end }
 `);
+
+loads(dir, 'keeps');
+loads(dir, 'more');
 
 // An upstream that repeats whatever it was told, in every place that it has, by what the model at the end says.
 const up = await startUpstream((req, res) => {

@@ -16,7 +16,7 @@ sinks() {	# sinks ROOT
 	(cd "$1" && {
 		grep -rn 'in_confidence' gateway | grep -vE '^gateway/(base/keep\.[ch]|api/chat\.c|relay/send\.c):'
 		grep -rnE 'struct permit\)? *[a-z]* *=? *\{' gateway | grep -vE '^gateway/base/keep\.[ch]:'
-		grep -rnE 'struct keep\)? *[a-z]* *=? *\{' gateway | grep -vE '^gateway/(base/keep\.[ch]|policy/hooks\.c):'
+		grep -rnE 'struct keep\)? *[a-z]* *=? *\{' gateway | grep -vE '^gateway/base/keep\.[ch]:'
 		grep -rnE 'LOG_[SW]\(.*facts\.' gateway | grep -v 'confided_words(log, (struct confided){ r->d.facts.model }, r->pool)'
 	}) >"$tmp/out" 2>&1
 	[ ! -s "$tmp/out" ]

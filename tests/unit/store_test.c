@@ -519,7 +519,7 @@ static void test_usual(struct pool *p, struct buf *b)
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct attempt_record tried = { NULL, cases[i].provider, cases[i].endpoint, cases[i].model, 200, 7, false, false, false };
+		const struct attempt_record tried = { .provider_name = cases[i].provider, .endpoint_id = cases[i].endpoint, .model_permaslug = cases[i].model, .status = 200, .latency = 7 };
 
 		generation_init(&g);
 		g.id = g.request_id = "gen-1";
@@ -549,7 +549,8 @@ static void test_record(void)
 	struct buf b, answer, none;
 	struct err err = { 0 };
 	struct pool *p = pool_new(1 << 20);
-	struct attempt_record tried[] = { { NULL, "Azure", "azure/m", NULL, 429, 80, false, false, false }, { NULL, "Open\"AI", "openai/m", "m-1", 200, 420, true, false, false } };
+	struct attempt_record tried[] = { { .provider_name = "Azure", .endpoint_id = "azure/m", .status = 429, .latency = 80 },
+		{ .provider_name = "Open\"AI", .endpoint_id = "openai/m", .model_permaslug = "m-1", .status = 200, .latency = 420, .is_byok = true } };
 	struct mg_store_generation row = a_generation("gen-1", "gen-1-2", 140000);
 
 	generation_init(&g);
@@ -566,7 +567,7 @@ static void test_record(void)
 	buf_init(&b, 1 << 16);
 	buf_init(&answer, 1 << 16);
 	ok(kept(&g, &b, &row) - 1 < 350, "a record is written, briefly");
-	ok(!generation_answer(&row, &answer, &err), "and answered");
+	ok(!generation_answer(&row, NULL, &answer, &err), "and answered");
 	buf_put(&answer, "", 1);
 	ok(strstr(answer.at, "{\"data\":{\"id\":\"gen-1\"") == answer.at && strstr(answer.at, "\"total_cost\":0.00014,") &&
 		strstr(answer.at, "\"moderation_latency\":null") && strstr(answer.at, "\"status\":429") && !strstr(answer.at, "usage_source"),
@@ -596,9 +597,9 @@ static void test_record(void)
 	}
 	test_usual(p, &b);
 	row.json = "{\"x\":1}";
-	ok(generation_answer(&row, &answer, &err) == MG_EPROTO, "what is no record is an error");
+	ok(generation_answer(&row, NULL, &answer, &err) == MG_EPROTO, "what is no record is an error");
 	row.json = "{";
-	ok(generation_answer(&row, &answer, &err) < 0, "what is no JSON, too");
+	ok(generation_answer(&row, NULL, &answer, &err) < 0, "what is no JSON, too");
 	pool_free(p);
 	buf_release(&b);
 	buf_release(&answer);
