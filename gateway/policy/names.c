@@ -16,7 +16,7 @@ enum { OP_SETUPVAL = 10, OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, K
 
 struct reader { const unsigned char *at, *end; bool bad; };
 struct scan { struct policy_state *s; const char *file; int names; void (*say)(void *arg, const char *line); void *arg; int found;
-	const char *hook; int fn; bool pure; };		/* of one function alone, on the stack at fn, that the hook calls */
+	const char *hook; int fn, at; };		/* of one function alone, on the stack at fn, that the hook calls */
 /* outer: which upvalue of the outermost function each upvalue is, counted from 1; 0: a local inside. */
 struct function { const unsigned char *code; size_t n_code; struct mg_str constants[CONSTANTS_MAX]; bool env[UPVALUES_MAX]; unsigned char outer[UPVALUES_MAX];
 	const signed char *lines; size_t n_lines; int first; struct reader abs; size_t n_abs; };
@@ -236,12 +236,28 @@ static void effect(struct scan *c, int line, const char *fmt, ...)
 	c->say(c->arg, said);
 }
 
+/* What some hooks alone may call. */
+static const struct right { const char *group, *name, *only; unsigned hooks; } rights[] = {
+	{ "limit", "take", "only admit and observe may write", 1u << HOOK_ADMIT | 1u << HOOK_OBSERVE },
+	{ "counter", "add", "only admit and observe may write", 1u << HOOK_ADMIT | 1u << HOOK_OBSERVE },
+	{ NULL, "lookup", "only admit and resolve may wait", 1u << HOOK_ADMIT | 1u << HOOK_RESOLVE } };
+enum { RIGHTS = sizeof(rights) / sizeof(rights[0]) };
+
+static bool denied(const struct scan *c, const struct right *r) { return !(r->hooks >> c->at & 1); }
+
+static void uses(struct scan *c, int line, const struct right *r)
+{
+	effect(c, line, "uses %s%s%s: %s", r->group ? r->group : "", r->group ? "." : "", r->name, r->only);
+}
+
 /* The function that the library has under that name, as limit.take, is on top; nil: it has none. */
 static void push_library(struct scan *c, const char *group, const char *name)
 {
 	lua_State *L = c->s->L;
 
-	lua_getfield(L, c->names, group);
+	lua_getfield(L, c->names, group ? group : name);
+	if (!group)
+		return;
 	luaL_getmetafield(L, -1, "__index");
 	lua_getfield(L, -1, name);
 	lua_replace(L, -3);
@@ -271,17 +287,21 @@ static bool is_environment(struct scan *c, const struct function *f, unsigned up
 	return name && !strcmp(name, "_ENV");
 }
 
-static const struct { const char *group, *name; } writers[] = { { "limit", "take" }, { "counter", "add" } };
-
-static void writes(struct scan *c, const struct function *f, size_t pc, uint32_t code, uint32_t next)
+static bool names_it(struct scan *c, const struct function *f, unsigned upvalue, const struct right *r, struct mg_str key, uint32_t next)
 {
-	struct mg_str key = f->constants[bits(code, 24, 8)], member = f->constants[bits(next, 24, 8)];
-	unsigned upvalue = bits(code, 16, 8);
+	struct mg_str member = f->constants[bits(next, 24, 8)];
 
-	for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++)
-		if ((is_environment(c, f, upvalue) && mg_is(key, writers[i].group) && bits(next, 0, 7) == OP_GETFIELD && mg_is(member, writers[i].name)) ||
-		    (is_group(c, f, upvalue, writers[i].group) && mg_is(key, writers[i].name)))
-			effect(c, line_of(f, pc), "uses %s.%s: only admit and observe may write", writers[i].group, writers[i].name);
+	if (!r->group)
+		return is_environment(c, f, upvalue) && mg_is(key, r->name);
+	return (is_environment(c, f, upvalue) && mg_is(key, r->group) && bits(next, 0, 7) == OP_GETFIELD && mg_is(member, r->name)) ||
+		(is_group(c, f, upvalue, r->group) && mg_is(key, r->name));
+}
+
+static void calls(struct scan *c, const struct function *f, size_t pc, uint32_t code, uint32_t next)
+{
+	for (size_t i = 0; i < RIGHTS; i++)
+		if (denied(c, &rights[i]) && names_it(c, f, bits(code, 16, 8), &rights[i], f->constants[bits(code, 24, 8)], next))
+			uses(c, line_of(f, pc), &rights[i]);
 }
 
 static void assigns(struct scan *c, const struct function *f, size_t pc, unsigned upvalue)
@@ -304,8 +324,8 @@ static void effects(struct scan *c, const struct function *f)
 			memcpy(&next, f->code + 4 * (pc + 1), 4);
 		if (bits(code, 0, 7) == OP_SETUPVAL)
 			assigns(c, f, pc, bits(code, 16, 8));
-		else if (bits(code, 0, 7) == OP_GETTABUP && c->pure)
-			writes(c, f, pc, code, next);
+		else if (bits(code, 0, 7) == OP_GETTABUP)
+			calls(c, f, pc, code, next);
 	}
 }
 
@@ -393,13 +413,12 @@ static void scan_function(struct scan *c, int seen, int line)
 
 	if (!lua_isfunction(L, fn) || !lua_checkstack(L, 20))
 		return;
-	if (c->pure)	/* as a local of the file that holds the library's own */
-		for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
-			push_library(c, writers[i].group, writers[i].name);
-			if (lua_rawequal(L, -1, fn))
-				effect(c, line, "uses %s.%s: only admit and observe may write", writers[i].group, writers[i].name);
-			lua_settop(L, fn);
-		}
+	for (size_t i = 0; i < RIGHTS; i++) {	/* as a local of the file that holds the library's own */
+		push_library(c, rights[i].group, rights[i].name);
+		if (denied(c, &rights[i]) && lua_rawequal(L, -1, fn))
+			uses(c, line, &rights[i]);
+		lua_settop(L, fn);
+	}
 	lua_pushvalue(L, fn);
 	if (lua_iscfunction(L, fn) || lua_rawget(L, seen) != LUA_TNIL) {
 		lua_settop(L, fn);
@@ -432,7 +451,7 @@ int hooks_scan(struct policy_state *s, int decl, void (*say)(void *arg, const ch
 	for (int h = 0; h < HOOK_COUNT; h++) {
 		lua_newtable(L);
 		c.hook = hook_names[h];
-		c.pure = h != HOOK_ADMIT && h != HOOK_OBSERVE;
+		c.at = h;
 		lua_getfield(L, decl, hook_names[h]);
 		scan_function(&c, lua_gettop(L) - 1, 0);
 		lua_settop(L, c.names);
