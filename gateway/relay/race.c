@@ -106,7 +106,7 @@ bool race_at(const struct relay *r, const struct provider *p)
 	bool found = false;
 
 	for (unsigned i = 0; i < race_running(r); i++)
-		found |= running(r, i)->provider == p;
+		found |= running(r, i)->provider->gate == p->gate;	/* whosever account it is */
 	return found;
 }
 

@@ -173,7 +173,7 @@ void race_drained(struct relay *r);		/* whoever was paused goes on */
 void race_step(struct relay *r);		/* what a hedge waited for may be there */
 void race_release(struct relay *r);
 unsigned race_running(const struct relay *r);
-bool race_at(const struct relay *r, const struct provider *p);		/* does one run there? */
+bool race_at(const struct relay *r, const struct provider *p);		/* does one run at that upstream? */
 unsigned race_on(const struct relay *r, const struct model *m);		/* how many run on it */
 bool race_hedged(const struct relay *r);	/* did a hedge begin? */
 bool race_is_hedge(const struct relay *r, const struct attempt *a);
