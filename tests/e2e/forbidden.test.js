@@ -35,7 +35,7 @@ for (const name of all) {
     for (const m of req.text.matchAll(/secret-(\d+)-/g)) (got[m[1]] ??= new Set()).add(name);
     const stream = req.json?.stream === true, what = failures ? roll(9) : 0;
     if (what === 1) return res.socket.destroy();
-    if (what >= 2 && what <= 5) return sendJson(res, [500, 503, 429, 401][what - 2], { error: { message: 'no', code: 'no' } });
+    if (what >= 2 && what <= 5) return sendJson(res, [500, 503, roll(4) ? 500 : 429, 401][what - 2], { error: { message: 'no', code: 'no' } });
     if (what === 6 && !roll(4)) return sendJson(res, 400, { error: { message: 'your own fault', code: 'no' } });
     if (what === 7 && !roll(2)) return null;	/* silent */
     if (what === 8) return setTimeout(() => sendJson(res, 200, completion('late')), 20 + roll(60));
@@ -85,7 +85,7 @@ const tries = {
     'return act.model("m/mixed")', 'return act.next { skip = "provider" }', 'return act.next { skip = "model" }', 'return nil', 'error("no")', 'return "never-a"', 'return rest[1]',
     'if err.n < 3 then return act.model("m/never") end; return act.model("m/few")'],
   plan: ['return { max_attempts = 16, max_attempts_per_model = 16 }', 'return { hedge = { after_ms = 1, max_extra = 2 }, max_attempts = 16 }', 'return { sticky = { key = "k", ttl_s = 60 } }',
-    'return { hedge = { after_ms = 5, max_extra = 1 }, sticky = { key = req.session, ttl_s = 60 } }', 'return { order = { "never-a" } }', 'error("no")', 'return nil'],
+    'return { hedge = { after_ms = 2 } }', 'return { hedge = { after_ms = 5, max_extra = 1 }, sticky = { key = req.session, ttl_s = 60 } }', 'return { order = { "never-a" } }', 'error("no")', 'return nil'],
   resolve: ['return { models = { "m/never", "m/all" } }', 'return { models = { "m/never" }, prefs = { allow_fallbacks = true } }', 'return { prefs = { only = { "never-a", "never-b" } } }',
     'return { prefs = { order = { "never-a", "turn-a" }, allow_fallbacks = true } }', 'return { prefs = { zdr = false, data_collection = "allow", ignore = {} } }',
     'return { models = { "wild/y", "m/few", "m/turns" } }', 'return { prefs = { ignore = { "may-a", "may-b" } } }', 'return nil', 'error("no")', 'return { models = { "m/all" }, prefs = { sort_by = "price" } }'],
@@ -131,7 +131,7 @@ function writeAll(at, files) {
 const facts = (n, bad) => { const how = bad.includes(n) ? 1 + roll(3) : 0; return `trains = ${how % 2 === 1}, retains = ${how > 1}`; };
 const providers = (bad) => all.map((n) => `["${n}"] = { dialect = "openai", base_url = "${ups[n].url}/v1", api_key = "sk-x", timeouts = { first_output = "150ms" },
     data = { known = true, ${facts(n, bad)}, retention_days = 0, zdr = ${!bad.includes(n)} } },`).join('\n');
-const config = (next) => `workers = 2, policy = { bundle = "${next.bundle.at}", unchecked = true },
+const config = (next) => `workers = 2, policy = { bundle = "${next.bundle.at}", unchecked = true }, limits = { hedge_percent = 100, hedge_price_percent = 10000 },
   providers = { ${providers(next.bad)} },
   models = { ${Object.entries(models).map(([m, names]) => `["${m}"] = ${endpoints(names)},`).join('\n')}
     ["wild/*"] = { endpoints = { ${['never-b', 'turn-c', 'may-b'].map((n) => `{ provider = "${n}", model = "*", ${price} },`).join('')} } }, alias = { alias_of = "m/never" } },`;
@@ -199,12 +199,15 @@ test(`${ROUNDS * EACH} requests under ${ROUNDS} generated bundles: not one byte 
   }
 }, 120000);
 
-test('there was something to see: answers, failures, other endpoints and other models', () => {
+test('there was something to see: answers, failures, hedges, other endpoints and other models', async () => {
   const count = (is) => asked.filter(is).length;
   console.log(`# ${asked.length} requests, ${count((a) => a.status === 200)} answered, ${count((a) => a.attempts > 1)} tried elsewhere, ${count((a) => a.status === 404)} found nobody`);
   ok(answered > 50 && count((a) => a.status === 200) > asked.length / 10, 'answers');
   ok(count((a) => a.attempts > 1) > 10, 'fallbacks');
   ok(count((a) => a.status === 404) > 0, 'nobody was left for some');
+  const hedges = [...(await call(g, '/metrics')).text.matchAll(/moongate_hedges_total\{result="(won|lost|failed)"\} (\d+)/g)].reduce((sum, m) => sum + Number(m[2]), 0);
+  console.log(`# ${hedges} hedges`);
+  ok(hedges > 0, 'hedges');
   for (const n of [...turns, ...may]) ok(ups[n].bytes() > 0, `${n} was asked`);
 });
 
