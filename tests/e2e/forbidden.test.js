@@ -85,7 +85,7 @@ const tries = {
     'return act.model("m/mixed")', 'return act.next { skip = "provider" }', 'return act.next { skip = "model" }', 'return nil', 'error("no")', 'return "never-a"', 'return rest[1]',
     'if err.n < 3 then return act.model("m/never") end; return act.model("m/few")'],
   plan: ['return { max_attempts = 16, max_attempts_per_model = 16 }', 'return { hedge = { after_ms = 1, max_extra = 2 }, max_attempts = 16 }', 'return { sticky = { key = "k", ttl_s = 60 } }',
-    'return { hedge = { after_ms = 2 } }', 'return { hedge = { after_ms = 5, max_extra = 1 }, sticky = { key = req.session, ttl_s = 60 } }', 'return { order = { "never-a" } }', 'error("no")', 'return nil'],
+    'return { hedge = { after_ms = 5, max_extra = 1 }, sticky = { key = req.session, ttl_s = 60 } }', 'return { order = { "never-a" } }', 'error("no")', 'return nil'],
   resolve: ['return { models = { "m/never", "m/all" } }', 'return { models = { "m/never" }, prefs = { allow_fallbacks = true } }', 'return { prefs = { only = { "never-a", "never-b" } } }',
     'return { prefs = { order = { "never-a", "turn-a" }, allow_fallbacks = true } }', 'return { prefs = { zdr = false, data_collection = "allow", ignore = {} } }',
     'return { models = { "wild/y", "m/few", "m/turns" } }', 'return { prefs = { ignore = { "may-a", "may-b" } } }', 'return nil', 'error("no")', 'return { models = { "m/all" }, prefs = { sort_by = "price" } }'],
@@ -112,8 +112,9 @@ function bundle() {
   const at = join(dir, `b${++generation}`), rest = ['two', 'three'].slice(0, roll(3));
   const files = { forbids0: rule('forbids0', 'ep.data.trains'), forbids1: rule('forbids1', 'ep.data.retains'), one: chaos('one') };
   for (const n of rest) files[n] = chaos(n);
+  files.late = 'return policy { name = "late", api = 1, version = "1.0.0", plan = function(req) if rand(req, "late") < 0.5 then return { hedge = { after_ms = 2, max_extra = 2 } } end end }\n';
   const use = (n) => `{ use = "${n}"${rest.includes(n) && !roll(6) ? ', mode = "shadow"' : ''} }`;
-  files.bundle = `return { base = "openrouter", policies = { guard = { ${shuffled(['forbids0', 'forbids1', 'one']).map(use).join(', ')} }${
+  files.bundle = `return { base = "openrouter", policies = { guard = { ${shuffled(['forbids0', 'forbids1', 'one', 'late']).map(use).join(', ')} }${
     rest.length ? `, default = { ${shuffled(['or_variants', 'or_eligibility', 'or_ranking', 'or_fallback', ...rest]).map(use).join(', ')} }` : ''} } }\n`;
   writeAll(at, files);
   return { at, text: Object.entries(files).map(([n, t]) => `-- ${n}\n${t}`).join('') };
