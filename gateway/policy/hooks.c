@@ -253,12 +253,13 @@ void candidates_push(struct policy_state *s, struct candidate *const *list, size
 
 int plan_take(struct policy_state *s, struct decision *d, const struct entry *e)
 {
-	char wrong[NAME_BYTES], said[2 * NAME_BYTES];
+	char wrong[NAME_BYTES];
 	int rc = plan_read(s->L, lua_gettop(s->L), d, wrong);
 
-	snprintf(said, sizeof(said), "plan.%s: no such member, or no whole number from 0 on", wrong);
+	if (rc && *wrong)	/* a policy's own word: there it is logged where that may be */
+		snprintf(s->error, sizeof(s->error), "plan.%s: no such member, or no whole number from 0 on", wrong);
 	if (rc)
-		hook_failed(s, d, e, HOOK_PLAN, *wrong ? said : "plan must return nil or a plan");
+		hook_failed(s, d, e, HOOK_PLAN, *wrong ? s->error : "plan must return nil or a plan");
 	return rc;
 }
 

@@ -31,7 +31,7 @@ return policy { name = "keeps", api = 1, version = "1.0.0",
   end,
   rank = function(req, eps) says(req); if req.model:starts("keep/") then error("zz-error-" .. req.session) end; return eps end,
   filter = function(req, ep) if req.key.user:has("filtered") then return false, "zz-why-" .. req.session end; return true end,
-  plan = function(req) return { sticky = { key = req.session, ttl_s = 600 } } end,
+  plan = function(req) if req.key.user:has("stream") then return { ["zz-plan-" .. req.session] = 1 } end; return { sticky = { key = req.session, ttl_s = 600 } } end,
 }
 `);
 // The stricter word wins, whoever says it, whichever comes last.
@@ -148,7 +148,7 @@ test('what may be kept is: the same places have it, so they were looked at', asy
   eq([r.request_id, r.session_id, r.external_user, r.user_agent, r.upstream_id],
     ['zz-metadata-request-whole', 'zz-metadata-session-whole', 'zz-metadata-user-whole', 'zz-metadata-agent-whole', null]);
   const log = words(g.log, 'metadata');
-  for (const what of ['zz-metadata-session', 'zz-metadata-title', 'zz-metadata-agent', 'zz-metadata-request', 'zz-log-zz-metadata-session', 'zz-error-zz-metadata-session'])
+  for (const what of ['zz-metadata-session', 'zz-metadata-title', 'zz-metadata-agent', 'zz-metadata-request', 'zz-log-zz-metadata-session', 'zz-error-zz-metadata-session', 'zz-plan-zz-metadata-session'])
     ok(log.includes(what), `${what} in ${log}`);
   ok(!log.some((w) => w.startsWith('zz-early')), 'what is said before it is decided is not kept');
   ok(disk().includes('zz-note-zz-metadata-session-whole'), 'a note is in the decision');
