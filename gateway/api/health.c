@@ -160,6 +160,7 @@ static void gauges(struct gateway *gw)
 	metric_set(M_JOURNAL_BYTES, (int64_t)bytes, METRIC_PLAIN);
 	metric_set(M_CALLBACK_MAX, (int64_t)callback_us, METRIC_PLAIN);
 	metric_set(M_STORE_QUEUE, (int64_t)store_queue_length(gw->store), METRIC_PLAIN);
+	metric_set(M_STORE_EXPIRED, (int64_t)store_expired(gw->store), METRIC_PLAIN);
 	metric_set(M_LOG_DROPPED, (int64_t)log_dropped(), METRIC_PLAIN);
 	metric_set(M_POLICY_AGE, (clock_wall_ms() - gw->policy_since_ms) / 1000, METRIC_PLAIN);
 }

@@ -44,6 +44,7 @@
 	X(NEEDS_RATING, "moongate_needs_rating_total", COUNTER, "Generations at the list price, since a price policy failed.", "") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \
 	X(STORE_QUEUE, "moongate_store_queue_length", GAUGE, "Rows that wait for the store.", "") \
+	X(STORE_EXPIRED, "moongate_store_expired_total", COUNTER, "Rows looked at whose labels and decision went when their time was up.", "") \
 	X(JOURNAL_BYTES, "moongate_journal_bytes", GAUGE, "Journal not yet carried into the store.", "") \
 	X(LOG_DROPPED, "moongate_log_dropped_total", COUNTER, "Log lines that could not be written.", "") \
 	X(CALLBACK_MAX, "moongate_callback_seconds_max", GAUGE_US, "Longest callback of a loop since the last scrape.", "") \

@@ -179,6 +179,7 @@ test('the conversation stays with its endpoint all the same', async () => {
 
 test('what is kept for a second goes by itself, from every file; the billing row stays', async () => {
   await until('the labels to go', () => words(disk(), 'brief').length === 0, 20000);
+  ok(/^moongate_store_expired_total [1-9]/m.test((await call(g, '/metrics')).text), 'counted');
   const r = await record(g, key, ids.brief[0]);
   eq([r.session_id, r.user_agent, r.tokens_prompt, r.total_cost], [null, null, 10, 0.00002]);
   eq((await record(g, key, ids.metadata[0])).session_id, 'zz-metadata-session-whole', 'what is kept longer');

@@ -92,7 +92,11 @@ int expire(void *handle, int64_t now_ms, int rows, char why[256])
 int expired(void *handle, char why[256])
 {
 	struct store *s = handle;
+	int code;
 
-	/* A reader beside us keeps a part of the log: then the next time. */
-	return exec(s, "PRAGMA wal_checkpoint(TRUNCATE)", why);
+	/* A reader beside us keeps a part of the log: then the next time, and nobody waits for it. */
+	sqlite3_busy_timeout(s->db, 0);
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	return code == SQLITE_OK ? MG_OK : sick(s->db, why);
 }
