@@ -79,6 +79,7 @@ int policy_test_run(int argc, char **argv);
 int policy_explain_run(int argc, char **argv);
 int policy_backtest_run(int argc, char **argv);
 int policy_run_run(int argc, char **argv);
+int policy_diff_run(int argc, char **argv);
 int policy_shadow_run(int argc, char **argv);
 int policy_publish_run(int argc, char **argv);
 int policy_rollback_run(int argc, char **argv);

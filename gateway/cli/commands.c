@@ -80,6 +80,8 @@ const struct command commands[] = {
 	  OPTIONS({ "--request", "FILE", "a chat request as JSON; - is stdin" }, { "--key", "ID", "of that key" }, { "--org", "ID", "of that organization" },
 		{ "--workspace", "ID", "of that workspace" }, { "--data-class", "WORD", "with data of that class" }, { "--seed", "N", "for what is drawn (1)" }, CONFIG, OUTPUT),
 	  EXAMPLES("moongate policy run --request r.json", "moongate policy run policies --request r.json --org org_7 --json"), policy_run_run },
+	{ "policy diff", "A B", "compare two bundles: folders, versions, or live", OPTIONS(CONFIG, OUTPUT),
+	  EXAMPLES("moongate policy diff live policies", "moongate policy diff 3f2a9c 8d01be"), policy_diff_run },
 	{ "policy shadow", "", "say what policies in shadow would have changed",
 	  OPTIONS({ "--since", "TIME", "so long ago (1d)" }, CONFIG, OUTPUT), EXAMPLES("moongate policy shadow", "moongate policy shadow --since 7d --json"),
 	  policy_shadow_run },

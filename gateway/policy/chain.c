@@ -182,6 +182,11 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	if (policy_load(s, use, with))
 		return -1;
 	e->my = luaL_ref(L, LUA_REGISTRYINDEX);
+	e->with = LUA_NOREF;
+	if (with) {
+		lua_pushvalue(L, with);
+		e->with = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
 	take_hooks(s, e, lua_gettop(L));
 	s->n_entries++;		/* from here on the entry's own memory is the state's to free */
 	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)))

@@ -211,6 +211,8 @@ int policy_fuel(const char *dir, const char *base_dir, const char *only, void (*
 /* Changes one token of a policy at a time and runs its tests: the number of changes that no test notices
  * and that let more candidates through, or store more; and of files that cannot be tried. */
 int policy_mutate(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+/* What b changes of a, a line each: files, policies, parameters, chains; how many, or a negative mg_rc.  Both were opened. */
+int bundle_diff(struct bundle *a, struct bundle *b, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 /* moongate.d.lua, line by line: generated from the tables that build the objects. */
 void policy_types(void (*say)(void *arg, const char *line), void *arg);
 /* Whatever a policy shares over requests and workers (limits, counters, sticky): one a process. */

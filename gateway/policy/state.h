@@ -46,6 +46,7 @@ struct entry {
 	bool waits;			/* it speaks of lookup(): admit and resolve run where they can wait */
 	int my;				/* registry: what setup gave, read-only */
 	int decl;			/* registry: the policy's own table */
+	int with;			/* registry: the parameters that its line gives, or LUA_NOREF */
 	int fn[HOOK_COUNT], when[HOOK_COUNT];	/* registry, or LUA_NOREF; when: does an endpoint concern the hook? */
 	unsigned char args[HOOK_COUNT];	/* how many it takes */
 	struct score { char name[24]; int fn; } scores[8]; size_t n_scores, score_at;	/* where its own begin in cached.score */
@@ -261,6 +262,9 @@ const char *answer_for(struct policy_state *s, const char *reason);
 int names_scan(struct policy_state *s, const struct source *source, void (*say)(void *arg, const char *line), void *arg);
 /* The same of what the hooks of the declaration at index decl, and all they call, may not do: remember, or write. */
 int hooks_scan(struct policy_state *s, int decl, void (*say)(void *arg, const char *line), void *arg);
+
+/* ---- diff.c: appends the value at i as it is written in Lua; depth 0 */
+void lua_text(lua_State *L, int i, struct buf *b, int depth);
 
 /* ---- probes.c: a small world, and requests for it, made of what the bundle's files speak of */
 struct probes;

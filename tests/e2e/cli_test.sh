@@ -123,6 +123,13 @@ run 0 policy run --request n.json && out '^candidates 1 -> 0' && out 'or_eligibi
 echo '{"model":"sim/echo","messages":5}' >n.json
 run 1 policy run --request n.json && err 'messages'; ok "policy run: a request that is none"
 run 2 policy run && err -- '--request'; ok "policy run without a request"
+cp -r policies other && echo 'return { base = "openrouter", policies = { org = { org_7 = { { use = "no_slow", with = { avoid = { "slow-*" } }, share_bps = 500 } } } } }' >other/bundle.lua
+run 0 policy diff policies policies && silent out && err '^0 differences'; ok "policy diff: nothing differs"
+run 0 policy diff policies other && out '^file    ~ bundle.lua: ' && out '^policy  + org org_7 no_slow$' && out '^chain   ~ filter: or_eligibility, .* -> or_eligibility, .*no_slow (org_7)$'; ok "policy diff: files, policies, chains"
+cp -r other third && sed -i 's/"slow-\*"/"slow-*", "old"/; s/500/1000/' third/bundle.lua
+run 0 policy diff other third --json && out 'param   ~ org org_7 no_slow: avoid { .\"slow-.*old.* }' && out 'share   ~ org org_7 no_slow: 500 -> 1000 of 10000 keys'; ok "policy diff: parameters and shares"
+run 6 policy diff other 3f2a9c && err 'hint: .*policy list'; ok "policy diff: no such version"
+rm -r other third
 run 0 policy types && out '^---@class'; ok "policy types"
 [ -s policies/moongate.d.lua ] && grep -q undefined-global policies/.luarc.json; ok "policy new wrote what editors read"
 rm policies/moongate.d.lua && echo '{}' >policies/.luarc.json
@@ -184,6 +191,7 @@ run 0 log show "$ID" && out "^id  *$ID"; ok "log show, over HTTP"
 run 0 policy explain "$ID" && out 'sim'; ok "policy explain, over HTTP"
 run 0 policy shadow && out '^dearest *admit  *3  *3  *0  deny 429 not_now 3$' && out '^dearest *retain  *3  *3  *0  store none 3$' && err '3 decisions'; ok "policy shadow: how often, and how"
 run 0 policy shadow --since 1h --json && out '"differences":\[{"what":"deny 429 not_now","count":'; ok "policy shadow --json"
+run 0 policy diff live policies && silent out && err '^0 differences'; ok "policy diff: the version that is live"
 run 0 usage --by key,model && out '^app ('; ok "usage --by key,model"
 run 0 usage --json && out '"total":{"requests":3'; ok "usage --json"
 run 0 audit && out '^clean: 0 findings'; ok "audit beside the gateway"
