@@ -54,8 +54,26 @@ int policy_check_run(int argc, char **argv)
 	return tool("policy check", argc, argv, check);
 }
 
+static int test_from(int argc, char **argv)
+{
+	struct local l = { .ops = NULL };
+	const char *dir;
+	struct cli c;
+	int rc = cli_begin(&c, "policy test", argc, argv, 0, 1);
+
+	policy_shared_init();
+	rc = rc ? rc : local_config(&l, &c);
+	rc = rc ? rc : local_bundle(&l, &c, &dir);
+	rc = rc ? rc : policy_from(&l, &c, dir, cli_option(&c, "--from"));
+	local_close(&l);
+	return rc;
+}
+
 int policy_test_run(int argc, char **argv)
 {
+	for (int i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "--from", 6))
+			return test_from(argc, argv);
 	return tool("policy test", argc, argv, test);
 }
 

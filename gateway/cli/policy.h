@@ -7,4 +7,7 @@
 /* moongate.d.lua, anew, and .luarc.json, where there is none; an exit status. */
 int policy_types_write(const char *dir);
 
+/* Prints the kept decision as a test of the bundle in dir; an exit status. */
+int policy_from(struct local *l, const struct cli *c, const char *dir, const char *id);
+
 #endif

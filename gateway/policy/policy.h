@@ -197,6 +197,8 @@ int decision_recall(const struct mg_store *ops, void *handle, const struct mg_st
 	struct buf *out, struct err *err);
 /* Of a generation; 1, 0: none is kept of it, or a negative mg_rc. */
 int decision_find(const struct mg_store *ops, void *handle, const char *id, const struct bundles *bundles, struct buf *out, struct err *err);
+/* The same as the text of a test of b; 1, 0, or a negative mg_rc. */
+int decision_as_test(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err);
 /* The text of `moongate policy explain`, from the whole. */
 void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 
