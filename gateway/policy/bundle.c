@@ -178,6 +178,7 @@ static int complete(struct bundle *b, bool own, const char *base, const char *ba
 	char path[1024];
 	int rc = 0;
 
+	b->shipped = own;
 	if (*base) {
 		snprintf(path, sizeof(path), "%s/%s", base_dir ? base_dir : "policies", base);
 		rc = add_dir(b, path, own, err);

@@ -27,6 +27,7 @@ struct guard { char name[NAME_BYTES]; bool kept; };	/* kept: by a bundle that is
 struct bundle {
 	struct source *files; size_t n_files;
 	struct guard *guards; size_t n_guards;	/* that stand in its guard chain; bundle_try() finds them */
+	bool shipped;			/* a base alone, as this release has it */
 	long max_stale_s;		/* 0: no limit */
 	struct circuit circuit;
 	char hash[65];

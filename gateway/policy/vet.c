@@ -1,8 +1,9 @@
 /*
  * What a bundle must show before it goes live: `check` finds nothing, and every
  * test passes.  The first thing that is wrong is told, with its file and line.
+ * What is shipped was tested with this release, alone and below other files.
  */
-#include "policy/policy.h"
+#include "policy/state.h"
 
 struct finding { char text[200]; size_t n; bool testing; };
 
@@ -18,7 +19,7 @@ static void on_line(void *arg, const char *line)
 		snprintf(f->text, sizeof(f->text), "%s", f->testing ? line + 2 : line);
 }
 
-static int refuse(const struct finding *f, const char *what, struct err *err)
+static int found(const struct finding *f, const char *what, struct err *err)
 {
 	if (f->n == 1)
 		return fail(err, MG_EINVAL, "%s", f->text);
@@ -30,8 +31,10 @@ int bundle_vet(struct bundle *b, struct err *err)
 	struct finding checked = { .n = 0 }, tested = { .testing = true };
 	int rc;
 
+	if (b->shipped)
+		return 0;
 	if (bundle_check(b, on_line, &checked))
-		return refuse(&checked, "by 'moongate policy check'", err);
+		return found(&checked, "by 'moongate policy check'", err);
 	rc = bundle_test(b, NULL, on_line, &tested, err);
-	return rc > 0 ? refuse(&tested, "by 'moongate policy test'", err) : rc;
+	return rc > 0 ? found(&tested, "by 'moongate policy test'", err) : rc;
 }
