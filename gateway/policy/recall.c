@@ -320,17 +320,32 @@ static void put_notes(struct telling *t, struct mg_view list)
 	json_close(&t->w);
 }
 
+static void put_plan(struct telling *t, struct mg_view plan)
+{
+	json_open(&t->w, "plan", '{');
+	for (struct mg_view v = json_at(plan, 0); json_kind(v) != MG_ABSENT; v = json_next(v)) {
+		const char *name = pool_dup(t->pool, json_name(v)).at;
+
+		if (json_kind(v) == MG_NUMBER && !strcmp(name, "sticky_key"))
+			json_put(&t->w, name, t->r->facts.session);
+		else
+			put_view(t, name, v, NULL);
+	}
+	json_close(&t->w);
+}
+
 static void put_decided(struct telling *t)
 {
 	const struct recorded *r = t->r;
 	struct mg_view keep = json_get(t->all, "keep");
+	bool usual = json_kind(keep) == MG_ABSENT;
 
 	put_denied(t, &r->refused);
-	put_view(t, "plan", json_get(t->all, "plan"), "{}");
+	put_plan(t, json_get(t->all, "plan"));
 	put_failures(t);
 	json_open(&t->w, "keep", '{');
-	put_view(t, "store", json_at(keep, 0), "\"none\"");
-	put_view(t, "ttl_s", json_at(keep, 1), "0");
+	put_view(t, "store", json_at(keep, 0), usual ? "\"metadata\"" : "\"none\"");
+	put_view(t, "ttl_s", json_at(keep, 1), usual ? "2592000" : "0");
 	json_put_bool(&t->w, "cache", json_kind(json_at(keep, 2)) == MG_TRUE);
 	put_view(t, "sinks", json_at(keep, 3), NULL);	/* none: all of them */
 	json_close(&t->w);

@@ -2,13 +2,14 @@
  * A decision as JSON text, for the store: all that the policies could read of it,
  * so that it can be decided again, and what they said.
  *
- *	{"seed":7,"api":"chat","model":"openai/gpt-4o","params":["max_tokens"],"feat":{"prompt_tokens":45,"max_tokens":64},
- *	 "candidates":[["0c3c6d5cbf5e423d",1],["96a3be3cf272e017",2,[1,40,420]]],"plan":{...},"keep":["metadata",2592000],
+ *	{"seed":7,"api":"chat","model":"openai/gpt-4o","params":["max_tokens"],"feat":[45,64,2,1],
+ *	 "candidates":[["0c3c6d5cbf5e423d",1],["96a3be3cf272e017",2,[1,40,420]]],"plan":{...},
  *	 "bundle":"0c3c6d5cbf5e423d","spent":[224,19784]}
  *
  * Members of the request are called as in req, and are there when they are not empty, false or 0; its id, time and
  * key are those of the row.  models, prefs: as resolve left them; asked: as they came, where that is another thing.
- * Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided.
+ * feat: the values of its table, which grows at its end alone, up to the last that is not 0.  keep is there when it is not
+ * the usual one.  What is the session's name, in plan and reads, is 0.  Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided.
  */
 #include "policy/record.h"
 
@@ -172,6 +173,30 @@ void put_fields(struct buf *b, unsigned base, const struct facts *facts)
 	}
 }
 
+/* All values up to the last that is not the usual one. */
+static void put_feat(struct buf *b, const struct features *f)
+{
+	static const struct features blank;
+	size_t n = 0, last = 0;
+
+	for (const struct field *at = feat_fields; at->name; at++, n++)
+		if (!usual(at, (const char *)f + at->at, (const char *)&blank + at->at))
+			last = n + 1;
+	if (!last)
+		return;
+	LIT(b, ",\"feat\":");
+	for (n = 0; n < last; n++) {
+		const struct field *at = &feat_fields[n];
+
+		put(b, n ? "," : "[", 1);
+		if (usual(at, (const char *)f + at->at, (const char *)&blank + at->at))
+			LIT(b, "0");
+		else
+			put_value(b, at, (const char *)f + at->at);
+	}
+	LIT(b, "]");
+}
+
 static void put_part(struct buf *b, unsigned base, const struct facts *f)
 {
 	size_t start = b->len, first;
@@ -182,6 +207,11 @@ static void put_part(struct buf *b, unsigned base, const struct facts *f)
 	first = b->len;
 	put_fields(b, base, f);
 	close_at(b, start, first, '{');
+}
+
+static bool same_text(struct mg_str a, struct mg_str b)
+{
+	return a.len == b.len && (!a.len || !memcmp(a.at, b.at, a.len));
 }
 
 static bool same_words(const struct words *a, const struct words *b)
@@ -228,7 +258,7 @@ static void put_request(struct buf *b, const struct decision *d)
 	put_part(b, OF_PREFS, f);
 	prefs_len = b->len - prefs;
 	put_part(b, OF_KEY, f);
-	put_part(b, OF_FEAT, f);
+	put_feat(b, &f->feat);
 	if (d->asked)
 		put_asked(b, d, prefs, prefs_len);
 	if (d->aliases.n) {
@@ -279,7 +309,7 @@ static void put_routings(struct policy_state *s, struct buf *b, const struct dec
 	put_order(b, d);
 }
 
-static void put_plan(struct buf *b, const struct plan *p)
+static void put_plan(struct buf *b, const struct plan *p, struct mg_str session)
 {
 	size_t start = b->len, first;
 
@@ -294,13 +324,18 @@ static void put_plan(struct buf *b, const struct plan *p)
 	put_count(b, "\"hedge_after_ms\":", p->hedge_after_ms);
 	put_count(b, "\"hedge_extra\":", p->hedge_extra);
 	put_count(b, "\"max_charge_nusd\":", p->max_charge_nusd > 0 ? (uint64_t)p->max_charge_nusd : 0);
-	put_text(b, "\"sticky_key\":", p->sticky_key);
+	if (p->sticky_key.len && same_text(p->sticky_key, session))
+		LIT(b, ",\"sticky_key\":0");
+	else
+		put_text(b, "\"sticky_key\":", p->sticky_key);
 	put_count(b, "\"sticky_ttl_s\":", p->sticky_ttl_s);
 	close_at(b, start, first, '{');
 }
 
 static void put_keep(struct buf *b, const struct keep *k)
 {
+	if (k->store == KEEP_METADATA && k->ttl_s == KEEP_USUAL_S && !k->cache && k->sinks == ALL_SINKS)
+		return;
 	LIT(b, ",\"keep\":");
 	keep_write(k, b);
 }
@@ -386,9 +421,13 @@ static void put_readings(struct buf *b, const struct decision *d)
 	for (const struct consulted *r = d->readings; r; r = r->next) {
 		LIT(b, ",[");
 		put_word(b, r->function);
-		LIT(b, ",[");
-		put(b, r->asked.at, r->asked.len);
-		LIT(b, "],[");
+		if (r->asked.len == d->facts.session.len + 2 && d->facts.session.len && !memcmp(r->asked.at + 1, d->facts.session.at, d->facts.session.len)) {
+			LIT(b, ",0,[");
+		} else {
+			LIT(b, ",[");
+			put(b, r->asked.at, r->asked.len);
+			LIT(b, "],[");
+		}
 		put(b, r->said.at, r->said.len);
 		LIT(b, "]]");
 	}
@@ -463,7 +502,7 @@ const char *decision_record(struct policy_state *s, const struct decision *d, en
 	s->owner = d->stamp >> 8;
 	put_request(b, d);
 	put_routings(s, b, d, tell, arg);
-	put_plan(b, &d->plan);
+	put_plan(b, &d->plan, d->facts.session);
 	put_keep(b, &d->keep);
 	if (d->strategy)
 		put_text(b, "\"strategy\":", (struct mg_str){ d->strategy, strlen(d->strategy) });

@@ -57,6 +57,8 @@ void close_at(struct buf *b, size_t start, size_t first, char bracket);
 /* Members that are not as in a blank one, as those of an object; names of req, prefs ... are those of policies. */
 void put_fields(struct buf *b, unsigned base, const struct facts *f);
 
+enum { KEEP_USUAL_S = 30 * 86400 };	/* with metadata, in every sink: what is kept of most */
+
 /* ---- seen.c: endpoints as policies saw them */
 enum { ENDPOINT_DIGITS = 16 };	/* of the hash of what does not change of one */
 /* What does not change, as JSON text, and the hash of it. */

@@ -7,7 +7,7 @@
 #include "policy/recorded.h"
 
 struct scan { const char *at, *end; bool bad; struct pool *pool; };
-struct reader { struct scan s; struct recorded *out; struct facts after; struct mg_str asked, before; bool models_said; };
+struct reader { struct scan s; struct recorded *out; struct facts after; struct mg_str asked, before; bool models_said; struct mg_str session; /* with its quotes */ };
 
 /* ---- values, as record.c puts them: without a space between them */
 
@@ -252,6 +252,24 @@ static void take_part(struct scan *s, unsigned base, struct facts *to)
 	}
 }
 
+/* By their places in the table. */
+static void take_feat(struct scan *s, struct features *to)
+{
+	const struct field *f = feat_fields;
+
+	expect(s, '[');
+	for (bool first = true; !s->bad && !next_is(s, ']'); first = false) {
+		if (!first)
+			expect(s, ',');
+		if (!f->name || (s->at < s->end && *s->at == '0')) {
+			span(s);
+		} else {
+			take_value(s, f, (char *)to + f->at);
+		}
+		f += f->name != NULL;
+	}
+}
+
 /* ---- candidates */
 
 static void take_live(struct scan *s, struct live_facts *l)
@@ -465,7 +483,7 @@ static void take_readings(struct reader *r)
 		expect(s, '[');
 		(*end)->function = word(s);
 		expect(s, ',');
-		(*end)->asked = inside(s);
+		(*end)->asked = next_is(s, '0') ? r->session : inside(s);
 		expect(s, ',');
 		(*end)->said = inside(s);
 		expect(s, ']');
@@ -511,12 +529,13 @@ static void take_other(struct reader *r, struct mg_str name)
 {
 	struct scan *s = &r->s;
 
-	for (unsigned base = OF_PREFS; base < BASES; base++)
-		if (mg_is(name, parts[base].name)) {
-			take_part(s, base, &r->after);
-			return;
-		}
-	if (mg_is(name, "candidates")) {
+	if (mg_is(name, "prefs")) {
+		take_part(s, OF_PREFS, &r->after);
+	} else if (mg_is(name, "key")) {
+		take_part(s, OF_KEY, &r->after);
+	} else if (mg_is(name, "feat")) {
+		take_feat(s, &r->after.feat);
+	} else if (mg_is(name, "candidates")) {
 		take_routings(r);
 	} else if (mg_is(name, "models")) {
 		r->after.models = words(s);
@@ -555,6 +574,8 @@ static void take_members(struct reader *r)
 		const struct field *found = name.len ? next_field(req_fields, f, name) : NULL;
 
 		if (found && found->kind != K_LATER && found->at != AT(facts, models)) {
+			if (found->at == AT(facts, session))
+				r->session = quoted(&(struct scan){ s->at, s->end, false, s->pool });
 			take_value(s, found, (char *)&r->after + found->at);
 			f = found + 1;
 		} else {
@@ -603,7 +624,7 @@ int recorded_read(struct pool *p, const struct mg_store_decision *row, struct re
 		.after = { .prefs.allow_fallbacks = true, .listed = true } };
 	struct mg_str *one = pool_alloc(p, sizeof(*one));
 
-	*out = (struct recorded){ .n_routings = 0 };
+	*out = (struct recorded){ .keep = { .store = KEEP_METADATA, .ttl_s = KEEP_USUAL_S } };
 	if (!one)
 		return fail(err, MG_ENOMEM, "no memory for a decision");
 	take_members(&r);

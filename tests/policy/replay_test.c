@@ -104,6 +104,18 @@ static void test_request(void)
 	world_release(&w);
 }
 
+/* A record has their values by place: a new one is added at the end. */
+static void test_places(void)
+{
+	static const char *const first[] = { "prompt_tokens", "max_tokens", "messages", "turns", "images", "audio_s", "files", "tools", "json_schema",
+		"code_blocks", "user_chars", "reasoning", "lang" };
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]) && same; i++)
+		same = feat_fields[i].name && !strcmp(feat_fields[i].name, first[i]);
+	ok(same, "the members of feat are where they were");
+}
+
 static unsigned lost_live(const struct live_facts *a, const struct live_facts *b)
 {
 	unsigned lost = 0;
@@ -549,6 +561,7 @@ int main(void)
 	close(fd);
 	policy_shared_init();
 	test_request();
+	test_places();
 	test_live();
 	test_endpoints();
 	test_same();
