@@ -540,7 +540,8 @@ static void test_differences(void)
 	shelf = NULL;
 	w.told[0].json[1] = '!';	/* a damaged store */
 	ok(shelf_open(&world_store, &w, NULL, 0, &shelf, &w.err) == MG_EPROTO && strstr(w.err.msg, "damaged"), "what is damaged is said");
-	w.n_told = 0;
+	while (w.n_told)
+		free(w.told[--w.n_told].json);
 	if (shelf_open(&world_store, &w, NULL, 0, &shelf, &w.err))
 		abort();
 	again = replay_new(other.bundle, shelf, NULL, &w.err);
