@@ -1,4 +1,5 @@
 /* policy_explain.c - moongate policy explain: a decision, as it was made, and made again. */
+#include "cli/explain_request.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "policy/versions.h"
@@ -72,12 +73,16 @@ int policy_explain_run(int argc, char **argv)
 	struct local l = { .ops = NULL };
 	struct buf out;
 	struct cli c;
-	int rc = cli_begin(&c, "policy explain", argc, argv, 1, 1);
+	const char *file;
+	int rc = cli_begin(&c, "policy explain", argc, argv, 0, 1);
 
 	if (rc)
 		return rc;
+	file = cli_option(&c, "--request");
+	if (!file == !c.argc)
+		return cli_say(EXIT_USAGE, "policy explain: the ID of a generation, or --request FILE\nhint: 'moongate log tail' shows the generations");
 	buf_init(&out, BODY_MAX);
-	rc = remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
+	rc = file ? explain_request(&l, &c, file, &out) : remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
 	rc = rc ? rc : print_decision(&c, buf_view(&out));
 	buf_release(&out);
 	local_close(&l);

@@ -178,6 +178,15 @@ test('explain tells each candidate with its fate, what failed, and that the same
   ok(all.again.same && all.candidates.length === 4 && all.candidates.every((c) => c.endpoint && c.rank > 0), JSON.stringify(all.candidates));
 });
 
+test('explain --request decides what is not sent', async () => {
+  const file = join(g.home, 'chat.json');
+  writeFileSync(file, JSON.stringify({ model: 'acme/large', messages: [{ role: 'user', content: 'x' }], provider: { data_collection: 'deny', sort: 'price' } }));
+  const r = await moongate(['policy', 'explain', '--request', file]);
+  ok(r.code === 0 && /^candidates 4 -> 1$/m.test(r.out) && /data_collection +or_eligibility.lua:\d+ .*acme\/large@s2/.test(r.out) && / 1 {2}acme\/large@s1 /.test(r.out), r.out + r.err);
+  writeFileSync(file, '{"model":7}');
+  ok((await moongate(['policy', 'explain', '--request', file])).code === 2 && (await moongate(['policy', 'explain'])).code === 2, 'what is no request');
+});
+
 test('a bundle that is gone from the configuration decides again as long as its version is kept', async () => {
   const r = await moongate(['log', 'tail', '-n', '1', '--json']);
   const id = JSON.parse(r.out).data[0].id;
