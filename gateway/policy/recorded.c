@@ -3,209 +3,23 @@
  * so each is walked through once, from left to right, and nothing is built of it but what
  * a decision needs.
  */
-#include <stdlib.h>
 #include "policy/recorded.h"
+#include "policy/scan.h"
 
-struct scan { const char *at, *end; bool bad; struct pool *pool; };
 struct reader { struct scan s; struct recorded *out; struct facts after; struct mg_str asked, before; bool models_said; struct mg_str session; /* with its quotes */ };
-
-/* ---- values, as record.c puts them: without a space between them */
-
-static inline bool next_is(struct scan *s, char c)
-{
-	if (s->at == s->end || *s->at != c)
-		return false;
-	s->at++;
-	return true;
-}
-
-static inline void expect(struct scan *s, char c)
-{
-	s->bad |= !next_is(s, c);
-}
-
-/* With its quotes. */
-static struct mg_str quoted(struct scan *s)
-{
-	const char *from = s->at, *p = s->at;
-
-	expect(s, '"');
-	while (!s->bad && (p = memchr(p + 1, '"', (size_t)(s->end - p - 1))) != NULL) {
-		size_t slashes = 0;
-
-		while (p[-1 - (ptrdiff_t)slashes] == '\\')
-			slashes++;
-		if (slashes % 2 == 0)
-			break;
-	}
-	s->bad |= !p;
-	if (s->bad)
-		return (struct mg_str){ "", 0 };
-	s->at = p + 1;
-	return (struct mg_str){ from, (size_t)(s->at - from) };
-}
-
-static struct mg_str string(struct scan *s)
-{
-	struct mg_str raw = quoted(s), t = { "", 0 };
-	struct mg_view v;
-	struct err err;
-
-	if (s->bad)
-		return t;
-	if (!memchr(raw.at, '\\', raw.len))
-		return (struct mg_str){ raw.at + 1, raw.len - 2 };
-	if (json_parse(s->pool, raw, &v, &err) == MG_OK)
-		t = json_text(s->pool, v);
-	s->bad |= !t.at;
-	return t.at ? t : (struct mg_str){ "", 0 };
-}
-
-/* With a NUL behind it. */
-static const char *word(struct scan *s)
-{
-	const char *at = pool_dup(s->pool, string(s)).at;
-
-	return at ? at : "";
-}
-
-static int64_t whole(struct scan *s)
-{
-	bool below = next_is(s, '-');
-	uint64_t n = 0;
-	const char *from = s->at;
-
-	for (; s->at < s->end && *s->at >= '0' && *s->at <= '9'; s->at++)
-		n = n * 10 + (uint64_t)(*s->at - '0');
-	s->bad |= s->at == from;
-	return (int64_t)(below ? 0 - n : n);
-}
-
-static double by_library(struct scan *s, const char *from)
-{
-	char copy[48], *end;
-	size_t len = 0;
-	double x;
-
-	while (from + len < s->end && len < sizeof(copy) - 1 && strchr("+-.eE0123456789", from[len])) {
-		copy[len] = from[len];
-		len++;
-	}
-	copy[len] = '\0';
-	x = strtod(copy, &end);
-	s->bad |= end == copy;
-	s->at = from + (end - copy);
-	return x;
-}
-
-/* Whole numbers and millionths are a quotient of two whole numbers, so that they are as they were, bit by bit. */
-static double decimal(struct scan *s)
-{
-	static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
-	const char *from = s->at, *point = NULL;
-	bool below = next_is(s, '-');
-	int64_t n = 0;
-
-	for (; s->at < s->end; s->at++) {
-		if (*s->at >= '0' && *s->at <= '9')
-			n = n * 10 + (*s->at - '0');
-		else if (*s->at == '.' && !point)
-			point = s->at;
-		else
-			break;
-		if (s->at - from > 14)
-			return by_library(s, from);
-	}
-	if ((s->at < s->end && (*s->at | 32) == 'e') || (point && s->at - point > 7) || s->at == from + below)
-		return by_library(s, from);
-	return (double)(below ? -n : n) / tens[point ? s->at - point - 1 : 0];
-}
-
-static bool truth(struct scan *s)
-{
-	bool yes = next_is(s, 't');
-
-	if (!yes)
-		expect(s, 'f');
-	s->at += s->end - s->at < (yes ? 3 : 4) ? 0 : yes ? 3 : 4;
-	return yes;
-}
-
-/* Any value, as its text. */
-static struct mg_str span(struct scan *s)
-{
-	const char *from = s->at;
-	unsigned depth = 0;
-
-	do {
-		if (s->at == s->end) {
-			s->bad = true;
-			break;
-		}
-		if (*s->at == '"') {
-			quoted(s);
-			continue;
-		}
-		depth += *s->at == '[' || *s->at == '{';
-		depth -= depth && (*s->at == ']' || *s->at == '}');
-		s->at++;
-	} while (!s->bad && (depth || (s->at < s->end && !strchr(",]}:", *s->at))));
-	return (struct mg_str){ from, (size_t)(s->at - from) };
-}
-
-static struct words words(struct scan *s)
-{
-	struct mg_str few[16], *at = few, *more;
-	size_t n = 0, size = 16;
-
-	expect(s, '[');
-	while (!s->bad && !next_is(s, ']')) {
-		if (n)
-			expect(s, ',');
-		if (n == size) {
-			more = pool_alloc(s->pool, size * 2 * sizeof(*more));
-			if (!more)
-				break;
-			at = memcpy(more, at, n * sizeof(*at));
-			size *= 2;
-		}
-		at[n++] = string(s);
-	}
-	if (at == few && n) {
-		at = pool_alloc(s->pool, n * sizeof(*at));
-		n = at ? n : 0;
-		if (n)
-			memcpy(at, few, n * sizeof(*at));
-	}
-	return (struct words){ n ? at : NULL, n };
-}
 
 static void four(struct scan *s, struct number *at)
 {
-	expect(s, '[');
+	scan_expect(s, '[');
 	for (int i = 0; i < 4; i++) {
 		if (i)
-			expect(s, ',');
+			scan_expect(s, ',');
 		if (s->at < s->end && *s->at == 'n')
-			span(s);
+			scan_span(s);
 		else
-			at[i] = (struct number){ true, decimal(s) };
+			at[i] = (struct number){ true, scan_decimal(s) };
 	}
-	expect(s, ']');
-}
-
-/* The next member of an object that is begun: its name; absent: that was the last. */
-static struct mg_str member(struct scan *s, bool first)
-{
-	struct mg_str raw;
-
-	if (s->bad || next_is(s, '}'))
-		return (struct mg_str){ NULL, 0 };
-	if (!first)
-		expect(s, ',');
-	raw = quoted(s);
-	expect(s, ':');
-	return s->bad ? (struct mg_str){ NULL, 0 } : (struct mg_str){ raw.at + 1, raw.len - 2 };
+	scan_expect(s, ']');
 }
 
 /* ---- the request */
@@ -213,12 +27,12 @@ static struct mg_str member(struct scan *s, bool first)
 static void take_value(struct scan *s, const struct field *f, char *at)
 {
 	switch (f->kind) {
-	case K_STR: *(struct mg_str *)at = string(s); break;
-	case K_U64: case K_SIZE: case K_I64: *(int64_t *)at = whole(s); break;
-	case K_BOOL: case K_DENY: *(bool *)at = truth(s); break;
-	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = words(s); break;
+	case K_STR: *(struct mg_str *)at = scan_string(s); break;
+	case K_U64: case K_SIZE: case K_I64: *(int64_t *)at = scan_whole(s); break;
+	case K_BOOL: case K_DENY: *(bool *)at = scan_truth(s); break;
+	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = scan_words(s); break;
 	case K_CUTS: case K_PRICES: four(s, (struct number *)at); break;
-	default: span(s);
+	default: scan_span(s);
 	}
 }
 
@@ -240,11 +54,11 @@ static void take_part(struct scan *s, unsigned base, struct facts *to)
 	char *thing = (char *)(uintptr_t)base_of(to, base);
 	struct mg_str name;
 
-	expect(s, '{');
-	for (bool first = true; (name = member(s, first)).at; first = false) {
+	scan_expect(s, '{');
+	for (bool first = true; (name = scan_member(s, first)).at; first = false) {
 		f = name.len ? next_field(all, from, name) : NULL;
 		if (!f) {
-			span(s);	/* of a later gateway */
+			scan_span(s);	/* of a later gateway */
 			continue;
 		}
 		take_value(s, f, thing + f->at);
@@ -257,12 +71,12 @@ static void take_feat(struct scan *s, struct features *to)
 {
 	const struct field *f = feat_fields;
 
-	expect(s, '[');
-	for (bool first = true; !s->bad && !next_is(s, ']'); first = false) {
+	scan_expect(s, '[');
+	for (bool first = true; !s->bad && !scan_is(s, ']'); first = false) {
 		if (!first)
-			expect(s, ',');
+			scan_expect(s, ',');
 		if (!f->name || (s->at < s->end && *s->at == '0')) {
-			span(s);
+			scan_span(s);
 		} else {
 			take_value(s, f, (char *)to + f->at);
 		}
@@ -277,11 +91,11 @@ static void take_live(struct scan *s, struct live_facts *l)
 	double all[LIVE_NUMBERS] = { [LIVE_NUMBERS - 1] = 1 };
 	int n = 0;
 
-	expect(s, '[');
-	l->inflight = (uint64_t)whole(s);
-	while (next_is(s, ',') && n < LIVE_NUMBERS)
-		all[n++] = decimal(s);
-	expect(s, ']');
+	scan_expect(s, '[');
+	l->inflight = (uint64_t)scan_whole(s);
+	while (scan_is(s, ',') && n < LIVE_NUMBERS)
+		all[n++] = scan_decimal(s);
+	scan_expect(s, ']');
 	live_numbers(all, l);
 }
 
@@ -289,36 +103,36 @@ static void take_rest(struct scan *s, struct seen *c)
 {
 	struct mg_str name;
 
-	expect(s, '{');
-	for (bool first = true; (name = member(s, first)).at; first = false) {
+	scan_expect(s, '{');
+	for (bool first = true; (name = scan_member(s, first)).at; first = false) {
 		if (mg_is(name, "dropped"))
-			c->dropped = string(s);
+			c->dropped = scan_string(s);
 		else if (mg_is(name, "by"))
-			c->by = string(s);
+			c->by = scan_string(s);
 		else if (mg_is(name, "outage_ago_ms"))
-			c->live.outage_ago_ms = whole(s);
+			c->live.outage_ago_ms = scan_whole(s);
 		else if (mg_is(name, "cooldown_ms"))
-			c->live.cooldown_ms = whole(s);
+			c->live.cooldown_ms = scan_whole(s);
 		else if (mg_is(name, "breaker"))
-			c->live.breaker = (int)whole(s);
+			c->live.breaker = (int)scan_whole(s);
 		else
-			span(s);
+			scan_span(s);
 	}
 }
 
 static void take_candidate(struct scan *s, struct seen *c)
 {
 	*c = (struct seen){ .live = { .outage_ago_ms = INT64_MAX, .uptime_30m = 1 } };
-	expect(s, '[');
-	c->hash = string(s);
-	expect(s, ',');
-	c->rank = (unsigned)whole(s);
-	while (!s->bad && next_is(s, ','))
+	scan_expect(s, '[');
+	c->hash = scan_string(s);
+	scan_expect(s, ',');
+	c->rank = (unsigned)scan_whole(s);
+	while (!s->bad && scan_is(s, ','))
 		if (s->at < s->end && *s->at == '[')
 			take_live(s, &c->live);
 		else
 			take_rest(s, c);
-	expect(s, ']');
+	scan_expect(s, ']');
 }
 
 static void take_list(struct scan *s, struct listed *out)
@@ -326,10 +140,10 @@ static void take_list(struct scan *s, struct listed *out)
 	struct seen *more;
 	size_t size = 0;
 
-	expect(s, '[');
-	while (!s->bad && !next_is(s, ']')) {
+	scan_expect(s, '[');
+	while (!s->bad && !scan_is(s, ']')) {
 		if (out->n)
-			expect(s, ',');
+			scan_expect(s, ',');
 		if (out->n == size) {
 			size = size ? size * 4 : 8;
 			more = pool_alloc(s->pool, size * sizeof(*more));
@@ -348,11 +162,11 @@ static unsigned count_items(struct scan s)
 {
 	unsigned n = 0;
 
-	expect(&s, '[');
-	while (!s.bad && !next_is(&s, ']')) {
+	scan_expect(&s, '[');
+	while (!s.bad && !scan_is(&s, ']')) {
 		if (n++)
-			expect(&s, ',');
-		span(&s);
+			scan_expect(&s, ',');
+		scan_span(&s);
 	}
 	return n;
 }
@@ -376,15 +190,15 @@ static void take_routings(struct reader *r)
 	}
 	out->n_routings = n + 1;
 	if (n)
-		expect(&before, '[');
+		scan_expect(&before, '[');
 	for (; i < n && !before.bad; i++) {
 		if (i)
-			expect(&before, ',');
-		expect(&before, '[');
-		out->routings[i].models = words(&before);
-		expect(&before, ',');
+			scan_expect(&before, ',');
+		scan_expect(&before, '[');
+		out->routings[i].models = scan_words(&before);
+		scan_expect(&before, ',');
 		take_list(&before, &out->routings[i]);
-		expect(&before, ']');
+		scan_expect(&before, ']');
 	}
 	take_list(&r->s, &out->routings[n]);
 	r->s.bad |= before.bad;
@@ -449,7 +263,7 @@ static void take_failures(struct reader *r)
 	struct mg_view list;
 	struct err err;
 
-	r->s.bad |= json_parse(r->s.pool, span(&r->s), &list, &err) != MG_OK;
+	r->s.bad |= json_parse(r->s.pool, scan_span(&r->s), &list, &err) != MG_OK;
 	for (struct mg_view v = json_at(list, 0); !r->s.bad && json_kind(v) != MG_ABSENT; v = json_next(v)) {
 		*end = pool_alloc(r->s.pool, sizeof(**end));
 		if (!*end)
@@ -462,7 +276,7 @@ static void take_failures(struct reader *r)
 /* What is between the brackets. */
 static struct mg_str inside(struct scan *s)
 {
-	struct mg_str raw = span(s);
+	struct mg_str raw = scan_span(s);
 
 	s->bad |= raw.len < 2 || raw.at[0] != '[';
 	return s->bad ? (struct mg_str){ "", 0 } : (struct mg_str){ raw.at + 1, raw.len - 2 };
@@ -473,53 +287,53 @@ static void take_readings(struct reader *r)
 	struct consulted **end = &r->out->given;
 	struct scan *s = &r->s;
 
-	expect(s, '[');
-	for (bool first = true; !s->bad && !next_is(s, ']'); first = false) {
+	scan_expect(s, '[');
+	for (bool first = true; !s->bad && !scan_is(s, ']'); first = false) {
 		if (!first)
-			expect(s, ',');
+			scan_expect(s, ',');
 		*end = pool_alloc(s->pool, sizeof(**end));
 		if (!*end)
 			return;
-		expect(s, '[');
-		(*end)->function = word(s);
-		expect(s, ',');
-		(*end)->asked = next_is(s, '0') ? r->session : inside(s);
-		expect(s, ',');
+		scan_expect(s, '[');
+		(*end)->function = scan_word(s);
+		scan_expect(s, ',');
+		(*end)->asked = scan_is(s, '0') ? r->session : inside(s);
+		scan_expect(s, ',');
 		(*end)->said = inside(s);
-		expect(s, ']');
+		scan_expect(s, ']');
 		end = &(*end)->next;
 	}
 }
 
 static void take_denied(struct scan *s, struct refused *no)
 {
-	expect(s, '[');
-	no->hook = word(s);
-	expect(s, ',');
-	no->status = (int)whole(s);
-	expect(s, ',');
-	no->code = word(s);
-	expect(s, ',');
-	no->by = word(s);
-	expect(s, ']');
+	scan_expect(s, '[');
+	no->hook = scan_word(s);
+	scan_expect(s, ',');
+	no->status = (int)scan_whole(s);
+	scan_expect(s, ',');
+	no->code = scan_word(s);
+	scan_expect(s, ',');
+	no->by = scan_word(s);
+	scan_expect(s, ']');
 }
 
 static void take_keep(struct scan *s, struct keep *k)
 {
 	struct mg_str level;
 
-	expect(s, '[');
-	level = string(s);
+	scan_expect(s, '[');
+	level = scan_string(s);
 	for (enum keep_level i = KEEP_NONE; i < KEEP_LEVELS; i++)
 		if (mg_is(level, keep_names[i]))
 			k->store = i;
-	expect(s, ',');
-	k->ttl_s = (uint64_t)whole(s);
-	if (next_is(s, ','))
-		k->cache = truth(s);
-	while (next_is(s, ','))
-		span(s);
-	expect(s, ']');
+	scan_expect(s, ',');
+	k->ttl_s = (uint64_t)scan_whole(s);
+	if (scan_is(s, ','))
+		k->cache = scan_truth(s);
+	while (scan_is(s, ','))
+		scan_span(s);
+	scan_expect(s, ']');
 }
 
 /* ---- all of it */
@@ -538,14 +352,14 @@ static void take_other(struct reader *r, struct mg_str name)
 	} else if (mg_is(name, "candidates")) {
 		take_routings(r);
 	} else if (mg_is(name, "models")) {
-		r->after.models = words(s);
+		r->after.models = scan_words(s);
 		r->models_said = true;
 	} else if (mg_is(name, "asked")) {
-		r->asked = span(s);
+		r->asked = scan_span(s);
 	} else if (mg_is(name, "aliases")) {
-		r->out->aliases = words(s);
+		r->out->aliases = scan_words(s);
 	} else if (mg_is(name, "before")) {
-		r->before = span(s);
+		r->before = scan_span(s);
 	} else if (mg_is(name, "failures")) {
 		take_failures(r);
 	} else if (mg_is(name, "reads")) {
@@ -553,13 +367,13 @@ static void take_other(struct reader *r, struct mg_str name)
 	} else if (mg_is(name, "keep")) {
 		take_keep(s, &r->out->keep);
 	} else if (mg_is(name, "bundle")) {
-		struct mg_str hash = string(s);
+		struct mg_str hash = scan_string(s);
 
 		snprintf(r->out->bundle, sizeof(r->out->bundle), "%.*s", (int)hash.len, hash.at);
 	} else if (mg_is(name, "denied")) {
 		take_denied(s, &r->out->refused);
 	} else {
-		span(s);
+		scan_span(s);
 	}
 }
 
@@ -569,13 +383,13 @@ static void take_members(struct reader *r)
 	struct scan *s = &r->s;
 	struct mg_str name;
 
-	expect(s, '{');
-	for (bool first = true; (name = member(s, first)).at; first = false) {
+	scan_expect(s, '{');
+	for (bool first = true; (name = scan_member(s, first)).at; first = false) {
 		const struct field *found = name.len ? next_field(req_fields, f, name) : NULL;
 
 		if (found && found->kind != K_LATER && found->at != AT(facts, models)) {
 			if (found->at == AT(facts, session))
-				r->session = quoted(&(struct scan){ s->at, s->end, false, s->pool });
+				r->session = scan_quoted(&(struct scan){ s->at, s->end, false, s->pool });
 			take_value(s, found, (char *)&r->after + found->at);
 			f = found + 1;
 		} else {
@@ -590,15 +404,15 @@ static void take_asked(struct reader *r)
 	struct scan s = within(r, r->asked);
 	struct mg_str name;
 
-	expect(&s, '{');
-	for (bool first = true; (name = member(&s, first)).at; first = false) {
+	scan_expect(&s, '{');
+	for (bool first = true; (name = scan_member(&s, first)).at; first = false) {
 		if (mg_is(name, "models")) {
-			r->out->facts.models = words(&s);
+			r->out->facts.models = scan_words(&s);
 		} else if (mg_is(name, "prefs")) {
 			r->out->facts.prefs = (struct prefs){ .allow_fallbacks = true };
 			take_part(&s, OF_PREFS, &r->out->facts);
 		} else {
-			span(&s);
+			scan_span(&s);
 		}
 	}
 	r->s.bad |= s.bad;
