@@ -70,7 +70,8 @@ test('a thousand changes under load: no request fails, each is decided by one ve
   eq(bad.slice(0, 3), []);
   ok(count > 1000, `${count} requests`);
   ok(fds(g) <= open + 4, 'descriptors');
-  if (!sanitized) ok(after < before * 1.05, `memory grew from ${before} to ${after}`);
+  // The allocator's arenas wander by some 10 %; a version's text that stayed would add 60 MB, a state of Lua 400 MB.
+  if (!sanitized) ok(after < before * 1.25, `memory grew from ${before} to ${after}`);
   eq(await metric(g, 'moongate_policy_states'), 2, 'a state for each worker is left');
   eq(await metric(g, 'moongate_metrics_dropped_series_total'), 0);
   for (const r of some.slice(-100)) {
