@@ -55,7 +55,7 @@ static bool is_true(struct mg_view o, const char *name)
 	return json_kind(json_get(o, name)) == MG_TRUE;
 }
 
-static bool read_key(struct pool *p, const struct mg_store_key *row, struct key_facts *k)
+bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k)
 {
 	struct mg_view o = { 0 };
 	int64_t reset;
@@ -95,7 +95,7 @@ static bool on_key(void *arg, const void *row)
 	struct key_facts k;
 
 	/* a key that cannot be read must not be a key without a limit */
-	if (!p || !read_key(p, key, &k))
+	if (!p || !key_read(p, key, &k))
 		l->rc = fail(l->err, MG_EPROTO, "key %.16s...: its row in the store cannot be read", key->hash);
 	else if (table_load(&l->a->table, &k))
 		l->rc = fail(l->err, MG_ENOMEM, "key %.16s...: not a SHA-256, or no memory", key->hash);

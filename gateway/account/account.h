@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include "base/crypto.h"
 #include "base/err.h"
+#include "base/pool.h"
 #include "ledger/scope.h"
 #include "store/store.h"
 
@@ -24,6 +25,9 @@ struct key_facts {			/* a copy: no pointer into the table but scope */
 	enum window reset;
 	struct scope *scope;		/* never NULL */
 };
+
+/* A key's row; p: for the time of the call.  Its scope is not set.  False: it cannot be read. */
+bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k);
 
 struct accounts;
 /* Reads all keys from the store.  management_key: the configured one, "" or NULL: none. */

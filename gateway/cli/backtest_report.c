@@ -133,7 +133,7 @@ static void put_gates(struct mg_writer *w, const struct gate *gates, size_t n)
 	json_close(w);
 }
 
-static int print_json(struct backtest *b, const char *bundle, const struct gate *gates, size_t n)
+static int print_json(struct backtest *b, const char *bundle, bool in_order, const struct gate *gates, size_t n)
 {
 	struct mg_writer w;
 	struct buf out;
@@ -146,6 +146,7 @@ static int print_json(struct backtest *b, const char *bundle, const struct gate 
 	json_put_text(&w, "bundle", bundle);
 	json_put_int(&w, "decisions", (int64_t)b->decisions);
 	json_put_int(&w, "unreadable", (int64_t)b->unreadable);
+	json_put_bool(&w, "in_order", in_order);
 	put_choices(&w, b);
 	put_column(&w, "live", &b->live);
 	put_column(&w, "candidate", &b->candidate);
@@ -175,12 +176,14 @@ static void print_money(const char *what, int64_t live, int64_t candidate)
 	printf("%-34s %12.6f %12.6f\n", what, (double)live / 1e9, (double)candidate / 1e9);
 }
 
-static void print_text(struct backtest *b, const struct gate *gates, size_t n)
+static void print_text(struct backtest *b, bool in_order, const struct gate *gates, size_t n)
 {
 	printf("decisions %llu   same first choice %llu (%.1f%%, measured)   changed %llu (%.1f%%, estimated)\n", (unsigned long long)b->decisions,
 		(unsigned long long)b->measured, part(b->measured, b->decisions), (unsigned long long)b->estimated, part(b->estimated, b->decisions));
 	if (b->unreadable)
 		printf("unreadable %llu\n", (unsigned long long)b->unreadable);
+	if (in_order)
+		puts("limits, counters or budgets are asked for otherwise than they were: told again in the order of time");
 	if (b->own)
 		printf("this very bundle decided %llu; of them %llu come out the same\n", (unsigned long long)b->own, (unsigned long long)b->same);
 	printf("%-34s %12s %12s\n", "", "live", "candidate");
@@ -209,7 +212,7 @@ static int by_use(const void *a, const void *b)
 	return x->live != y->live ? (x->live < y->live) - (x->live > y->live) : strcmp(x->name, y->name);
 }
 
-int backtest_report(const struct cli *c, struct backtest *b, const char *bundle, const struct gates *asked)
+int backtest_report(const struct cli *c, struct backtest *b, const char *bundle, bool in_order, const struct gates *asked)
 {
 	struct gate gates[GATES];
 	size_t n = gates_of(b, asked, gates);
@@ -217,9 +220,9 @@ int backtest_report(const struct cli *c, struct backtest *b, const char *bundle,
 
 	qsort(b->providers, b->n_providers, sizeof(b->providers[0]), by_use);
 	if (c->output == OUTPUT_TABLE)
-		print_text(b, gates, n);
+		print_text(b, in_order, gates, n);
 	else
-		rc = print_json(b, bundle, gates, n);
+		rc = print_json(b, bundle, in_order, gates, n);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = gates[i].shut ? EXIT_PROBLEMS : EXIT_OK;
 	return rc;

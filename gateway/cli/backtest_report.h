@@ -12,7 +12,7 @@
 struct gates { double cost, p90; bool violations, empty; };
 int gates_read(const struct cli *c, struct gates *out);	/* EXIT_OK, or EXIT_USAGE and said */
 
-/* Sorts b's times.  EXIT_PROBLEMS: a gate is shut. */
-int backtest_report(const struct cli *c, struct backtest *b, const char *bundle, const struct gates *g);
+/* in_order: limits and budgets were told again.  Sorts b's times.  EXIT_PROBLEMS: a gate is shut. */
+int backtest_report(const struct cli *c, struct backtest *b, const char *bundle, bool in_order, const struct gates *g);
 
 #endif

@@ -182,6 +182,15 @@ void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, i
 	unlock(s);
 }
 
+void scope_post(struct scope *s, int64_t nusd, int64_t wall_ms)
+{
+	lock(s);
+	wall_ms = not_before(s, wall_ms);
+	for (enum window w = 0; w < WINDOWS; w++)
+		turn(s, w, window_id(w, wall_ms))->posted += nusd;
+	unlock(s);
+}
+
 static int64_t posted_in(const struct scope *s, enum window w, int64_t wall_ms)
 {
 	const struct cell *c = find(s, w, window_id(w, wall_ms));

@@ -31,6 +31,7 @@ const char *scope_kind(const struct scope *s);
 const char *scope_id(const struct scope *s);
 void scope_limit(struct scope *s, int64_t limit_nusd, int window);	/* enum window; takes effect for later holds */
 void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, int64_t monthly, int64_t wall_ms);	/* at start */
+void scope_post(struct scope *s, int64_t nusd, int64_t wall_ms);	/* a charge that nobody held, of a history that is told again; below zero: taken back */
 /* nUSD; limit and posted: of the limit's window; held: all that is open. */
 struct scope_facts { int64_t limit, posted, held, total, daily, weekly, monthly; enum window window; };
 void scope_read(const struct scope *s, int64_t wall_ms, struct scope_facts *out);

@@ -10,7 +10,8 @@ struct tester {
 	struct replay *replay;
 	const struct protects *protects;
 	const char *org;
-	char bundle[ENDPOINT_DIGITS + 1];
+	struct purses *purses;		/* NULL: in no order */
+	bool wants_order;
 	struct backtest sum;
 };
 
@@ -182,7 +183,8 @@ static struct mg_usage usage_of(const struct generation *g)
 		.searches = g->search_results > 0 ? (uint64_t)g->search_results : 0, .requests = 1, .cost_nusd = -1 };
 }
 
-static void measured(struct tester *t, const struct mg_store_generation *row, const struct generation *g, bool failed)
+/* These three return what is charged. */
+static int64_t measured(struct tester *t, const struct mg_store_generation *row, const struct generation *g, bool failed)
 {
 	struct backtest *b = &t->sum;
 
@@ -192,9 +194,10 @@ static void measured(struct tester *t, const struct mg_store_generation *row, co
 	b->candidate.cost_nusd += row->cost_nusd;
 	b->candidate.failed += failed;
 	add_ms(&b->candidate, g->latency);
+	return row->charge_nusd;
 }
 
-static void estimated(struct tester *t, const struct mg_store_generation *row, const struct generation *g, const struct first *then,
+static int64_t estimated(struct tester *t, const struct mg_store_generation *row, const struct generation *g, const struct first *then,
 	const struct first *now, bool failed)
 {
 	struct backtest *b = &t->sum;
@@ -210,16 +213,17 @@ static void estimated(struct tester *t, const struct mg_store_generation *row, c
 	b->caused += !failed && fails;
 	b->candidate.failed += fails;
 	if (!now->endpoint)
-		return;		/* nothing would have been asked of anybody */
+		return 0;	/* nothing would have been asked of anybody */
 	add_ms(&b->candidate, then->live ? same_quantile(g->latency, then->live, now->live) : g->latency);
 	if (!row->delivered || policy_price(replay_state(t->replay), d, now->endpoint, &usage, false, &bill) != MG_OK)
-		return;
+		return 0;
 	b->would_nusd += bill.charge_nusd;
 	b->candidate.charge_nusd += bill.charge_nusd;
 	b->candidate.cost_nusd += bill.cost_nusd;
+	return bill.charge_nusd;
 }
 
-static void outcome(struct tester *t, const struct recorded *r, const struct mg_store_generation *row, const struct first *then, const struct first *now)
+static int64_t outcome(struct tester *t, const struct recorded *r, const struct mg_store_generation *row, const struct first *then, const struct first *now)
 {
 	bool failed = r->failures != NULL;
 	struct generation g;
@@ -231,10 +235,7 @@ static void outcome(struct tester *t, const struct recorded *r, const struct mg_
 	t->sum.live.cost_nusd += row->cost_nusd;
 	t->sum.live.failed += failed;
 	add_ms(&t->sum.live, g.latency);
-	if (same_place(then, now))
-		measured(t, row, &g, failed);
-	else
-		estimated(t, row, &g, then, now, failed);
+	return same_place(then, now) ? measured(t, row, &g, failed) : estimated(t, row, &g, then, now, failed);
 }
 
 /* ---- one decision */
@@ -264,36 +265,64 @@ static void count_sides(struct backtest *b, const struct refused *then, const st
 		b->providers[provider_at(b, z->endpoint->provider->slug)].candidate++;
 }
 
-void tester_take(struct tester *t, const struct tested *row)
+/* What the candidate charges. */
+static int64_t compare(struct tester *t, const struct tested *row)
 {
 	const struct recorded *r = replay_recorded(t->replay);
 	const struct decision *d = replay_decision(t->replay);
 	struct backtest *b = &t->sum;
-	struct first then, now;
-	struct err err;
+	struct first then = first_then(r), now = first_now(d);
+	int64_t charge = 0;
 
-	if (t->org && !replay_read(t->replay, &row->decision, &err) && !mg_is(r->facts.key.org, t->org))
-		return;
-	b->decisions++;
-	if (replay_decide(t->replay, &row->decision, &err)) {
-		b->unreadable++;
-		return;
-	}
-	then = first_then(r);
-	now = first_now(d);
+	t->wants_order |= replay_strayed(t->replay);
 	count_sides(b, &r->refused, &d->refused, &then, &now);
 	audit(t, r, d, &then, &now);
 	if (row->generation) {
-		outcome(t, r, row->generation, &then, &now);
+		charge = outcome(t, r, row->generation, &then, &now);
 	} else if (same_place(&then, &now)) {
 		b->measured++;
 	} else {
 		b->estimated++;
 	}
-	if (!strcmp(r->bundle, t->bundle)) {
+	if (replay_own(t->replay)) {
 		b->own++;
 		b->same += replay_same(t->replay);
 	}
+	return charge;
+}
+
+static bool asked_for(struct tester *t, const struct mg_store_decision *row)
+{
+	struct err err;
+
+	return !t->org || replay_read(t->replay, row, &err) || mg_is(replay_recorded(t->replay)->facts.key.org, t->org);
+}
+
+void tester_take(struct tester *t, const struct tested *row)
+{
+	int64_t charge = row->generation ? row->generation->charge_nusd : 0;
+	struct err err;
+
+	if (asked_for(t, &row->decision)) {
+		t->sum.decisions++;
+		if (replay_decide(t->replay, &row->decision, &err))
+			t->sum.unreadable++;
+		else
+			charge = compare(t, row);
+	}
+	if (t->purses)
+		purses_spend(t->purses, row->decision.key_hash, charge, row->decision.at_ms);
+}
+
+void tester_in_order(struct tester *t, struct purses *p)
+{
+	t->purses = p;
+	replay_purses(t->replay, p);
+}
+
+bool tester_wants_order(const struct tester *t)
+{
+	return t->wants_order;
 }
 
 struct tester *tester_new(struct bundle *candidate, const struct protects *p, const struct shelf *shelf, const struct catalog *now, const char *org, struct err *err)
@@ -306,7 +335,6 @@ struct tester *tester_new(struct bundle *candidate, const struct protects *p, co
 	}
 	t->protects = p;
 	t->org = org;
-	memcpy(t->bundle, bundle_hash(candidate), ENDPOINT_DIGITS);
 	t->replay = replay_new(candidate, shelf, now, err);
 	if (!t->replay) {
 		free(t);

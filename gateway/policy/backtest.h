@@ -6,6 +6,10 @@
  * the time to first token of the same quantile there; a failure where a draw, with the decision's own seed, is below the
  * other's error rate.  Quality is not in a record: another model is counted, and not judged.
  *
+ * A limit, a counter or a budget that is asked for as it was answers as it did.  Asked for otherwise it is told again,
+ * and that needs all decisions in the order of their time, in one tester: limits and counters begin empty, budgets are
+ * what is in the purses that it is given, and what the candidate would have charged is spent from them.
+ *
  * A tester is of one thread; their results are added up.
  */
 #ifndef POLICY_BACKTEST_H
@@ -42,6 +46,10 @@ struct tester;
 struct tester *tester_new(struct bundle *candidate, const struct protects *p, const struct shelf *shelf, const struct catalog *now, const char *org, struct err *err);
 void tester_free(struct tester *t);
 void tester_take(struct tester *t, const struct tested *row);
+/* Decisions come in the order of their time; p: what was spent before the first of them.  Borrowed. */
+void tester_in_order(struct tester *t, struct purses *p);
+/* Any of them asked what only their order can answer. */
+bool tester_wants_order(const struct tester *t);
 const struct backtest *tester_result(const struct tester *t);
 
 /* Into the sum; MG_ENOMEM. */

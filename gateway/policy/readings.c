@@ -112,6 +112,30 @@ static struct decision *deciding(struct policy_state *s)
 	return s->testing || s->hook == HOOK_OBSERVE || s->hook == HOOK_NONE || (s->entry && s->entry->shadow) ? NULL : s->d;
 }
 
+/* What came before decides these: a record knows the answer to what was asked then, and as things went then. */
+static bool of_history(const char *function)
+{
+	return !strncmp(function, "limit.", 6) || !strncmp(function, "counter.", 8) || !strncmp(function, "budget.", 7);
+}
+
+/* What is spent is not what it was: a purse tells it. */
+static bool purse_tells(const struct decision *d, const char *function, struct mg_str asked)
+{
+	static const char elsewhere[] = "\"byok_list\"";
+
+	return d->purse && !strncmp(function, "budget.", 7) && (asked.len < sizeof(elsewhere) - 1 || memcmp(asked.at, elsewhere, sizeof(elsewhere) - 1));
+}
+
+static struct consulted *find_given(struct policy_state *s, struct decision *d, const char *function, struct mg_str asked)
+{
+	struct consulted *r = d->given && !purse_tells(d, function, asked) ? find(d->given, function, asked, false) : NULL;
+
+	if (r)
+		r->given = true;
+	s->strayed |= s->replaying && of_history(function) && (!r || !strncmp(function, "budget.", 7));
+	return r;
+}
+
 int reading(lua_State *L, const char *function, int n_asked, lua_CFunction live)
 {
 	struct policy_state *s = state_of(L);
@@ -135,10 +159,8 @@ int reading(lua_State *L, const char *function, int n_asked, lua_CFunction live)
 		return luaL_error(L, "%s: what is asked is too long", function);
 	if (s->tracing)		/* the same hook once more: it is told the same */
 		before = find(d->readings, function, asked, true);
-	else if (d->given)
-		before = find(d->given, function, asked, false);
-	if (before && !s->tracing)
-		before->given = true;
+	else if (d->given || s->replaying)
+		before = find_given(s, d, function, asked);
 	n = before ? push_said(L, d->pool, before) : live(L);
 	if (s->tracing)
 		return n;

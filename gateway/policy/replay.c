@@ -8,6 +8,7 @@ struct replay {
 	struct policy_state *state;
 	const struct shelf *shelf;
 	const struct catalog *now;
+	struct purses *purses;
 	struct pool *pool;
 	const char *text;		/* the record; borrowed for one decision */
 	struct recorded record;
@@ -44,6 +45,9 @@ void replay_free(struct replay *r)
 	free(r);
 }
 
+void replay_purses(struct replay *r, struct purses *p) { r->purses = p; }
+bool replay_own(const struct replay *r) { return !strncmp(r->record.bundle, bundle_hash(r->state->bundle), ENDPOINT_DIGITS); }
+bool replay_strayed(const struct replay *r) { return r->state->strayed && !replay_own(r); }
 const struct decision *replay_decision(const struct replay *r) { return &r->d; }
 const struct recorded *replay_recorded(const struct replay *r) { return &r->record; }
 struct policy_state *replay_state(struct replay *r) { return r->state; }
@@ -216,6 +220,11 @@ int replay_decide(struct replay *r, const struct mg_store_decision *row, struct 
 	decision_init(&r->d, r->pool);
 	r->d.facts = r->record.facts;
 	r->d.given = r->record.given;
+	if (r->purses && !replay_own(r)) {
+		r->d.purse = purses_find(r->purses, row->key_hash);
+		r->d.balance = purses_find(r->purses, "");
+	}
+	r->state->strayed = false;
 	decide(r);
 	for (before = r->d.routings; before && i + 1 < r->record.n_routings; before = before->next, i++)
 		leave_out(r, &r->record.routings[i], before->candidates, before->n);

@@ -8,17 +8,24 @@
 #ifndef POLICY_REPLAY_H
 #define POLICY_REPLAY_H
 
+#include "policy/purses.h"
 #include "policy/recorded.h"
 
 struct replay;
 /* now: models that a record does not have are looked for there, and nothing is known of how they do; may be NULL. */
 struct replay *replay_new(struct bundle *b, const struct shelf *shelf, const struct catalog *now, struct err *err);
 void replay_free(struct replay *r);
+/* From here on budgets are what is in these, but where this very bundle decided: what it read then. */
+void replay_purses(struct replay *r, struct purses *p);
 
 /* One decision, again: valid until the next.  MG_OK, or the record cannot be read; MG_EPROTO: an endpoint of it is not kept. */
 int replay_decide(struct replay *r, const struct mg_store_decision *row, struct err *err);
 /* Reads the record, and decides nothing. */
 int replay_read(struct replay *r, const struct mg_store_decision *row, struct err *err);
+/* Of the last one: this very bundle decided it. */
+bool replay_own(const struct replay *r);
+/* And it read a limit, a counter or a budget that depends on what other decisions would have been. */
+bool replay_strayed(const struct replay *r);
 const struct decision *replay_decision(const struct replay *r);
 const struct recorded *replay_recorded(const struct replay *r);
 struct policy_state *replay_state(struct replay *r);

@@ -153,6 +153,7 @@ struct policy_state {
 	struct buf record;		/* of the last decision that was written */
 	uint64_t told[TOLD_MAX];	/* endpoints of single requests that the store has: hashes of their hashes */
 	bool replaying;			/* nothing is logged, and what it shares is its own */
+	bool strayed;			/* replaying: asked what its record does not know, or is a matter of what was spent before */
 	char error[400];		/* of the last call that failed */
 };
 

@@ -270,6 +270,109 @@ static void test_sums(void)
 	world_release(&live);
 }
 
+/* Each a minute after the one before it. */
+static void take_some(struct world *live, struct tester *t, struct made *m, int n)
+{
+	struct tested row;
+
+	for (int i = 0; i < n; i++) {
+		row = came_of(m, decided(live, false, 0), 1320000, 80, true);
+		row.decision.at_ms = m->row.at_ms += i * 60000;
+		tester_take(t, &row);
+	}
+}
+
+static void test_limits(void)
+{
+	static const char limited[] = "return policy { name = 'p', api = 1, version = '6', admit = function(req) local ok = limit.take('mine', req.key.id, { max = 2, per_s = 150 })"
+		" if not ok then return deny { status = 429, code = 'slow', message = 'wait' } end counter.add('n', req.key.id, 1) return true end,"
+		" rank = function(req, eps) if counter.get('n', req.key.id) >= 3 then return rank.by(eps, function(e) return -e.usd.prompt end) end return eps end }";
+	struct world live, candidate;
+	struct protects p;
+	struct shelf *shelf = NULL;
+	struct tester *t;
+	struct made m;
+	const struct backtest *b;
+
+	open_world(&live, cheap, plain);
+	open_world(&candidate, limited, plain);
+	decided(&live, false, 0);
+	t = tester_of(&live, &candidate, &p, &shelf, NULL);
+	ok(!tester_wants_order(t), "nothing was asked");
+	take_some(&live, t, &m, 5);		/* taken, taken, refused, taken in the next window, taken */
+	b = tester_result(t);
+	ok(tester_wants_order(t), "a limit that nobody asked for then: their order matters");
+	ok(b->candidate.refused == 1, "it takes from itself, by the decisions' own time");
+	ok(b->estimated == 3 && b->measured == 2, "and a counter counts what was let in");
+	tester_free(t);
+	shelf_free(shelf);
+	shelf = NULL;
+	decided(&candidate, false, 0);
+	t = tester_of(&candidate, &candidate, &p, &shelf, NULL);
+	take_some(&candidate, t, &m, 3);
+	b = tester_result(t);
+	ok(b->own == 3 && b->same == 3 && !tester_wants_order(t), "what this very bundle was told, it is told again");
+	tester_free(t);
+	shelf_free(shelf);
+	world_release(&live);
+	world_release(&candidate);
+}
+
+/* Dearest first as long as money is there. */
+#define SPENDS(version) "return policy { name = 'p', api = 1, version = '" version "', rank = function(req, eps) local left = budget.left_nusd('key', req.key.id)" \
+	" if left and left > 0 then return rank.by(eps, function(e) return -e.usd.prompt end) end return rank.by(eps, function(e) return e.usd.prompt end) end }"
+
+static void test_budgets(void)
+{
+	static const char spends[] = SPENDS("7"), spent[] = SPENDS("8");	/* which differ in their hash alone */
+	struct world cheapest, candidate, asking, *const lives[] = { &cheapest, &asking };
+	struct purses *purses;
+	struct scope_facts f;
+	struct protects p;
+	struct shelf *shelf = NULL;
+	struct tester *t;
+	struct made m;
+	const struct backtest *b;
+
+	open_world(&cheapest, cheap, plain);
+	open_world(&asking, spent, plain);
+	open_world(&candidate, spends, plain);
+	for (int i = 0; i < 2; i++) {
+		decided(lives[i], false, 0);
+		t = tester_of(lives[i], &candidate, &p, &shelf, NULL);
+		purses = purses_new();
+		scope_limit(purses_find(purses, "key_1"), 10000000, WINDOW_TOTAL);
+		scope_post(purses_find(purses, "key_1"), 1000000, 1767787200000);
+		tester_in_order(t, purses);
+		take_some(lives[i], t, &m, 5);	/* 9.0, 3.72, -1.56 ... millions are left, at 5.28 each while there are any */
+		b = tester_result(t);
+		scope_read(purses_find(purses, "key_1"), 1767787200000, &f);
+		ok(b->estimated == 2 && b->measured == 3 && b->candidate.charge_nusd == 2 * 5280000 + 3 * 1320000,
+			i ? "also where a budget was asked for, and was none" : "what the candidate spends is what it has less");
+		ok(f.posted == 1000000 + b->candidate.charge_nusd && tester_wants_order(t), "from the key's purse");
+		scope_read(purses_find(purses, ""), 1767787200000, &f);
+		ok(f.posted == b->candidate.charge_nusd, "and from that of all");
+		tester_free(t);
+		purses_free(purses);
+		shelf_free(shelf);
+		shelf = NULL;
+	}
+	decided(&candidate, false, 0);
+	t = tester_of(&candidate, &candidate, &p, &shelf, NULL);
+	purses = purses_new();
+	scope_limit(purses_find(purses, "key_1"), 10000000, WINDOW_TOTAL);
+	tester_in_order(t, purses);
+	take_some(&candidate, t, &m, 2);
+	b = tester_result(t);
+	ok(b->own == 2 && b->same == 2 && !tester_wants_order(t), "its own decisions read what they read");
+	tester_free(t);
+	purses_free(purses);
+	shelf_free(shelf);
+	world_release(&cheapest);
+	world_release(&asking);
+	world_release(&candidate);
+}
+
 int main(void)
 {
 	policy_shared_init();
@@ -278,5 +381,7 @@ int main(void)
 	test_failures();
 	test_protection();
 	test_sums();
+	test_limits();
+	test_budgets();
 	return tap_done();
 }

@@ -32,6 +32,7 @@ static void test_windows(void)
 /* A story: letters act on one scope with a limit of 10, at a time that d and w move by a day and a week, D back by a day.
  *	h take 4, H take 8, x take 8 and be refused, r raise to 6, R raise to 11 and be refused
  *	s settle for 3, S settle for 12 (more than was held), v void, 2 settle again: a no-op
+ *	p post 6 that nobody held, P take them back
  *	0 take nothing, z take nothing and be refused */
 static const struct { const char *name; int window; const char *story; int64_t posted, held, total; } stories[] = {
 	{ "what is held counts", WINDOW_TOTAL, "hhx", 0, 8, 0 },
@@ -46,6 +47,7 @@ static const struct { const char *name; int window; const char *story; int64_t p
 	{ "a week later", WINDOW_WEEKLY, "Hs" "d" "hx" "w" "H", 0, 12, 3 },
 	{ "yesterday comes again: what was spent is spent", WINDOW_DAILY, "HshsD" "Hs" "d" "x", 6, 0, 9 },
 	{ "the clock steps back: no new window", WINDOW_DAILY, "hs" "d" "hs" "D" "hshx" "v", 6, 0, 9 },
+	{ "a history that is told again", WINDOW_DAILY, "hs" "p" "x" "P" "h" "d" "pppz", 18, 4, 21 },
 	{ "further back than is known: the oldest known one", WINDOW_DAILY, "hs" "d" "hs" "DDDD" "hs" "hx", 6, 4, 9 },
 };
 
@@ -62,6 +64,8 @@ static bool act(char letter, struct scope *s, struct hold *h, int64_t *now)
 	case 'S': return hold_settle(h, 12);
 	case 'v': return hold_void(h) || true;
 	case '2': return !hold_settle(h, 3);
+	case 'p': scope_post(s, 6, *now); return true;
+	case 'P': scope_post(s, -6, *now); return true;
 	case 'd': *now += DAY; return true;
 	case 'D': *now -= DAY; return true;
 	case 'w': *now += 7 * DAY; return true;
