@@ -16,7 +16,9 @@
 #include "moongate.h"
 
 enum mg_store_row { MG_ROW_KEY, MG_ROW_INTENT, MG_ROW_GENERATION, MG_ROW_CREDIT, MG_ROW_DECISION, MG_ROW_ENDPOINT,
-	MG_ROW_REFUSED	/* each() alone: of the decisions those that were put for themselves, as they came */ };
+	MG_ROW_REFUSED,	/* each() alone: of the decisions those that were put for themselves, as they came */
+	MG_ROW_ADJUSTMENT,
+	MG_ROW_UNRATED	/* each() alone: of the generations those whose price is to be run again, as they came */ };
 
 /* A key; found by hash. json: the other members, as the gateway wrote them. */
 struct mg_store_key { size_t size; const char *hash; const char *json; int64_t created_ms; bool deleted; };
@@ -30,9 +32,17 @@ struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *k
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
  * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
  * reserved, so that it counts in that window (R52).  json: the generation record's part that stays; labels: its other
- * part, and decision: of its decision; NULL or "": none.  Both go at until_ms (0, INT64_MAX: never). */
+ * part, and decision: of its decision; NULL or "": none.  Both go at until_ms (0, INT64_MAX: never).
+ * needs_rating: its price is to be run again; put() alone.  rated_ms: when it was, and charge_nusd is what is left of
+ * the charge since then; 0: it was not; each() alone. */
 struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
-	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision, *labels; int64_t until_ms; };
+	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision, *labels; int64_t until_ms;
+	bool needs_rating; int64_t rated_ms; };
+
+/* What a generation was charged too much, found when its price was run again; 0: nothing.  Only of one that needed
+ * rating, and never above its charge: else MG_EINVAL.  It counts when the generation counts.  generation_id is unique:
+ * the second time is no error and changes nothing. */
+struct mg_store_adjustment { size_t size; const char *generation_id; int64_t refund_nusd, rated_ms; };
 
 /* Bought credit (or taken back: negative); external_id is unique (R51). */
 struct mg_store_credit { size_t size; const char *external_id; int64_t nusd, at_ms; };
@@ -63,9 +73,9 @@ struct mg_store { size_t size;
 	 * all; limit: 0 for all. */
 	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
 		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);
-	/* Charges of a key (NULL: of all) in total and since three moments, each a UTC midnight. */
+	/* Charges of a key (NULL: of all), less what was adjusted, in total and since three moments, each a UTC midnight. */
 	int (*sums)(void *handle, const char *key_hash, const int64_t since_ms[3], struct mg_store_sums *out, char why[256]);
-	/* Debits equal credits, each delivered generation settled once, money is integers, the file is whole (R60, R100).
+	/* Debits equal credits, each delivered generation settled once and adjusted once at most, money is integers, the file is whole (R60, R100).
 	 * Returns the number of findings, or a negative mg_rc. */
 	int (*audit)(void *handle, mg_store_finding *say, void *arg, char why[256]);
 	/* A whole copy, while others read and write; path must not exist yet. */

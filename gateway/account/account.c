@@ -481,6 +481,17 @@ int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, s
 	return rc;
 }
 
+void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t at_ms)
+{
+	unsigned char bytes[HASH_BYTES];
+	struct key_facts k;
+
+	if (a->balance)
+		scope_refund(a->balance, nusd, at_ms);
+	if (hash_bytes(hash, bytes) && table_find(&a->table, bytes, &k))
+		scope_refund(k.scope, nusd, at_ms);
+}
+
 void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out)
 {
 	unsigned char bytes[HASH_BYTES];

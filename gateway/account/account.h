@@ -55,6 +55,8 @@ struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its l
 /* Bought (or, below zero, taken back) credit, once for each external_id; waits for the disk. */
 int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, struct err *err);
 int64_t accounts_bought(struct accounts *a);
+/* A charge of the key that was made at at_ms (Unix) was nusd too high, and the store says so already. */
+void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t at_ms);
 /* Spent by this key, nUSD: in all, and in the UTC day, week, month of wall_ms. */
 struct key_usage { int64_t total, daily, weekly, monthly; };
 void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out);

@@ -83,7 +83,7 @@ static void lookup_done(struct job *job)
 	bundle_unref(l->bundle);
 }
 
-static struct bundle *bundle_now(struct worker *w)
+struct bundle *bundle_now(struct worker *w)
 {
 	struct snapshot *snap = snapshot_pin(w->gw->snapshots, w->n);
 	struct bundle *b = bundle_ref(snap->bundle);

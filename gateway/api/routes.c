@@ -31,6 +31,7 @@ const struct route api_routes[] = {
 	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
 	{ "GET",    "!/api/admin/decision",	MANAGEMENT, SMALL, decision_get },
 	{ "POST",   "!/api/admin/reload",	MANAGEMENT, SMALL, admin_reload },
+	{ "POST",   "!/api/admin/rate",		MANAGEMENT, SMALL, rate_generations },
 	{ "GET",    "!/api/admin/policies",	MANAGEMENT, SMALL, policies_list },
 	{ "POST",   "!/api/admin/policies/publish", MANAGEMENT, BUNDLE, policies_publish },
 	{ "POST",   "!/api/admin/policies/rollback", MANAGEMENT, SMALL, policies_rollback },

@@ -48,7 +48,7 @@ static int audit(struct local *l, struct report *r)
 	money_text(&usd, generations.charged > INT64_MAX ? INT64_MAX : (int64_t)generations.charged, 9);
 	if (r->c->output == OUTPUT_TABLE)
 		printf("%s: %lld generations that charged $%.*s, %lld credits, %lld holds open\n"
-			"checked: the file's pages, debits against credits, one settlement a generation, totals a key and day\n%s: %d finding%s\n",
+			"checked: the file's pages, debits against credits, one settlement and one adjustment a generation, totals a key and day\n%s: %d finding%s\n",
 			l->db, (long long)generations.rows, (int)usd.len, usd.at, (long long)credits, (long long)open,
 			found ? "not clean" : "clean", found, found == 1 ? "" : "s");
 	buf_release(&usd);

@@ -99,6 +99,7 @@ int env_run(int argc, char **argv);
 int status_run(int argc, char **argv);
 int reload_run(int argc, char **argv);
 int audit_run(int argc, char **argv);
+int rate_run(int argc, char **argv);
 int backup_run(int argc, char **argv);
 int restore_run(int argc, char **argv);
 int completion_run(int argc, char **argv);

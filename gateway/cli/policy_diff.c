@@ -4,8 +4,7 @@
 #include "cli/table.h"
 #include "policy/versions.h"
 
-/* "live", the beginning of a version's hash, or a folder. */
-static int open_side(struct local *l, const struct cli *c, const char *name, struct bundle **out)
+int policy_side(struct local *l, const struct cli *c, const char *name, struct bundle **out)
 {
 	struct versions *v = NULL;
 	struct versions_state now;
@@ -29,7 +28,7 @@ static int open_side(struct local *l, const struct cli *c, const char *name, str
 	rc = strcmp(name, "live") ? versions_find(v, name, version, &err) : *now.live ? 0 : fail(&err, MG_EDENIED, "no version is live");
 	rc = rc ? rc : versions_read(v, version, out, &err);
 	versions_close(v);
-	return rc ? cli_say(EXIT_NOT_FOUND, "policy diff: '%.200s' is no folder, and %s\nhint: 'moongate policy list' shows the versions; 'live' is the one that runs", name, err.msg)
+	return rc ? cli_say(EXIT_NOT_FOUND, "%s: '%.200s' is no folder, and %s\nhint: 'moongate policy list' shows the versions; 'live' is the one that runs", c->command->name, name, err.msg)
 		: EXIT_OK;
 }
 
@@ -43,8 +42,8 @@ int policy_diff_run(int argc, char **argv)
 	int n, rc = cli_begin(&c, "policy diff", argc, argv, 2, 2);
 
 	policy_shared_init();
-	rc = rc ? rc : open_side(&l, &c, c.argv[0], &a);
-	rc = rc ? rc : open_side(&l, &c, c.argv[1], &b);
+	rc = rc ? rc : policy_side(&l, &c, c.argv[0], &a);
+	rc = rc ? rc : policy_side(&l, &c, c.argv[1], &b);
 	if (!rc) {
 		report_begin(&report, &c);
 		n = bundle_diff(a, b, report_line, &report, &err);

@@ -35,6 +35,9 @@ struct generation {
 	const char *model, *provider_name, *router, *preset_id, *service_tier, *workspace_id, *data_region;
 	bool is_byok;
 	bool needs_rating;		/* a price policy failed: this is the list price */
+	int64_t rated_ms;		/* Unix; when price was run again, and usage_nusd is what is left of the charge; 0: it was not */
+	const struct mg_usage *to_rate;		/* with needs_rating: what price is run with again ... */
+	const char *rate_endpoint;		/* ... and the endpoint's id */
 	const char *bundle;			/* of policies: the first digits of its hash */
 	struct keep keep;			/* what was decided of its retention */
 	/* outcome */

@@ -8,6 +8,7 @@
  * There are two texts: what is kept for good, and labels, which retention may forbid or end:
  *
  *	{"upstream_id":"chatcmpl-1","provider_name":"OpenAI",...,"flags":["streamed"],"numbers":[28,42,...],
+ *	 "rate":["openai/gpt@openai",1000,...],		of one whose price is to be run again: where, and the usage
  *	 "attempts":[["@openai",0,0,200,420],...]}
  *	{"session_id":"s-1","user_agent":"OpenAI/JS 5.1.0",...}
  *
@@ -21,7 +22,7 @@
 #include "base/json.h"
 #include "ledger/generation.h"
 
-enum { NUMBERS = 19, DIGITS = 21 };
+enum { NUMBERS = 19, COUNTS = 15, DIGITS = 21 };
 
 /* ---- what there is to keep, by name */
 
@@ -123,6 +124,31 @@ static void put_flags(struct buf *out, const struct generation *g)
 	buf_text(out, g->is_byok ? "\"is_byok\"," : "");
 	buf_text(out, g->needs_rating ? "\"needs_rating\"," : "");
 	out->len -= !out->failed;	/* the last comma */
+	buf_text(out, "],");
+}
+
+/* In the order of the struct, which only grows at its end. */
+static void counts_of(struct mg_usage *u, uint64_t *n[COUNTS])
+{
+	uint64_t *const all[COUNTS] = { &u->input, &u->cached, &u->cache_write, &u->cache_write_1h, &u->image_tokens, &u->audio_in, &u->audio_cached,
+		&u->output, &u->reasoning, &u->audio_out, &u->images_out, &u->searches, &u->requests, &u->characters, &u->seconds };
+
+	memcpy(n, all, sizeof(all));
+}
+
+static void put_to_rate(struct buf *out, const struct generation *g)
+{
+	struct mg_usage u;
+	uint64_t *n[COUNTS];
+
+	if (!g->needs_rating || !g->to_rate || !g->rate_endpoint)
+		return;
+	u = *g->to_rate;
+	counts_of(&u, n);
+	buf_text(out, "\"rate\":[");
+	json_quote(out, (struct mg_str){ g->rate_endpoint, strlen(g->rate_endpoint) });
+	for (int i = 0; i < COUNTS; i++)
+		buf_print(out, ",%llu", (unsigned long long)*n[i]);
 	buf_text(out, "],");
 }
 
@@ -237,6 +263,7 @@ int generation_write(const struct generation *given, struct buf *out, struct err
 	put_texts(out, given, 0, KEPT);
 	put_flags(out, g);
 	put_numbers(out, g);
+	put_to_rate(out, g);
 	put_attempts(out, g);
 	put_keep(out, &g->keep);
 	if (g->usage_source != USAGE_REPORTED) {
@@ -350,6 +377,22 @@ static void read_attempts(struct pool *p, struct mg_view list, struct generation
 	g->n_attempts = i;
 }
 
+static void read_to_rate(struct pool *p, struct mg_view list, struct generation *g)
+{
+	struct mg_usage *u = json_kind(list) == MG_ARRAY ? pool_alloc(p, sizeof(*u)) : NULL;
+	struct mg_view v = json_at(list, 0);
+	uint64_t *n[COUNTS];
+
+	if (!u)
+		return;
+	*u = (struct mg_usage){ .size = sizeof(*u), .cost_nusd = -1 };
+	counts_of(u, n);
+	g->rate_endpoint = text_at(p, v);
+	for (int i = 0; i < COUNTS && json_kind(v = json_next(v)) == MG_NUMBER; i++)
+		*n[i] = (uint64_t)number_at(v);
+	g->to_rate = u;
+}
+
 static void read_source(struct mg_view v, struct generation *g)
 {
 	if (json_kind(v) == MG_ABSENT)
@@ -432,6 +475,12 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		g->needs_rating |= json_is(v, "needs_rating");
 	}
 	g->created_ms = row->at_ms;
+	read_to_rate(p, json_get(all, "rate"), g);
+	if (MG_HAS(row, rated_ms) && row->rated_ms) {
+		g->needs_rating = false;
+		g->rated_ms = row->rated_ms;
+		g->usage_nusd = row->charge_nusd;
+	}
 	read_attempts(p, json_get(all, "attempts"), g);
 	v = json_get(all, "keep");
 	if (json_kind(v) != MG_ABSENT && !keep_parse(v, &g->keep))

@@ -323,3 +323,16 @@ bool hold_settle(struct hold *h, int64_t charge_nusd)
 	unlock_all(h);
 	return true;
 }
+
+void scope_refund(struct scope *s, int64_t nusd, int64_t wall_ms)
+{
+	assert(nusd >= 0);
+	lock(s);
+	for (enum window w = 0; w < WINDOWS; w++) {
+		struct cell *c = (struct cell *)find(s, w, window_id(w, wall_ms));
+
+		if (c)
+			c->posted -= nusd;
+	}
+	unlock(s);
+}

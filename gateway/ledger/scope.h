@@ -42,6 +42,8 @@ int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nus
 int hold_raise(struct hold *h, int64_t nusd, struct scope **which);	/* to at least nusd; refused: unchanged */
 /* Exactly once (R41): the second call is a no-op and returns false.  charge may pass the hold (R51). */
 bool hold_settle(struct hold *h, int64_t charge_nusd);
+/* Posted once, it is given back in the windows of its time, as far as they are still known. */
+void scope_refund(struct scope *s, int64_t nusd, int64_t wall_ms);
 static inline bool hold_void(struct hold *h) { return hold_settle(h, 0); }
 
 #endif

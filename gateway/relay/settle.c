@@ -216,6 +216,10 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->usage_nusd = r->w->bill.charge_nusd;
 	g->is_byok = r->w->bill.is_byok;
 	g->needs_rating = r->w->bill.needs_rating;
+	if (g->needs_rating && r->endpoint) {
+		g->to_rate = &r->usage;
+		g->rate_endpoint = r->endpoint->id;
+	}
 	g->upstream_nusd = r->w->bill.own_nusd;
 	g->router = r->d.strategy ? words(r, r->d.facts.model) : NULL;
 	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
@@ -281,7 +285,8 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key->hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
 			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
-			.json = json.failed ? "{}" : json.at, .labels = json.failed ? NULL : json.at + labels, .decision = decision_of(r) },
+			.json = json.failed ? "{}" : json.at, .labels = json.failed ? NULL : json.at + labels, .decision = decision_of(r),
+			.needs_rating = g.needs_rating },
 			record, permit(r, SINK_DECISION), &err) != MG_OK)
 		log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err.msg));
 	buf_release(&json);

@@ -100,7 +100,7 @@ while IFS= read -r line; do
 	"moongate policy new cheap policies") rm -rf policies; ok "$line" $line ;;
 	"moongate policy explain gen-...") ok "$line" explained ;;
 	"moongate log "*) ok "$line" sh -c "$(printf '%s' "$line" | sed "s|gen-\.\.\.|$id|") --config config.lua" ;;
-	"moongate policy publish "* | "moongate policy list" | "moongate policy rollback") ok "$line" env MOONGATE_URL="$url" $line ;;
+	"moongate policy publish "* | "moongate policy list" | "moongate policy rollback" | "moongate rate "*) ok "$line" env MOONGATE_URL="$url" $line ;;
 	"moongate policy "*) ok "$line" $line ;;
 	"make install")
 		[ "$plain" ] && { skip "$line" "$plain"; continue; }

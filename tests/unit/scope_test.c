@@ -118,6 +118,10 @@ static void test_several(void)
 	scope_read(key, AT(20775, 0), &f);
 	ok(f.total == 99 && !f.daily && f.weekly == 2, "a window that is over reads as empty, without a hold");
 	ok(hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) == MG_EDENIED, "and it counts");
+	scope_refund(key, 1, AT(20773, 5));
+	scope_read(key, AT(20774, 5), &f);
+	ok(f.total == 98 && f.daily == 1 && f.weekly == 1 && f.monthly == 2, "what is given back counts in the windows of its own time");
+	ok(!hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) && hold_void(&h), "and can be spent at once");
 	scope_free(key);
 	scope_free(balance);
 }

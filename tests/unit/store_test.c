@@ -567,6 +567,9 @@ static void test_record(void)
 	buf_init(&b, 1 << 16);
 	buf_init(&answer, 1 << 16);
 	ok(kept(&g, &b, &row) - 1 < 350, "a record is written, briefly");
+	g.to_rate = &(struct mg_usage){ .size = sizeof(struct mg_usage), .input = 7, .cache_write_1h = 3, .seconds = 9 };
+	g.rate_endpoint = "openai/m@o";
+	kept(&g, &b, &row);
 	ok(!generation_answer(&row, NULL, &answer, &err), "and answered");
 	buf_put(&answer, "", 1);
 	ok(strstr(answer.at, "{\"data\":{\"id\":\"gen-1\"") == answer.at && strstr(answer.at, "\"total_cost\":0.00014,") &&
@@ -575,10 +578,16 @@ static void test_record(void)
 	ok(strstr(answer.at, "\"created_at\":\"1970-01-01T00:00:01.000Z\",\"model\":\"m\"") && strstr(answer.at, "\"id\":\"gen-1-2\",\"endpoint_id\":\"openai/m\""),
 		"and what the row knows");
 	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && back.native_completion == UNKNOWN && back.cache_discount_nusd == -5 &&
-		back.streamed && !back.cancelled && back.is_byok && back.needs_rating && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
+		back.streamed && !back.cancelled && back.is_byok && back.needs_rating &&
+		back.to_rate && back.to_rate->input == 7 && !back.to_rate->cached && back.to_rate->cache_write_1h == 3 && back.to_rate->seconds == 9 && !strcmp(back.rate_endpoint, "openai/m@o") && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
 		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
 		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
 	ok(!back.request_id, "a request without an id of its own has none");
+	row.rated_ms = 5000;
+	row.charge_nusd = 120000;
+	ok(!generation_read(&row, p, &back, &err) && !back.needs_rating && back.rated_ms == 5000 && back.usage_nusd == 120000, "rated again, it is what is left of the charge");
+	row.rated_ms = 0;
+	row.charge_nusd = 140000;
 	row.labels = NULL;
 	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && !back.user_agent && back.n_attempts == 2,
 		"without its labels the billing part is whole");
@@ -605,6 +614,98 @@ static void test_record(void)
 	buf_release(&answer);
 }
 
+/* ---- prices that are run again */
+
+static bool on_adjustment(void *arg, const void *row)
+{
+	const struct mg_store_adjustment *a = row;
+
+	*(int64_t *)arg += a->refund_nusd + (strcmp(a->generation_id, "gen-r1") ? 1000000 : 0);
+	return true;
+}
+
+static bool on_count(void *arg, const void *row)
+{
+	++*(size_t *)arg;
+	return true;
+}
+
+static bool on_rated(void *arg, const void *row)
+{
+	const struct mg_store_generation *g = row;
+
+	return *(bool *)arg = g->rated_ms == 7000 && g->charge_nusd == 60 && g->cost_nusd == 50 && !strcmp(g->attempt_id, "gen-r1-1");
+}
+
+static size_t unrated(void *h, const char *id, int64_t since_ms)
+{
+	size_t n = 0;
+
+	ok(!plugin->store->each(h, MG_ROW_UNRATED, id, since_ms, 0, on_count, &n, why), "those that wait are listed");
+	return n;
+}
+
+static int adjust(void *h, const char *id, int64_t nusd)
+{
+	return put_one(h, MG_ROW_ADJUSTMENT, &(struct mg_store_adjustment){ sizeof(struct mg_store_adjustment), id, nusd, 7000 });
+}
+
+static void test_rated(void)
+{
+	static const int64_t since[3] = { 0, 0, 86400000 };
+	struct mg_store_generation first = a_generation("gen-r1", "gen-r1-1", 100), second = a_generation("gen-r2", "gen-r2-1", 30),
+		plain = a_generation("gen-r3", "gen-r3-1", 5);
+	struct mg_store_sums sums;
+	void *h = opened("rated.db", false);
+	int64_t refunds = 0;
+	bool good = false;
+
+	first.needs_rating = second.needs_rating = true;
+	second.at_ms = 90000000;	/* of the next day */
+	ok(h && !put_one(h, MG_ROW_GENERATION, &first) && !put_one(h, MG_ROW_GENERATION, &second) && !put_one(h, MG_ROW_GENERATION, &plain), "two of three are to be rated");
+	if (!h)
+		return;
+	ok(unrated(h, NULL, 0) == 2 && unrated(h, NULL, 80000000) == 1 && unrated(h, "gen-r1", 0) == 1 && !unrated(h, "gen-r3", 0), "by id and time");
+	ok(adjust(h, "gen-r1", 101) == MG_EINVAL && adjust(h, "gen-r1", -1) == MG_EINVAL, "never above the charge, never below nothing");
+	ok(adjust(h, "gen-r3", 1) == MG_EINVAL && strstr(why, "not to be rated") && adjust(h, "gen-none", 1) == MG_EINVAL, "nothing that did not wait for it");
+	ok(unrated(h, NULL, 0) == 2 && !plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 135, "what is refused changes nothing");
+	ok(!adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 7), "an adjustment, and the second time is no error");
+	ok(!plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 95 && sums.daily == 95 && sums.monthly == 30, "it counts once, on its generation's day");
+	ok(!plugin->store->each(h, MG_ROW_ADJUSTMENT, NULL, 0, 0, on_adjustment, &refunds, why) && refunds == 40, "and is read back");
+	ok(!plugin->store->each(h, MG_ROW_GENERATION, "gen-r1", 0, 0, on_rated, &good, why) && good, "the generation's charge is what is left");
+	ok(unrated(h, NULL, 0) == 1 && !adjust(h, "gen-r2", 0) && !unrated(h, NULL, 0), "no difference is a rating, too");
+	plugin->store->close(h);
+	ok(!audited("rated.db"), "the audit is clean");
+	ok(strstr(sql("rated.db", "SELECT sum(nusd), group_concat(account) FROM ledger WHERE nusd IN (40,-40)"), "0|sales,balance"), "both sides are in the ledger");
+	ok(strstr(sql("rated.db", "UPDATE adjustments SET refund_nusd=1"), "never change") && strstr(sql("rated.db", "DELETE FROM adjustments"), "never go"), "it stays as it is");
+	ok(strstr(sql("rated.db", "INSERT INTO adjustments VALUES(99,'gen-r1',1,1)"), "UNIQUE"), "there is one for a generation");
+	sql("rated.db", "INSERT INTO adjustments VALUES(3,'gen-r3',6,1)");
+	ok(audited("rated.db") == 2, "one above the charge: found, and that the day's total does not have it");
+	sql("rated.db", "INSERT INTO adjustments VALUES(99,'gen-99',0,1)");
+	ok(audited("rated.db") == 3, "and one of nothing");
+}
+
+/* What the schema before this one has stays, and gets the new tables. */
+static void test_older(void)
+{
+	struct mg_store_generation g = a_generation("gen-o1", "gen-o1-1", 100);
+	void *h = opened("older.db", false);
+
+	ok(h && !put_one(h, MG_ROW_GENERATION, &g), "a store");
+	if (!h)
+		return;
+	plugin->store->close(h);
+	sql("older.db", "DROP VIEW ledger; DROP TABLE unrated; DROP TABLE adjustments; PRAGMA user_version=5;"
+		"CREATE VIEW ledger AS SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited");
+	ok(!opened("older.db", true) && strstr(why, "has schema 5"), "one of the schema before it is not only read");
+	h = opened("older.db", false);
+	g = a_generation("gen-o2", "gen-o2-1", 50);
+	g.needs_rating = true;
+	ok(h && !put_one(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
+	plugin->store->close(h);
+	ok(!audited("older.db"), "with all that it had");
+}
+
 /* A journal is read by whatever processor comes next. */
 static void test_crc(void)
 {
@@ -629,6 +730,8 @@ int main(void)
 	test_times();
 	test_parties();
 	test_tampering();
+	test_rated();
+	test_older();
 	test_thread();
 	test_recovery();
 	test_replay();

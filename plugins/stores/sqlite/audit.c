@@ -37,8 +37,13 @@ static const char *const questions[] = {
 	"SELECT 'attempt '||i.attempt_id||': settled, and its hold is still open' FROM intents i"
 	" WHERE EXISTS(SELECT 1 FROM generations g WHERE g.generation_id=i.generation_id)",
 	"SELECT 'key '||key_hash||', day '||day||': charges sum to '||sum(n)||' nUSD too many or too few' FROM"
-	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations JOIN parties USING(party) UNION ALL SELECT key_hash, day, -nusd FROM totals)"
+	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations JOIN parties USING(party) UNION ALL"
+	" SELECT key_hash, at_ms/86400000, -refund_nusd FROM adjustments JOIN generations USING(id) JOIN parties USING(party) UNION ALL SELECT key_hash, day, -nusd FROM totals)"
 	" GROUP BY key_hash, day HAVING sum(n)<>0",
+	"SELECT 'adjustment of '||generation||': of no settled generation, or more than it was charged' FROM adjustments a"
+	" WHERE NOT EXISTS(SELECT 1 FROM generations WHERE id=a.id AND generation_id=a.generation AND charge_nusd>=a.refund_nusd)",
+	"SELECT 'adjustment of '||generation||': '||count(*)||' times' FROM adjustments GROUP BY generation HAVING count(*)>1",
+	"SELECT 'adjustment of '||generation||': it is still to be rated' FROM adjustments WHERE id IN (SELECT id FROM unrated)",
 	"SELECT 'attempt '||generation_id||attempt||': of a party that is not there' FROM generations"
 	" WHERE party NOT IN (SELECT party FROM parties)",
 	"SELECT 'attempt '||generation_id||attempt||': not found by its time' FROM generations"

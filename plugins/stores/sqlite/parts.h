@@ -3,6 +3,7 @@
  *
  *	sqlite.c	open, close, transactions
  *	put.c		rows in; what a transaction gathers until its end
+ *	rate.c		prices that were run again
  *	party.c		a number for who asked which model of whom
  *	read.c		rows and sums out
  *	expire.c	labels and decisions whose time is up
@@ -51,6 +52,10 @@ void gathered_free(struct gathered *g);
 void gathered_forget(struct store *s);			/* the transaction is rolled back */
 int gathered_write(struct store *s, char why[256]);	/* before the commit, and before anything is read */
 int put(void *handle, enum mg_store_row kind, const void *row, char why[256]);
+
+/* rate.c */
+int mark_unrated(struct store *s, int64_t id, char why[256]);
+int put_adjustment(struct store *s, const struct mg_store_adjustment *a, char why[256]);
 
 /* party.c */
 struct parties *parties_new(void);

@@ -369,6 +369,7 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 	id = sqlite3_last_insert_rowid(s->db);
 	rc = mark_minute(s, g->at_ms, id, why);
 	rc = rc || !leaves ? rc : mark_leaving(s, leaves, id, why);
+	rc = rc || !MG_HAS(g, needs_rating) || !g->needs_rating ? rc : mark_unrated(s, id, why);
 	rc = rc ? rc : post(s, id, g, why);
 	if (!rc && g->charge_nusd)
 		rc = add_total(s, g, why);
@@ -437,7 +438,9 @@ int put(void *handle, enum mg_store_row kind, const void *row, char why[256])
 	case MG_ROW_CREDIT: return put_credit(handle, row, why);
 	case MG_ROW_DECISION: return put_decision(handle, row, why);
 	case MG_ROW_ENDPOINT: return put_endpoint(handle, row, why);
+	case MG_ROW_ADJUSTMENT: return put_adjustment(handle, row, why);
 	case MG_ROW_REFUSED: break;	/* put as MG_ROW_DECISION */
+	case MG_ROW_UNRATED: break;	/* put as MG_ROW_GENERATION */
 	}
 	return say(why, MG_EINVAL, "a row of unknown kind %d", (int)kind);
 }

@@ -5,7 +5,7 @@
 #include "parts.h"
 
 union row { struct mg_store_key key; struct mg_store_intent intent; struct mg_store_generation generation;
-	struct mg_store_credit credit; struct mg_store_decision decision; struct mg_store_endpoint endpoint; };
+	struct mg_store_credit credit; struct mg_store_decision decision; struct mg_store_endpoint endpoint; struct mg_store_adjustment adjustment; };
 
 static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 {
@@ -19,10 +19,11 @@ static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 			sqlite3_column_int64(q, 4), sqlite3_column_int64(q, 5) };
 		break;
 	case MG_ROW_GENERATION:
+	case MG_ROW_UNRATED:
 		r->generation = (struct mg_store_generation){ sizeof(r->generation), column(q, 0), column(q, 1), column(q, 2),
 			column(q, 3), column(q, 4), sqlite3_column_int64(q, 5), sqlite3_column_int64(q, 6),
 			sqlite3_column_int64(q, 7), sqlite3_column_int64(q, 8), sqlite3_column_int(q, 9), column(q, 10), column(q, 11), column(q, 12),
-			sqlite3_column_int64(q, 13) * 1000 };
+			sqlite3_column_int64(q, 13) * 1000, false, sqlite3_column_int64(q, 14) };
 		break;
 	case MG_ROW_CREDIT:
 		r->credit = (struct mg_store_credit){ sizeof(r->credit), column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
@@ -34,6 +35,9 @@ static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 		break;
 	case MG_ROW_ENDPOINT:
 		r->endpoint = (struct mg_store_endpoint){ sizeof(r->endpoint), column(q, 0), column(q, 1) };
+		break;
+	case MG_ROW_ADJUSTMENT:
+		r->adjustment = (struct mg_store_adjustment){ sizeof(r->adjustment), column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
 		break;
 	}
 }
@@ -51,16 +55,21 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 		[MG_ROW_KEY] = { "hash,json,created_ms,deleted FROM keys", "hash=?1", "created_ms", "hash" },
 		[MG_ROW_INTENT] = { "attempt_id,generation_id,key_hash,endpoint,hold_nusd,at_ms FROM intents",
 			"generation_id=?1", "at_ms", "generation_id, attempt_id" },
-		[MG_ROW_GENERATION] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,loss_nusd,"
-			"at_ms,delivered,json,decision,labels,until_s FROM generations JOIN parties USING(party)", "generation_id=?1", "at_ms", "id" },
+		[MG_ROW_GENERATION] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd-coalesce(refund_nusd,0),cost_nusd,loss_nusd,"
+			"at_ms,delivered,json,decision,labels,until_s,coalesce(rated_ms,0)"
+			" FROM generations JOIN parties USING(party) LEFT JOIN adjustments USING(id)", "generation_id=?1", "at_ms", "id" },
 		[MG_ROW_CREDIT] = { "external_id,nusd,at_ms FROM credits", "external_id=?1", "at_ms", "id" },
 		[MG_ROW_DECISION] = { "generation_id,at_ms,json,key_hash,until_ms FROM decided", "generation_id=?1", "at_ms", "at_ms" },
 		[MG_ROW_ENDPOINT] = { "hash,json FROM endpoints", "hash=?1", "?2", "hash" },
 		[MG_ROW_REFUSED] = { "generation_id,at_ms,json,key_hash,until_ms FROM decisions", "generation_id=?1", "at_ms", "id" },
+		[MG_ROW_ADJUSTMENT] = { "generation,refund_nusd,rated_ms FROM adjustments", "generation=?1", "rated_ms", "id" },
+		[MG_ROW_UNRATED] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,loss_nusd,"
+			"at_ms,delivered,json,decision,labels,until_s,0 FROM unrated JOIN generations USING(id) JOIN parties USING(party)",
+			"generation_id=?1", "at_ms", "id" },
 	};
 	static const char from_minute[] = " AND id>=(SELECT first FROM minutes WHERE minute>=?2/60000 ORDER BY minute LIMIT 1)";
 	struct store *s = handle;
-	char words[512];
+	char words[768];
 	sqlite3_stmt *q;
 	union row row;
 	bool by_key = (kind == MG_ROW_INTENT || kind == MG_ROW_GENERATION) && where && is_hash(where);

@@ -8,7 +8,8 @@
  *
  * An entry is a movement: nusd from the account that is credited to the one that is debited, so
  * that debits and credits are equal in each row (R50); the view "ledger" shows both sides.
- * What the generations of a transaction post is summed: first and last say which they are.
+ * What the generations of a transaction post is summed: first and last say which they are.  An
+ * adjustment is a movement of its own, from sales back to the balance, of the generation with its id.
  *
  * Labels and decision go when their time is up, the rest of a row stays.  Whose time is up together came
  * together, too: the first and the last of them are noted, in place of an index.
@@ -16,7 +17,7 @@
 #ifndef SQLITE_SCHEMA_H
 #define SQLITE_SCHEMA_H
 
-enum { SCHEMA = 5 };	/* PRAGMA user_version: no other is opened */
+enum { SCHEMA = 6 };	/* PRAGMA user_version: the one before it is brought up to it, no other is opened */
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
@@ -50,9 +51,6 @@ static const char schema[] =
 	"	debited INTEGER NOT NULL CHECK(debited BETWEEN 1 AND 6), credited INTEGER NOT NULL CHECK(credited BETWEEN 1 AND 6),"
 	"	nusd INTEGER NOT NULL CHECK(nusd BETWEEN 1 AND 1000000000000000000),"
 	"	CHECK(debited<>credited), CHECK((first IS NULL)<>(credit IS NULL)), CHECK((first IS NULL)=(last IS NULL)), CHECK(first<=last)) STRICT;"
-	"CREATE VIEW ledger AS"
-	"	SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited UNION ALL"
-	"	SELECT e.id, first, last, credit, name account, -nusd FROM entries e JOIN accounts a ON a.id=credited;"
 	"CREATE TABLE totals("		/* charges by key and UTC day: derived, and checked by the audit */
 	"	key_hash TEXT NOT NULL, day INTEGER NOT NULL,"
 	"	nusd INTEGER NOT NULL CHECK(nusd>=0), PRIMARY KEY(key_hash, day)) STRICT, WITHOUT ROWID;"
@@ -73,6 +71,22 @@ static const char schema[] =
 	"CREATE TRIGGER parties_delete BEFORE DELETE ON parties BEGIN SELECT RAISE(ABORT,'parties never go'); END;"
 	"CREATE TRIGGER credits_update BEFORE UPDATE ON credits BEGIN SELECT RAISE(ABORT,'credits never change'); END;"
 	"CREATE TRIGGER credits_delete BEFORE DELETE ON credits BEGIN SELECT RAISE(ABORT,'credits never go'); END;";
+
+/* Behind the tables of schema 5: prices that were run again. */
+static const char schema_rates[] =
+	"CREATE TABLE unrated(id INTEGER PRIMARY KEY) STRICT;"	/* the generations whose price is to be run again */
+	"CREATE TABLE adjustments("	/* id: the generation's */
+	"	id INTEGER PRIMARY KEY, generation TEXT NOT NULL UNIQUE,"
+	MONEY("refund_nusd")
+	"	rated_ms INTEGER NOT NULL CHECK(rated_ms>0)) STRICT;"
+	"DROP VIEW IF EXISTS ledger;"
+	"CREATE VIEW ledger AS"
+	"	SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited UNION ALL"
+	"	SELECT e.id, first, last, credit, name account, -nusd FROM entries e JOIN accounts a ON a.id=credited UNION ALL"
+	"	SELECT NULL, id, id, NULL, 'sales', refund_nusd FROM adjustments UNION ALL"
+	"	SELECT NULL, id, id, NULL, 'balance', -refund_nusd FROM adjustments;"
+	"CREATE TRIGGER adjustments_update BEFORE UPDATE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never change'); END;"
+	"CREATE TRIGGER adjustments_delete BEFORE DELETE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never go'); END;";
 
 #undef MONEY
 #endif

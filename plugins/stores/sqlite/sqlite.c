@@ -7,6 +7,8 @@
  *	generations	what each came to, and its decision; attempt_id is unique (R43)
  *	minutes		the first generation of each, or of a later one
  *	leaving		which generations lose labels and decision when
+ *	unrated		generations whose price is to be run again
+ *	adjustments	what came of it: once for a generation
  *	credits		what was bought; external_id is unique (R51)
  *	entries		double entry: a row is a movement from one account to another (R50),
  *			of a payment, or of the generations of one transaction
@@ -176,25 +178,28 @@ static int lock(struct store *s, const char *path, char why[256])
 	return MG_OK;
 }
 
-/* A new file gets the tables; any other must have just these. */
+/* A new file gets the tables, that of the schema before the new ones; any other must have just these. */
 static int tables(struct store *s, const char *path, char why[256])
 {
 	int64_t id = number(s, "PRAGMA application_id", -1), version = number(s, "PRAGMA user_version", -1);
 	char stamp[80];
+	bool before;
 	int rc;
 
 	if (id < 0 || version < 0)
 		return sick(s->db, why);
 	if (id == APPLICATION_ID && version == SCHEMA)
 		return MG_OK;
-	if (id == APPLICATION_ID)
-		return say(why, MG_EINVAL, "'%.120s' has schema %d, this version wants %d\nhint: run the version that made it, or restore a backup",
-			path, (int)version, SCHEMA);
-	if (id || version || s->read_only || number(s, "SELECT count(*) FROM sqlite_schema", 1))
+	before = id == APPLICATION_ID && version == SCHEMA - 1 && !s->read_only;
+	if (id == APPLICATION_ID && !before)
+		return say(why, MG_EINVAL, "'%.120s' has schema %d, this version wants %d\nhint: %s",
+			path, (int)version, SCHEMA, version == SCHEMA - 1 ? "the next 'moongate serve' brings it up to that" : "run the version that made it, or restore a backup");
+	if (!before && (id || version || s->read_only || number(s, "SELECT count(*) FROM sqlite_schema", 1)))
 		return say(why, MG_EINVAL, "'%.150s' is no store of this gateway", path);
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", APPLICATION_ID, SCHEMA);
 	rc = exec(s, "BEGIN IMMEDIATE", why);
-	rc = rc ? rc : exec(s, schema, why);
+	rc = rc || before ? rc : exec(s, schema, why);
+	rc = rc ? rc : exec(s, schema_rates, why);
 	rc = rc ? rc : exec(s, stamp, why);
 	if (rc)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
