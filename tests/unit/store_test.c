@@ -245,76 +245,35 @@ static void test_parties(void)
 	ops->close(h);
 }
 
-static const char *sql(const char *name, const char *text)
-{
-	static char out[4096];
-	char command[8192];
-	FILE *p;
-	size_t n;
-	int fd[2];
-	pid_t pid;
-
-	if (pipe(fd))
-		return "";
-	pid = fork();
-	if (!pid) {
-		dup2(fd[1], 1);
-		dup2(fd[1], 2);
-		snprintf(command, sizeof(command), "%s", rig_path(name));
-		execlp("sqlite3", "sqlite3", command, text, (char *)NULL);
-		_exit(127);
-	}
-	close(fd[1]);
-	p = fdopen(fd[0], "r");
-	n = p ? fread(out, 1, sizeof(out) - 1, p) : 0;
-	out[n] = '\0';
-	if (p)
-		fclose(p);
-	waitpid(pid, NULL, 0);
-	return out;
-}
-
-static size_t audited(const char *name)
-{
-	void *h = opened(name, true);
-	size_t n = 999;
-
-	if (!h)
-		return n;
-	n = (size_t)plugin->store->audit(h, rig_finding, NULL, why);
-	plugin->store->close(h);
-	return n;
-}
-
 static void test_tampering(void)
 {
 	void *h;
 
-	if (!strstr(sql("a.db", "SELECT 'here'"), "here")) {
+	if (!strstr(rig_sql("a.db", "SELECT 'here'"), "here")) {
 		printf("ok %d - tampering # SKIP no sqlite3 shell\n", ++tap_n);
 		return;
 	}
-	ok(strstr(sql("a.db", "UPDATE entries SET nusd=1"), "entries never change"), "no entry can be changed");
-	ok(strstr(sql("a.db", "DELETE FROM entries"), "entries never go"), "nor taken away");
-	ok(strstr(sql("a.db", "UPDATE generations SET charge_nusd=0"), "never changes"), "nor a settled charge");
-	ok(strstr(sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,1.5)"), "cannot store REAL"), "money is an integer");
-	ok(strstr(sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,2,2,1)"), "CHECK"), "a movement has two sides");
-	ok(strstr(sql("a.db", "SELECT sum(nusd), group_concat(account) FROM ledger WHERE first=1"), "0|balance,upstream,loss,sales,payable,payable"),
+	ok(strstr(rig_sql("a.db", "UPDATE entries SET nusd=1"), "entries never change"), "no entry can be changed");
+	ok(strstr(rig_sql("a.db", "DELETE FROM entries"), "entries never go"), "nor taken away");
+	ok(strstr(rig_sql("a.db", "UPDATE generations SET charge_nusd=0"), "never changes"), "nor a settled charge");
+	ok(strstr(rig_sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,1.5)"), "cannot store REAL"), "money is an integer");
+	ok(strstr(rig_sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,2,2,1)"), "CHECK"), "a movement has two sides");
+	ok(strstr(rig_sql("a.db", "SELECT sum(nusd), group_concat(account) FROM ledger WHERE first=1"), "0|balance,upstream,loss,sales,payable,payable"),
 		"and both can be read");
-	sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,40)");
-	ok(audited("a.db") == 1, "a charge that is posted twice is found");
-	sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(99,99,1,2,7)");
-	ok(audited("a.db") == 2, "and one of nothing");
+	rig_sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(1,1,1,2,40)");
+	ok(rig_audited(plugin->store, "a.db") == 1, "a charge that is posted twice is found");
+	rig_sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(99,99,1,2,7)");
+	ok(rig_audited(plugin->store, "a.db") == 2, "and one of nothing");
 	h = opened("a.db", false);
 	ok(!h && strstr(why, "finds 2 things wrong, such as: entry") && strstr(why, "hint: moongate audit"), "then it is not opened for money (R100)");
-	sql("copy.db", "UPDATE totals SET nusd=nusd+1 WHERE day=0");
-	ok(audited("copy.db") == 1, "a total that is off by one nanodollar: found");
-	sql("copy.db", "UPDATE totals SET nusd=nusd-1 WHERE day=0; UPDATE minutes SET first=first+1 WHERE minute=0");
-	ok(audited("copy.db") == 1, "a row that its time does not find: found");
-	sql("copy.db", "PRAGMA user_version=99");
+	rig_sql("copy.db", "UPDATE totals SET nusd=nusd+1 WHERE day=0");
+	ok(rig_audited(plugin->store, "copy.db") == 1, "a total that is off by one nanodollar: found");
+	rig_sql("copy.db", "UPDATE totals SET nusd=nusd-1 WHERE day=0; UPDATE minutes SET first=first+1 WHERE minute=0");
+	ok(rig_audited(plugin->store, "copy.db") == 1, "a row that its time does not find: found");
+	rig_sql("copy.db", "PRAGMA user_version=99");
 	h = opened("copy.db", false);
 	ok(!h && strstr(why, "schema 99"), "another schema is refused, in words");
-	sql("other.db", "CREATE TABLE t(x)");
+	rig_sql("other.db", "CREATE TABLE t(x)");
 	ok(!opened("other.db", false) && strstr(why, "no store of this gateway"), "and somebody else's database");
 }
 
@@ -475,7 +434,7 @@ static void test_second(void)
 	ok(reader, "a reader is not");
 	plugin->store->close(reader);
 	store_close(s);
-	ok(audited("moongate.db") == 0, "the audit is clean");
+	ok(rig_audited(plugin->store, "moongate.db") == 0, "the audit is clean");
 }
 
 /* ---- the record */
@@ -614,98 +573,6 @@ static void test_record(void)
 	buf_release(&answer);
 }
 
-/* ---- prices that are run again */
-
-static bool on_adjustment(void *arg, const void *row)
-{
-	const struct mg_store_adjustment *a = row;
-
-	*(int64_t *)arg += a->refund_nusd + (strcmp(a->generation_id, "gen-r1") ? 1000000 : 0);
-	return true;
-}
-
-static bool on_count(void *arg, const void *row)
-{
-	++*(size_t *)arg;
-	return true;
-}
-
-static bool on_rated(void *arg, const void *row)
-{
-	const struct mg_store_generation *g = row;
-
-	return *(bool *)arg = g->rated_ms == 7000 && g->charge_nusd == 60 && g->cost_nusd == 50 && !strcmp(g->attempt_id, "gen-r1-1");
-}
-
-static size_t unrated(void *h, const char *id, int64_t since_ms)
-{
-	size_t n = 0;
-
-	ok(!plugin->store->each(h, MG_ROW_UNRATED, id, since_ms, 0, on_count, &n, why), "those that wait are listed");
-	return n;
-}
-
-static int adjust(void *h, const char *id, int64_t nusd)
-{
-	return put_one(h, MG_ROW_ADJUSTMENT, &(struct mg_store_adjustment){ sizeof(struct mg_store_adjustment), id, nusd, 7000 });
-}
-
-static void test_rated(void)
-{
-	static const int64_t since[3] = { 0, 0, 86400000 };
-	struct mg_store_generation first = a_generation("gen-r1", "gen-r1-1", 100), second = a_generation("gen-r2", "gen-r2-1", 30),
-		plain = a_generation("gen-r3", "gen-r3-1", 5);
-	struct mg_store_sums sums;
-	void *h = opened("rated.db", false);
-	int64_t refunds = 0;
-	bool good = false;
-
-	first.needs_rating = second.needs_rating = true;
-	second.at_ms = 90000000;	/* of the next day */
-	ok(h && !put_one(h, MG_ROW_GENERATION, &first) && !put_one(h, MG_ROW_GENERATION, &second) && !put_one(h, MG_ROW_GENERATION, &plain), "two of three are to be rated");
-	if (!h)
-		return;
-	ok(unrated(h, NULL, 0) == 2 && unrated(h, NULL, 80000000) == 1 && unrated(h, "gen-r1", 0) == 1 && !unrated(h, "gen-r3", 0), "by id and time");
-	ok(adjust(h, "gen-r1", 101) == MG_EINVAL && adjust(h, "gen-r1", -1) == MG_EINVAL, "never above the charge, never below nothing");
-	ok(adjust(h, "gen-r3", 1) == MG_EINVAL && strstr(why, "not to be rated") && adjust(h, "gen-none", 1) == MG_EINVAL, "nothing that did not wait for it");
-	ok(unrated(h, NULL, 0) == 2 && !plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 135, "what is refused changes nothing");
-	ok(!adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 7), "an adjustment, and the second time is no error");
-	ok(!plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 95 && sums.daily == 95 && sums.monthly == 30, "it counts once, on its generation's day");
-	ok(!plugin->store->each(h, MG_ROW_ADJUSTMENT, NULL, 0, 0, on_adjustment, &refunds, why) && refunds == 40, "and is read back");
-	ok(!plugin->store->each(h, MG_ROW_GENERATION, "gen-r1", 0, 0, on_rated, &good, why) && good, "the generation's charge is what is left");
-	ok(unrated(h, NULL, 0) == 1 && !adjust(h, "gen-r2", 0) && !unrated(h, NULL, 0), "no difference is a rating, too");
-	plugin->store->close(h);
-	ok(!audited("rated.db"), "the audit is clean");
-	ok(strstr(sql("rated.db", "SELECT sum(nusd), group_concat(account) FROM ledger WHERE nusd IN (40,-40)"), "0|sales,balance"), "both sides are in the ledger");
-	ok(strstr(sql("rated.db", "UPDATE adjustments SET refund_nusd=1"), "never change") && strstr(sql("rated.db", "DELETE FROM adjustments"), "never go"), "it stays as it is");
-	ok(strstr(sql("rated.db", "INSERT INTO adjustments VALUES(99,'gen-r1',1,1)"), "UNIQUE"), "there is one for a generation");
-	sql("rated.db", "INSERT INTO adjustments VALUES(3,'gen-r3',6,1)");
-	ok(audited("rated.db") == 2, "one above the charge: found, and that the day's total does not have it");
-	sql("rated.db", "INSERT INTO adjustments VALUES(99,'gen-99',0,1)");
-	ok(audited("rated.db") == 3, "and one of nothing");
-}
-
-/* What the schema before this one has stays, and gets the new tables. */
-static void test_older(void)
-{
-	struct mg_store_generation g = a_generation("gen-o1", "gen-o1-1", 100);
-	void *h = opened("older.db", false);
-
-	ok(h && !put_one(h, MG_ROW_GENERATION, &g), "a store");
-	if (!h)
-		return;
-	plugin->store->close(h);
-	sql("older.db", "DROP VIEW ledger; DROP TABLE unrated; DROP TABLE adjustments; PRAGMA user_version=5;"
-		"CREATE VIEW ledger AS SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited");
-	ok(!opened("older.db", true) && strstr(why, "has schema 5"), "one of the schema before it is not only read");
-	h = opened("older.db", false);
-	g = a_generation("gen-o2", "gen-o2-1", 50);
-	g.needs_rating = true;
-	ok(h && !put_one(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
-	plugin->store->close(h);
-	ok(!audited("older.db"), "with all that it had");
-}
-
 /* A journal is read by whatever processor comes next. */
 static void test_crc(void)
 {
@@ -730,8 +597,6 @@ int main(void)
 	test_times();
 	test_parties();
 	test_tampering();
-	test_rated();
-	test_older();
 	test_thread();
 	test_recovery();
 	test_replay();
