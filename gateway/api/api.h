@@ -76,6 +76,7 @@ void endpoints_zdr(struct api_call *c);
 void generation_get(struct api_call *c);
 void generation_key(struct api_call *c);
 void decision_get(struct api_call *c);
+void decision_ask(struct api_call *c);
 struct bundle *bundle_now(struct worker *w);	/* that is live; a reference */
 void rate_generations(struct api_call *c);
 void key_self(struct api_call *c);

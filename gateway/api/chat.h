@@ -23,4 +23,9 @@ int chat_check(struct mg_view request, struct err *err);
 /* The request as policies see it; strings in the pool.  MG_EINVAL names the member. */
 int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err);
 
+/* What would become of the request, as `policy explain` tells a kept one, appended: it is decided, not sent, and nothing is held or taken.
+ * s: a state apart.  key: whose it would be, of these accounts; NULL: nobody's.  MG_EINVAL names the member. */
+int chat_explain(struct pool *pool, struct policy_state *s, const struct catalog *catalog, struct mg_view request,
+	const struct key_facts *key, struct accounts *accounts, struct buf *out, struct err *err);
+
 #endif

@@ -30,6 +30,7 @@ const struct route api_routes[] = {
 	{ "DELETE", "/keys/*",			MANAGEMENT, SMALL, keys_delete },
 	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
 	{ "GET",    "!/api/admin/decision",	MANAGEMENT, SMALL, decision_get },
+	{ "POST",   "!/api/admin/decision",	MANAGEMENT, 0, decision_ask },
 	{ "POST",   "!/api/admin/reload",	MANAGEMENT, SMALL, admin_reload },
 	{ "POST",   "!/api/admin/rate",		MANAGEMENT, SMALL, rate_generations },
 	{ "GET",    "!/api/admin/policies",	MANAGEMENT, SMALL, policies_list },

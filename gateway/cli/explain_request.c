@@ -1,90 +1,73 @@
 #include <errno.h>
-#include <stdlib.h>
 #include "api/chat.h"
-#include "base/clock.h"
-#include "base/crypto.h"
 #include "cli/explain_request.h"
-#include "policy/replay.h"
+#include "cli/remote.h"
 
 enum { FILE_BYTES = 64 << 20, POOL_BYTES = 128 << 20 };
 
-/* As much of a store as a decision needs. */
-struct told { struct pool *pool; struct endpoint_row { struct mg_store_endpoint row; struct endpoint_row *next; } *first; };
-
-static bool tell(void *arg, const struct mg_store_endpoint *row)
-{
-	struct told *t = arg;
-	struct endpoint_row *one = pool_alloc(t->pool, sizeof(*one));
-
-	if (!one)
-		return false;
-	*one = (struct endpoint_row){ { sizeof(one->row), pool_dup(t->pool, (struct mg_str){ row->hash, strlen(row->hash) }).at,
-		pool_dup(t->pool, (struct mg_str){ row->json, strlen(row->json) }).at }, t->first };
-	t->first = one->row.hash && one->row.json ? one : t->first;
-	return t->first == one;
-}
-
-static int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
-	bool (*fn)(void *arg, const void *row), void *arg, char why[256])
-{
-	const struct told *t = handle;
-
-	for (const struct endpoint_row *r = t->first; r && kind == MG_ROW_ENDPOINT; r = r->next)
-		if ((!where || !strcmp(where, r->row.hash)) && !fn(arg, &r->row))
-			break;
-	return MG_OK;
-}
-
-static int read_file(const char *file, struct pool *pool, struct mg_view *request, struct err *err)
+/* text: in the pool. */
+static int read_file(const char *file, struct pool *pool, struct mg_str *text, struct mg_view *request, struct err *err)
 {
 	FILE *f = strcmp(file, "-") ? fopen(file, "r") : stdin;
-	struct buf text;
+	struct buf all;
 	char part[4096];
 	size_t n;
 	int rc;
 
 	if (!f)
 		return fail(err, MG_EINVAL, "%s: %s", file, strerror(errno));
-	buf_init(&text, FILE_BYTES);
+	buf_init(&all, FILE_BYTES);
 	while ((n = fread(part, 1, sizeof(part), f)) > 0)
-		buf_put(&text, part, n);
+		buf_put(&all, part, n);
 	if (f != stdin)
 		fclose(f);
-	rc = text.failed ? fail(err, MG_EINVAL, "%s: longer than 64 MiB", file) : json_parse(pool, pool_dup(pool, buf_view(&text)), request, err);
-	buf_release(&text);
+	*text = pool_dup(pool, buf_view(&all));
+	rc = all.failed ? fail(err, MG_EINVAL, "%s: longer than 64 MiB", file) : json_parse(pool, *text, request, err);
+	buf_release(&all);
 	return rc ? rc : chat_check(*request, err);
 }
 
-static void decide(struct policy_state *s, struct decision *d, const struct catalog *c)
+/* With what the configuration says; nothing is known of how endpoints do. */
+static int decide_here(struct local *l, const struct cli *c, struct pool *pool, struct mg_view request, struct buf *out)
 {
-	struct denial no = { 0 };
+	struct policy_state *s = NULL;
+	struct bundle *b = NULL;
+	struct err err = { 0 };
+	int rc = local_catalog(l, c);
 
-	policy_retain(s, d);
-	if (policy_admit(s, d, &no) && policy_resolve(s, d, &no) && policy_route(s, d, c, &no))
-		policy_plan(s, d);
+	if (rc)
+		return rc;
+	if (cli_option(c, "--key"))
+		return cli_say(EXIT_USAGE, "policy explain: --key: keys are known to a running gateway, and none answers\nhint: --url or MOONGATE_URL says where");
+	policy_shared_init();
+	if (bundle_open(json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle")), l->places.policies, &b, &err) ||
+			!(s = policy_state_apart(b, &err)))
+		rc = cli_fail(EXIT_CONFIG, &err);
+	if (!rc && c->output == OUTPUT_TABLE)
+		fputs("no gateway is asked: decided without knowing how endpoints do\n", stderr);
+	buf_text(out, "{\"data\":");
+	if (!rc && chat_explain(pool, s, l->catalog, request, NULL, NULL, out, &err))
+		rc = cli_fail(EXIT_USAGE, &err);
+	buf_text(out, "}");
+	policy_state_free(s);
+	bundle_unref(b);
+	return rc;
 }
 
-static int decided(struct local *l, struct bundle *b, struct pool *pool, struct mg_view request, struct buf *out, struct err *err)
+static int decide_there(struct local *l, const struct cli *c, struct mg_str text, struct buf *out)
 {
-	static const struct mg_store ops = { .size = sizeof(ops), .each = each };
-	struct policy_state *s = policy_state_for_replay(b, err);
-	struct told told = { pool, NULL };
-	struct mg_store_decision row = { .size = sizeof(row), .generation_id = "request", .at_ms = clock_wall_ms(), .key_hash = "" };
-	struct decision d;
-	int rc = s ? MG_OK : err->rc;
+	const char *key = cli_option(c, "--key");
+	struct remote r = { .easy = NULL };
+	struct buf path;
+	int rc = remote_open(&r, c, l, MANAGEMENT_KEY);
 
-	decision_init(&d, pool);
-	rc = rc ? rc : chat_facts(pool, l->catalog, request, &d.facts, err);
-	if (!rc) {
-		d.facts.id = (struct mg_str)MG_STR("request");
-		d.facts.key.id = (struct mg_str)MG_STR("");
-		d.facts.now_ms = row.at_ms;
-		d.facts.seed = random_number() >> 12;
-		decide(s, &d, l->catalog);
-		row.json = decision_record(s, &d, tell, &told);
-		rc = row.json ? decision_recall(&ops, &told, &row, NULL, out, err) : fail(err, MG_ENOMEM, "no memory for a decision");
-	}
-	policy_state_free(s);
+	buf_init(&path, 4096);
+	buf_text(&path, key ? "/api/admin/decision?key=" : "/api/admin/decision");
+	remote_escape(&path, key ? key : "");
+	buf_put(&path, "", 1);
+	rc = rc ? rc : remote_call(&r, "POST", path.at, text, out);
+	buf_release(&path);
+	remote_close(&r);
 	return rc;
 }
 
@@ -92,20 +75,15 @@ int explain_request(struct local *l, const struct cli *c, const char *file, stru
 {
 	struct pool *pool = pool_new(POOL_BYTES);
 	struct mg_view request;
-	struct bundle *b = NULL;
+	struct mg_str text;
 	struct err err = { 0 };
-	int rc = local_catalog(l, c);
+	bool named = remote_named(c);
+	int rc = named ? EXIT_OK : local_config(l, c);
 
-	policy_shared_init();
-	if (!rc && (!pool || read_file(file, pool, &request, &err)))
+	if (!rc && (!pool || read_file(file, pool, &text, &request, &err)))
 		rc = cli_fail(EXIT_USAGE, &err);
-	if (!rc && bundle_open(json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle")), l->places.policies, &b, &err))
-		rc = cli_fail(EXIT_CONFIG, &err);
-	buf_text(out, "{\"data\":");
-	if (!rc && decided(l, b, pool, request, out, &err))
-		rc = cli_fail(EXIT_USAGE, &err);
-	buf_text(out, "}");
-	bundle_unref(b);
+	if (!rc)
+		rc = named || remote_answers(c, l, MANAGEMENT_KEY) ? decide_there(l, c, text, out) : decide_here(l, c, pool, request, out);
 	pool_free(pool);
 	return rc;
 }

@@ -7,7 +7,7 @@
 #include "cli/remote.h"
 #include "net/frame.h"
 
-enum { ANSWER_MAX = 256 << 20, FRAME_MAX = 16 << 20, ERROR_MAX = 1 << 20, CONNECT_MS = 5000, EXIT_INTERRUPTED = 130 };
+enum { ANSWER_MAX = 256 << 20, FRAME_MAX = 16 << 20, ERROR_MAX = 1 << 20, CONNECT_MS = 5000, PROBE_MS = 1000, EXIT_INTERRUPTED = 130 };
 
 /* ------------------------------------------------ where */
 
@@ -270,6 +270,30 @@ int remote_call(struct remote *r, const char *method, const char *path, struct m
 	if (code)
 		return unreachable(r, code);
 	return status >= 200 && status < 300 ? EXIT_OK : r->quiet ? EXIT_FAILED : refused(r, status, buf_view(out));
+}
+
+static size_t no_bytes(char *at, size_t size, size_t n, void *arg)
+{
+	return size * n;
+}
+
+bool remote_answers(const struct cli *c, const struct local *l, enum credential credential)
+{
+	struct remote r = { .credential = credential };
+	long status = 0;
+
+	remote_key(c, l, credential, r.key);
+	r.easy = r.key[0] && !find_url(&r, c, l) ? curl_easy_init() : NULL;
+	wipe(r.key, sizeof(r.key));	/* nobody has said yet that this is the gateway */
+	if (!r.easy)
+		return false;
+	set_up(&r, "GET", "/livez", (struct mg_str){ 0 }, NULL);
+	curl_easy_setopt(r.easy, CURLOPT_TIMEOUT_MS, (long)PROBE_MS);
+	curl_easy_setopt(r.easy, CURLOPT_WRITEFUNCTION, no_bytes);
+	if (!curl_easy_perform(r.easy))
+		curl_easy_getinfo(r.easy, CURLINFO_RESPONSE_CODE, &status);
+	remote_close(&r);
+	return status == 200;
 }
 
 /* ------------------------------------------------ a stream */

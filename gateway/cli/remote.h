@@ -24,6 +24,8 @@ int remote_open(struct remote *r, const struct cli *c, struct local *l, enum cre
 void remote_close(struct remote *r);
 /* The user said where: --url or $MOONGATE_URL. */
 bool remote_named(const struct cli *c);
+/* One is there, and there is a key for it; l: with its configuration.  Says nothing, waits a second at most. */
+bool remote_answers(const struct cli *c, const struct local *l, enum credential credential);
 /* The key alone; "" where there is none. */
 void remote_key(const struct cli *c, const struct local *l, enum credential credential, char out[256]);
 

@@ -149,6 +149,8 @@ int bundle_vet(struct bundle *b, struct err *err);
 
 struct policy_state;
 struct policy_state *policy_state_new(struct bundle *b, struct err *err);
+/* Of requests that nobody made: with a copy of what the others share, which takes from nobody, and logs nothing.  Any thread. */
+struct policy_state *policy_state_apart(struct bundle *b, struct err *err);
 void policy_state_free(struct policy_state *s);
 size_t policy_state_heap(const struct policy_state *s);	/* bytes */
 bool policy_may_be_named(const struct policy_state *s, struct mg_str name);	/* by a request: it is in request.allow */

@@ -43,6 +43,37 @@ void shared_free(struct shared *sh)
 	free(sh);
 }
 
+static bool copy_shard(struct shard *to, struct shard *from)
+{
+	bool whole = true;
+
+	pthread_mutex_lock(&from->lock);
+	if (from->slots)
+		whole = (to->slots = calloc(ROWS, sizeof(*to->slots))) != NULL;
+	for (size_t i = 0; whole && from->slots && i < ROWS; i++)
+		if (from->slots[i]) {
+			to->slots[i] = malloc(sizeof(*to->slots[i]));
+			if (to->slots[i])
+				*to->slots[i] = *from->slots[i];
+			whole = to->slots[i] != NULL;
+		}
+	to->ticks = from->ticks;
+	pthread_mutex_unlock(&from->lock);
+	return whole;
+}
+
+struct shared *shared_copy(struct shared *from)
+{
+	struct shared *to = from ? shared_new() : NULL;
+
+	for (size_t i = 0; to && i < SHARDS; i++)
+		if (!copy_shard(&to->shards[i], &from->shards[i])) {
+			shared_free(to);
+			return NULL;
+		}
+	return to;
+}
+
 static struct shared *process;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

@@ -58,18 +58,20 @@ static void state_empty(struct policy_state *s)
 	free(s->slot);
 }
 
-static struct policy_state *state_new(struct bundle *b, bool testing, bool replaying, struct err *err)
+/* shared: its own, given away; of a state that serves requests none. */
+static struct policy_state *state_new(struct bundle *b, bool testing, bool replaying, struct shared *shared, struct err *err)
 {
 	struct policy_state *s = calloc(1, sizeof(*s));
 
-	if (s) {
-		s->testing = testing;
-		s->replaying = replaying;
-		s->shared = testing || replaying ? shared_new() : NULL;
-	} else {
+	if (!s || ((testing || replaying) && !shared)) {
 		fail(err, MG_ENOMEM, "no memory for a policy state");
+		shared_free(shared);
+		free(s);
 		return NULL;
 	}
+	s->testing = testing;
+	s->replaying = replaying;
+	s->shared = shared;
 	s->bundle = bundle_ref(b);
 	if (state_fill(s, err)) {
 		policy_state_free(s);
@@ -80,18 +82,23 @@ static struct policy_state *state_new(struct bundle *b, bool testing, bool repla
 
 struct policy_state *policy_state_new(struct bundle *b, struct err *err)
 {
-	return state_new(b, false, false, err);
+	return state_new(b, false, false, NULL, err);
 }
 
 /* With what tests may name besides, and shared state of its own. */
 struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err)
 {
-	return state_new(b, true, false, err);
+	return state_new(b, true, false, shared_new(), err);
 }
 
 struct policy_state *policy_state_for_replay(struct bundle *b, struct err *err)
 {
-	return state_new(b, false, true, err);
+	return state_new(b, false, true, shared_new(), err);
+}
+
+struct policy_state *policy_state_apart(struct bundle *b, struct err *err)
+{
+	return state_new(b, false, true, shared_copy(shared_process()), err);
 }
 
 void policy_state_free(struct policy_state *s)

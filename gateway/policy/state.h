@@ -385,6 +385,7 @@ struct mg_str reading_given(struct policy_state *s, const char *function, const 
 /* ---- shared.c */
 void scratch_push(lua_State *L, const char *group, const char *key);	/* in a test: t.state()[group][key], or nil */
 struct shared *shared_new(void);
+struct shared *shared_copy(struct shared *from);	/* others may be at it */
 void shared_free(struct shared *sh);
 struct shared *shared_process(void);
 enum { VALUE_BYTES = 200 };	/* with the NUL */

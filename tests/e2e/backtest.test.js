@@ -1,6 +1,6 @@
 // backtest.test.js - what a candidate would have made of the kept decisions where it is slower, takes limits or spends
 // budgets; and what explain asks a running gateway.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
@@ -78,6 +78,44 @@ test('a budget has less of what the candidate spends itself, and of what it does
   eq((await late()).estimated.decisions, 1, 'a quarter is left');
   await limit(290);
   eq((await late()).estimated.decisions, 0, 'what was spent before counts');
+});
+
+const file = join(g.home, 'chat.json');
+writeFileSync(file, JSON.stringify(body()));
+const explain = async (more = [], env = {}) => {
+  const r = await moongate(g, ['policy', 'explain', '--request', file, '--json', ...more], env);
+  return { ...r, data: /^\{/.test(r.out) ? JSON.parse(r.out).data : null };
+};
+const samples = (r) => (r.data ? r.data.candidates.map((c) => c.samples ?? 0) : r.err);
+
+test('explain --request asks the gateway that runs how its endpoints do', async () => {
+  const at = join(g.home, 'listens.lua'), keyless = join(g.home, 'keyless.lua'), none = { MOONGATE_URL: '' };
+  writeFileSync(at, readFileSync(g.file, 'utf8').replace('127.0.0.1:0', g.url.slice(7)));
+  writeFileSync(keyless, readFileSync(at, 'utf8').replace(/management_key = .*\n/, ''));
+  for (const [how, r] of [['named', await explain()], ['where the configuration says', await explain(['--config', at], none)]])
+    ok(samples(r).length === 2 && samples(r).every((n) => n >= W), `${how}: ${JSON.stringify(samples(r))} ${r.err}`);
+  for (const [how, r] of [['nobody listens', await explain([], none)], ['no management key', await explain(['--config', keyless], { ...none, MOONGATE_MANAGEMENT_KEY: '' })]])
+    ok(r.code === 0 && samples(r).every((n) => n === 0), `${how}: ${JSON.stringify(samples(r))} ${r.err}`);
+  ok((await explain([], { MOONGATE_URL: 'http://127.0.0.1:1' })).code === 4, 'one that is named, and is not there');
+  const nobody = await explain(['--key', 'x'], none), wrong = await explain(['--key', 'ab'.repeat(32)]);
+  ok(nobody.code === 2 && /--key/.test(nobody.err) && wrong.code === 6 && /hash/.test(wrong.err), nobody.err + wrong.err);
+});
+
+test('and takes and leaves nothing there', async () => {
+  const dir = policy(`admit = function(req) local ok, wait = limit.take("live", req.key.id, { max = 3, per_s = 3600 })
+    if not ok then return deny { status = 429, code = "slow_down", message = "wait", retry_after_s = wait } end return true end`);
+  const third = await g.newKey({ name: 'third' }), hash = (await management(g, '/keys')).data.find((k) => k.name === 'third').hash;
+  const ask = async () => (await chat(g, third, body())).status, told = async () => (await explain(['--key', hash])).data;
+  const published = await moongate(g, ['policy', 'publish', dir, '--drop-guards']);
+  eq(published.code, 0, published.err);
+  eq([await ask(), await ask()], [200, 200]);
+  for (let i = 0; i < 4; i++)
+    ok(!(await told()).denied && (await told()).candidates.length === 2, JSON.stringify(await told()));
+  eq(await ask(), 200, 'the last of three');
+  eq((await told()).denied?.code, 'slow_down', JSON.stringify(await told()));
+  eq((await explain()).data.denied, undefined, 'nobody else is meant');
+  eq(await ask(), 429);
+  eq((await management(g, `/keys/${hash}`)).data.usage, 3 * each / 1e9, 'and is charged nothing');
 });
 
 await run(async () => {
