@@ -261,6 +261,8 @@ static void test_sums(void)
 	ok(column_percentile(&sum.live, 50) == 50 && column_percentile(&sum.live, 90) == 90 && column_percentile(&sum.candidate, 99) == 99, "percentiles over both");
 	backtest_release(&sum);
 	tester_free(t);
+	shelf_free(shelf);
+	shelf = NULL;
 	t = tester_of(&live, &live, &p, &shelf, "org_2");
 	row = came_of(&m, decided(&live, false, 0), 10, 1, true);
 	tester_take(t, &row);
