@@ -3,76 +3,9 @@
  * whatever is equal keeps its order.
  */
 #include <math.h>
-#include "policy/state.h"
+#include "policy/columns.h"
 
-static lua_Integer length(lua_State *L, int i)
-{
-	lua_Integer n;
-
-	luaL_argcheck(L, table_at(L, i), i, "list expected");
-	n = luaL_len(L, i);
-	luaL_argcheck(L, n >= 0 && n <= 100000, i, "list of more than 100000");
-	burn(L, (size_t)n);
-	return n;
-}
-
-/* On top; nil: missing. */
-static double number_on_top(lua_State *L, const char *from, double missing)
-{
-	double x = missing;
-
-	if (!lua_isnil(L, -1)) {
-		int number;
-
-		x = lua_tonumberx(L, -1, &number);
-		if (!number)
-			luaL_error(L, "a number expected from the %s, got %s", from, kind_name(L, -1));
-	}
-	lua_pop(L, 1);
-	return x;
-}
-
-static double call_number(lua_State *L, int fn, int list, lua_Integer i, double missing)
-{
-	lua_pushvalue(L, fn);
-	lua_geti(L, list, i);
-	lua_call(L, 1, 1);
-	return number_on_top(L, "function", missing);
-}
-
-/* What ranks an item: a function of it, the name of one of the policy's scores, or a table by item. */
-struct ruler { const char *score; int at, fn, list; bool table; };
-
-static struct ruler ruler_at(lua_State *L, int fn, int list)
-{
-	struct ruler r = { lua_type(L, fn) == LUA_TSTRING ? lua_tostring(L, fn) : NULL, 0, fn, list, lua_istable(L, fn) };
-
-	if (r.score)
-		r.at = score_named(L, r.score);
-	else if (!r.table)
-		luaL_checktype(L, fn, LUA_TFUNCTION);
-	return r;
-}
-
-static double measure(lua_State *L, const struct ruler *r, lua_Integer i, double missing)
-{
-	double x;
-
-	if (r->table) {
-		lua_geti(L, r->list, i);
-		lua_rawget(L, r->fn);
-		return number_on_top(L, "table", missing);
-	}
-	if (!r->score)
-		return call_number(L, r->fn, r->list, i, missing);
-	lua_geti(L, r->list, i);
-	x = score_of(L, lua_gettop(L), r->score, r->at);
-	lua_pop(L, 1);
-	return x;
-}
-
-enum { FEW = 32 };	/* that need no memory of their own */
-struct keyed { double key; int at; };
+struct keyed { double key; int at; };	/* measure() fills every second double */
 
 static int up(const void *a, const void *b)
 {
@@ -109,10 +42,20 @@ static void sort(struct keyed *keys, size_t n, int (*compare)(const void *, cons
 	}
 }
 
+/* The items of the list at 1, in this order, into the table at to, which may be the same. */
+static void place(lua_State *L, const struct keyed *keys, lua_Integer n, int to)
+{
+	luaL_checkstack(L, (int)n + 4, "too many to sort");
+	for (lua_Integer i = 0; i < n; i++)
+		lua_geti(L, 1, keys[i].at + 1);
+	for (lua_Integer i = n; i > 0; i--)
+		lua_rawseti(L, to, i);
+}
+
 /* The list at 1 in the order of the keys, into the table at to, which may be the same. */
 static void order_by(lua_State *L, int to)
 {
-	lua_Integer n = length(L, 1);
+	lua_Integer n = list_length(L, 1);
 	bool desc = lua_isstring(L, 3) && !strcmp(lua_tostring(L, 3), "desc");
 	struct ruler r = ruler_at(L, 2, 1);
 	struct keyed few[FEW], *keys = few;
@@ -120,23 +63,20 @@ static void order_by(lua_State *L, int to)
 
 	if (n > FEW)
 		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
+	measure(L, &r, n, desc ? -INFINITY : INFINITY, &keys->key, sizeof(*keys) / sizeof(double));
 	for (lua_Integer i = 0; i < n; i++)
-		keys[i] = (struct keyed){ measure(L, &r, i + 1, desc ? -INFINITY : INFINITY), (int)i };
+		keys[i].at = (int)i;
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, desc ? down : up);
-	luaL_checkstack(L, (int)n + 4, "too many to sort");
-	for (lua_Integer i = 0; i < n; i++)
-		lua_geti(L, 1, keys[i].at + 1);
-	for (lua_Integer i = n; i > 0; i--)
-		lua_rawseti(L, to, i);
+	place(L, keys, n, to);
 	lua_settop(L, top);
 }
 
-/* by(eps, key, dir): key is a function, a score's name or a table by endpoint; without a key an endpoint comes last. */
+/* by(eps, key, dir): key is what measures an endpoint, see columns.h; without a key an endpoint comes last. */
 static int by(lua_State *L)
 {
 	lua_settop(L, 3);
-	lua_createtable(L, (int)length(L, 1), 0);
+	lua_createtable(L, (int)list_length(L, 1), 0);
 	order_by(L, 4);
 	return 1;
 }
@@ -154,7 +94,7 @@ static int sort_in_place(lua_State *L)
 /* (eps, predicate, arg): leaves the two lists at 4 and 5, with and without. */
 static void parted(lua_State *L)
 {
-	lua_Integer n = length(L, 1), yes = 0, no = 0;
+	lua_Integer n = list_length(L, 1), yes = 0, no = 0;
 
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 3);
@@ -182,7 +122,7 @@ static int split(lua_State *L)
 
 static void append(lua_State *L, int from, int to)
 {
-	lua_Integer n = length(L, from), at = n ? (lua_Integer)lua_rawlen(L, to) : 0;
+	lua_Integer n = list_length(L, from), at = n ? (lua_Integer)lua_rawlen(L, to) : 0;
 
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, from, i);
@@ -195,7 +135,7 @@ static int join(lua_State *L)
 	int n = lua_gettop(L);
 
 	luaL_checkstack(L, 4, "rank.join");
-	lua_createtable(L, n ? (int)length(L, 1) : 0, 0);
+	lua_createtable(L, n ? (int)list_length(L, 1) : 0, 0);
 	for (int i = 1; i <= n; i++)
 		append(L, i, n + 1);
 	return 1;
@@ -219,7 +159,7 @@ static int last(lua_State *L)
 /* pick(eps, weight, u): the index of a weighted draw. */
 static int pick(lua_State *L)
 {
-	lua_Integer n = length(L, 1);
+	lua_Integer n = list_length(L, 1);
 	double u = luaL_checknumber(L, 3), sum = 0, x, few[FEW], *weights = few;
 
 	struct ruler r = ruler_at(L, 2, 1);
@@ -227,8 +167,8 @@ static int pick(lua_State *L)
 	luaL_argcheck(L, n > 0, 1, "the list is empty");
 	if (n > FEW)
 		weights = lua_newuserdatauv(L, sizeof(*weights) * (size_t)n, 0);
+	measure(L, &r, n, 0, weights, 1);
 	for (lua_Integer i = 0; i < n; i++) {
-		weights[i] = measure(L, &r, i + 1, 0);
 		if (!(weights[i] >= 0) || isinf(weights[i]))
 			return luaL_error(L, "rank.pick: a weight is negative or not finite");
 		sum += weights[i];
@@ -248,7 +188,7 @@ static int pick(lua_State *L)
 /* lead(eps, i): moves the i-th to the front, in place. */
 static int lead(lua_State *L)
 {
-	lua_Integer n = length(L, 1), at = luaL_checkinteger(L, 2);
+	lua_Integer n = list_length(L, 1), at = luaL_checkinteger(L, 2);
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_argcheck(L, at >= 1 && at <= n, 2, "no such item");
@@ -262,10 +202,56 @@ static int lead(lua_State *L)
 	return 1;
 }
 
+/* Keys, the least first, become weights, and a weighted draw of them comes to the front. */
+static void draw_first(struct keyed *keys, lua_Integer n, double sharpness, double u)
+{
+	double best = keys[0].key, sum = 0;
+	struct keyed drawn;
+	lua_Integer at = 0;
+
+	for (lua_Integer i = 0; i < n; i++)
+		sum += keys[i].key = power(best / keys[i].key, sharpness);
+	for (u = u * sum - keys[0].key; u >= 0 && at + 1 < n;)
+		u -= keys[++at].key;
+	drawn = keys[at];
+	memmove(keys + 1, keys, sizeof(*keys) * (size_t)at);
+	keys[0] = drawn;
+}
+
+/* draw(eps, burden, sharpness, u): a new list. */
+static int draw(lua_State *L)
+{
+	lua_Integer n = list_length(L, 1);
+	double sharpness = luaL_checknumber(L, 3), u = luaL_checknumber(L, 4);
+	struct ruler r = ruler_at(L, 2, 1);
+	struct keyed few[FEW], *keys = few;
+
+	luaL_argcheck(L, sharpness >= 0 && sharpness <= 1000, 3, "0 to 1000 expected");
+	lua_settop(L, 4);
+	lua_createtable(L, (int)n, 0);
+	if (n > FEW)
+		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
+	measure(L, &r, n, 0, &keys->key, sizeof(*keys) / sizeof(double));
+	for (lua_Integer i = 0; i < n; i++) {
+		keys[i].at = (int)i;
+		if (!(keys[i].key > 0))
+			return luaL_error(L, "rank.draw: item %d has no burden above 0", (int)i + 1);
+	}
+	burn(L, (size_t)n * 4);
+	sort(keys, (size_t)n, up);
+	if (n > 0 && isinf(keys[0].key))
+		return luaL_error(L, "rank.draw: no burden is finite");
+	if (n > 1)
+		draw_first(keys, n, sharpness, u);
+	place(L, keys, n, 5);
+	lua_settop(L, 5);
+	return 1;
+}
+
 /* all(eps, predicate, arg): does it hold for each? */
 static int all(lua_State *L)
 {
-	lua_Integer n = length(L, 1);
+	lua_Integer n = list_length(L, 1);
 	bool yes = true;
 
 	luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -285,7 +271,7 @@ static int all(lua_State *L)
 /* groups(eps, key): a list of lists, in the order in which keys are first seen. */
 static int groups(lua_State *L)
 {
-	lua_Integer n = length(L, 1), count = 0;
+	lua_Integer n = list_length(L, 1), count = 0;
 
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
@@ -319,7 +305,10 @@ static int groups(lua_State *L)
 void ranking_open(lua_State *L, int names)
 {
 	static const luaL_Reg fns[] = { { "by", by }, { "split", split }, { "join", join }, { "first", first }, { "last", last },
-		{ "pick", pick }, { "lead", lead }, { "all", all }, { "sort", sort_in_place }, { "groups", groups }, { NULL, NULL } };
+		{ "pick", pick }, { "lead", lead }, { "all", all }, { "sort", sort_in_place }, { "groups", groups },
+		{ "draw", draw }, { "sum", rank_sum }, { "product", rank_product }, { "clamp", rank_clamp }, { "smooth", rank_smooth },
+		{ "least", rank_least }, { "most", rank_most }, { NULL, NULL } };
 
+	columns_open(L);
 	group_open(L, names, "rank", fns);
 }

@@ -262,6 +262,10 @@ void bare_push(lua_State *L, int i)
 		lua_remove(L, -2);
 		return;
 	}
+	if (p->kind == SIGHT_COLUMN) {
+		column_bare(L, p);
+		return;
+	}
 	luaL_getmetafield(L, i, "__index");
 	if (p->kind == SIGHT_MIRROR)
 		mirror_complete(L, p->mirror);

@@ -21,8 +21,8 @@ int scores_take(struct policy_state *s, struct entry *e, int decl)
 		struct score *score = &e->scores[e->n_scores];
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 
-		if (!*name || strlen(name) >= sizeof(score->name) || !lua_isfunction(L, -1))
-			return refuse(s, "%s.lua: scores.%s: it holds functions (ep, my) by short names", e->name, name);
+		if (!*name || strchr(name, '.') || strlen(name) >= sizeof(score->name) || !lua_isfunction(L, -1))
+			return refuse(s, "%s.lua: scores.%s: it holds functions (ep, my) by short names without a dot", e->name, name);
 		if (e->n_scores == sizeof(e->scores) / sizeof(e->scores[0]) || s->n_scores == SCORES_MAX)
 			return refuse(s, "%s.lua: more than %d scores", e->name, s->n_scores == SCORES_MAX ? SCORES_MAX : (int)e->n_scores);
 		snprintf(score->name, sizeof(score->name), "%s", name);

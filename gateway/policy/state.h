@@ -59,7 +59,7 @@ struct entry {
 };
 
 /* Every full userdata of a state is one of these: a read-only sight of a table. */
-enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_MIRROR, SIGHT_LIVE, SIGHT_VIEW };
+enum sight { SIGHT_PLAIN, SIGHT_ENDPOINT, SIGHT_MIRROR, SIGHT_LIVE, SIGHT_VIEW, SIGHT_COLUMN };
 struct proxy { enum sight kind; unsigned mark; const struct endpoint *endpoint; struct mirror *mirror; uint64_t route; };
 struct live_sight { struct proxy head; unsigned wanted; struct live_facts facts; };
 
@@ -182,6 +182,7 @@ void sort_keys(lua_State *L, int at, lua_Integer n);	/* the list at `at`: number
 void strings_open(lua_State *L, int names);
 void plain_text(lua_State *L, int i);	/* pushes it without an address */
 void ranking_open(lua_State *L, int names);
+void column_bare(lua_State *L, const struct proxy *p);	/* columns.c: pushes a table of its numbers */
 void billing_open(lua_State *L, int names);
 void shared_open(lua_State *L, int names);
 void loader_open(lua_State *L, int names);

@@ -19,78 +19,52 @@
 -- and cost at most `explore_max_ratio` times the cheapest, so that who did badly once is measured again.
 -- An endpoint with an outage in the last `outage_window_s` or in a cool-down comes last, and is not explored.
 local order = use_lib "or_order"
-local all, by, join, lead, pick, split = rank.all, rank.by, rank.join, rank.lead, rank.pick, rank.split
-local stable, ranked = order.stable, order.ranked
-local max, min = math.max, math.min
+local by, clamp, draw, join, lead, least, split = rank.by, rank.clamp, rank.draw, rank.join, rank.lead, rank.least, rank.split
+local product, smooth, sum = rank.product, rank.smooth, rank.sum
+local stable, all_stable, ranked = order.stable, order.all_stable, order.ranked
 
--- averages over the list, each sample counting once: { n, ttft, tput, errors }
-local function averages(list)
-  local n, timed, ttft, tput, errors = 0, 0, 0.0, 0.0, 0.0
-  for i = 1, #list do
-    local l = list[i].live
-    local c = l.samples
-    if c > 0 then
-      n, errors = n + c, errors + c * l.error_rate
-      local first, speed = l.ttft_ms.p50, l.tput_tps.p50
-      if first > 0 and speed > 0 then timed, ttft, tput = timed + c, ttft + c * first, tput + c * speed end
-    end
-  end
-  return n > 0 and errors / n or 0.0, timed > 0 and ttft / timed or 1.0, timed > 0 and tput / timed or 1.0
+-- columns: the burdens, and the effective prices alone
+local function burdens(list, my)
+  local cached = smooth(list, my.min_samples, 0, "live.cache_hit")
+  local fails, first, speed = smooth(list, my.min_samples, nil, "live.error_rate", "live.ttft_ms.p50", "live.tput_tps.p50")
+  local price = clamp(sum(list, "price", 1, product(list, "saving", 1, cached, 1), -1), my.floor)
+  local succeeds = clamp(sum(list, 1, 1, fails, -1), 0.01)
+  return product(list, price, my.price, first, my.ttft, speed, my.throughput, succeeds, my.reliability), price
 end
 
--- by endpoint: its burden; and its effective price alone, where a table for it is given
-local function burdens(list, my, cost)
-  local k, w, floor = my.min_samples, my.input_weight, my.floor
-  local wp, wt, ws, wr = my.price, my.ttft, -my.throughput, -my.reliability
-  local errors, ttft, tput = averages(list)
-  local burden = {}
+-- one of them, evenly among those that are not much dearer than the cheapest; u: 0 to 1
+local function explored(list, price, u, my)
+  local most, some = least(list, price) * my.max_ratio, {}
   for i = 1, #list do
-    local e = list[i]
-    local l, u = e.live, e.usd
-    local n, prompt, first, speed, fails = l.samples, u.prompt, ttft, tput, errors
-    if n > 0 then
-      local whole, t, s = n + k, l.ttft_ms.p50, l.tput_tps.p50
-      prompt = prompt + (u.cache_read - prompt) * l.cache_hit * n / whole
-      fails = min((n * l.error_rate + k * errors) / whole, 0.99)
-      if t > 0 and s > 0 then first, speed = (n * t + k * ttft) / whole, (n * s + k * tput) / whole end
-    end
-    local price = max((w * prompt + u.completion) / (w + 1), floor)
-    if cost then cost[e] = price end
-    burden[e] = price ^ wp * first ^ wt * speed ^ ws * (1 - fails) ^ wr
+    if price[i] <= most then some[#some + 1] = list[i] end
   end
-  return burden
+  return some[math.min(#some, math.floor(u * #some) + 1)]
 end
 
--- evenly among those that are not much dearer than the cheapest; u: 0 to 1
-local function explored(list, cost, u, my)
-  local cheapest, some = math.huge, {}
-  for i = 1, #list do cheapest = min(cheapest, cost[list[i]]) end
-  for i = 1, #list do
-    if cost[list[i]] <= cheapest * my.max_ratio then some[#some + 1] = i end
-  end
-  return some[min(#some, math.floor(u * #some) + 1)]
-end
-
--- The list is in order. What is drawn by takes the place of the burdens: nobody asks for them again.
-local function drawn(list, req, my, burden, cost, u)
+local function drawn(list, burden, price, req, my, u)
   if not list[2] then return list end
-  if cost then return lead(list, explored(list, cost, u / my.explore, my)) end
-  local best, sharpness = burden[list[1]], my.sharpness
+  if u >= my.explore then return draw(list, burden, my.sharpness, rand(req, "balance")) end
+  local first = explored(list, price, u / my.explore, my)
+  list = by(list, burden)
   for i = 1, #list do
-    local e = list[i]
-    burden[e] = (best / burden[e]) ^ sharpness
+    if list[i] == first then return lead(list, i) end
   end
-  return lead(list, pick(list, burden, rand(req, "balance")))
+end
+
+-- the numbers of some of a list, of which nums is the column
+local function of(some, list, nums)
+  local own, all = {}, {}
+  for i = 1, #list do all[list[i]] = nums[i] end
+  for i = 1, #some do own[i] = all[some[i]] end
+  return own
 end
 
 local function balance(list, req, my)
   local u = rand(req, "explore")
-  local cost = u < my.explore and {} or nil
-  local burden = burdens(list, my, cost)
-  if all(list, stable, my.window) then return drawn(by(list, burden), req, my, burden, cost, u) end
+  local burden, price = burdens(list, my)
+  if all_stable(list, my.window) then return drawn(list, burden, price, req, my, u) end
   local good, bad = split(list, stable, my.window)
-  bad = by(bad, burden)
-  return join(drawn(by(good, burden), req, my, burden, cost, u), bad)
+  return join(drawn(good, of(good, list, burden), of(good, list, price), req, my, u), by(bad, of(bad, list, burden)))
 end
 
 return policy {
@@ -116,11 +90,17 @@ return policy {
     assert(p.explore_max_ratio >= 1, "explore_max_ratio is at least 1")
     assert(p.min_samples >= 1, "min_samples is at least 1")
     assert(p.floor_usd > 0, "floor_usd must be above 0")
-    return { price = p.price, ttft = p.ttft, throughput = p.throughput, reliability = p.reliability, sharpness = p.sharpness,
+    return { price = p.price, ttft = p.ttft, throughput = -p.throughput, reliability = -p.reliability, sharpness = p.sharpness,
       explore = p.explore_bps / 10000, max_ratio = p.explore_max_ratio, min_samples = p.min_samples, floor = p.floor_usd,
       window = p.outage_window_s * 1000, input_weight = p.input_weight }
   end,
-  scores = { price = order.price }, -- for sort = "price" and `order`
+  scores = {
+    price = order.price, -- also for sort = "price" and `order`
+    saving = function(e, my) -- of it, when the whole prompt comes from the cache
+      local w = my.input_weight
+      return w * (e.usd.prompt - e.usd.cache_read) / (w + 1)
+    end,
+  },
   rank = function(req, eps, my) return ranked(req, eps, my, balance) end,
   plan = order.plan,
 }

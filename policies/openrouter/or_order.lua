@@ -4,6 +4,7 @@ local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some 
 -- remember the endpoint that answered, so that the session's next turn can read its prompt cache
 local STICKY = { sticky = { ttl_s = 600 } }
 local by, first, join, lead, split = rank.by, rank.first, rank.join, rank.lead, rank.split -- lead changes the list itself
+local least, most = rank.least, rank.most
 local any, match = set.any, slug.match
 
 local function throughput(e) return -e.live.tput_tps.p50 end
@@ -12,6 +13,10 @@ local function latency(e) return e.live.samples > 0 and e.live.ttft_ms.p50 or ma
 local function stable(e, window)
   local l = e.live
   return l.outage_ago_ms > window and l.cooldown_ms == 0
+end
+
+local function all_stable(list, window)
+  return least(list, "live.outage_ago_ms") > window and most(list, "live.cooldown_ms") <= 0
 end
 
 -- every given percentile must hold; with `per` it is a maximum (`cut` in units of `per`), without a minimum
@@ -108,7 +113,7 @@ local function one_of(out)
 end
 
 return library {
-  stable = stable,
+  stable = stable, all_stable = all_stable,
   -- the list-price of a typical token; the policy's `my` has input_weight
   price = function(e, my)
     local w = my.input_weight

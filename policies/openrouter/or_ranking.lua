@@ -10,21 +10,17 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local order = use_lib "or_order"
-local all, join, lead, pick, sort, split = rank.all, rank.join, rank.lead, rank.pick, rank.sort, rank.split
-local stable, ranked = order.stable, order.ranked
-
-local function price(e, my) return math.max(order.price(e, my), FLOOR) end
+local by, draw, join, split = rank.by, rank.draw, rank.join, rank.split
+local stable, all_stable, ranked = order.stable, order.all_stable, order.ranked
 
 local function drawn(list, req)
-  sort(list, "price")
-  if not list[2] then return list end
-  return lead(list, pick(list, "weight", rand(req, "balance")))
+  return list[2] and draw(list, "price", 2, rand(req, "balance")) or list
 end
 
 local function balance(list, req, my)
-  if all(list, stable, my.window) then return drawn(list, req) end
+  if all_stable(list, my.window) then return drawn(list, req) end
   local good, bad = split(list, stable, my.window)
-  return join(drawn(good, req), sort(bad, "price"))
+  return join(drawn(good, req), by(bad, "price"))
 end
 
 return policy {
@@ -34,11 +30,8 @@ return policy {
     input_weight = { type = "number", default = 3.0, doc = "price = (w*prompt + completion) / (w+1), USD per 1M tokens" },
   },
   setup = function(p) return { window = p.outage_window_s * 1000, input_weight = p.input_weight } end,
-  -- numbers of an endpoint that no request changes: worked out once, named to rank.by and rank.pick
-  scores = {
-    price = price,
-    weight = function(e, my) local x = price(e, my); return 1 / (x * x) end,
-  },
+  -- a number of an endpoint that no request changes: worked out once, named to rank.by and rank.draw
+  scores = { price = function(e, my) return math.max(order.price(e, my), FLOOR) end },
   rank = function(req, eps, my) return ranked(req, eps, my, balance) end,
   plan = order.plan,
 }
