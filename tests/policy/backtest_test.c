@@ -370,6 +370,17 @@ static void test_budgets(void)
 	tester_free(t);
 	purses_free(purses);
 	shelf_free(shelf);
+	shelf = NULL;
+	decided(&cheapest, false, 0);
+	t = tester_of(&cheapest, &candidate, &p, &shelf, "org_2");
+	purses = purses_new();
+	tester_in_order(t, purses);
+	take_some(&cheapest, t, &m, 2);
+	scope_read(purses_find(purses, ""), 1767787200000, &f);
+	ok(!tester_result(t)->decisions && f.posted == 2 * 1320000, "what another organization did is spent as it was");
+	tester_free(t);
+	purses_free(purses);
+	shelf_free(shelf);
 	world_release(&cheapest);
 	world_release(&asking);
 	world_release(&candidate);
