@@ -49,6 +49,7 @@ static void *run(void *arg)
 		if (loop)
 			loop_post(loop, finished, j);
 	}
+	pool_thread_end();
 	return NULL;
 }
 
