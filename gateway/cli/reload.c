@@ -415,14 +415,16 @@ static void reload_work(struct job *j)
 
 void serving_reload(struct serving *s)
 {
-	s->reload.work = reload_work;
-	if (!atomic_exchange(&s->reloading, true))
-		background_change(&s->reload);
+	if (atomic_exchange(&s->reloading, true))
+		return;
+	s->reload.work = reload_work;	/* ours again only now */
+	background_change(&s->reload);
 }
 
 void serving_look(struct serving *s)
 {
+	if (atomic_exchange(&s->looking, true))
+		return;
 	s->look.work = look_work;
-	if (!atomic_exchange(&s->looking, true))
-		background_change(&s->look);
+	background_change(&s->look);
 }
