@@ -40,7 +40,7 @@ const provider = (host) => `{ dialect = "openai", base_url = "http://${host}:${u
 const g = await startGateway(`
   workers = 1,
   providers = { well = ${provider('127.0.0.1')}, last = ${provider('at-last.slow.test')}, never = ${provider('never.slow.test')},
-    other = ${provider('other.slow.test')} },	// an answer is remembered: who is to wait needs a name of its own
+    other = ${provider('other.slow.test')} },	-- an answer is remembered: who is to wait needs a name of its own
   models = {
     ["acme/well"] = { endpoints = { { provider = "well", ${price} } } },
     ["acme/last"] = { endpoints = { { provider = "last", ${price} } } },
