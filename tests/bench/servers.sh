@@ -59,7 +59,7 @@ config() {	# NAME [MODELS [POLICIES]]
 		return {
 			dev = true, listen = { "127.0.0.1:0" }, data_dir = "$tmp/$1/data", workers = $WORKERS, models = models,
 			providers = { one = chat, two = chat, three = chat, four = messages, five = messages, six = messages },
-			policy = $(if [ "${3:-}" ]; then echo "{ bundle = \"$tmp/$1/policies\" }"; else echo nil; fi),
+			policy = $(if [ "${3:-}" ]; then echo "{ bundle = \"$tmp/$1/policies\", unchecked = true }"; else echo nil; fi),
 		}
 	EOT
 	[ "${3:-}" ] || return 0
