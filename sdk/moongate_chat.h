@@ -398,4 +398,18 @@ static inline uint64_t mg_characters(struct mg_str text)
 	return n;
 }
 
+/* MG_EV_LIMIT: of the kind `name` ("requests", "tokens" ...) so much is left, as the headers say it;
+ * reset_ms: until all of it is there again, 0: not said. */
+static inline int mg_limit(struct mg_call *c, const char *name, struct mg_str left, struct mg_str all, uint64_t reset_ms)
+{
+	const struct mg_host *h = c->host;
+	struct mg_writer *w = h->writer(c);
+
+	h->open(w, NULL, '{');
+	h->put(w, "remaining", left);
+	h->put(w, "limit", all);
+	h->close(w);
+	return h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { name, strlen(name) }, .extra = h->written(w), .reset_ms = reset_ms));
+}
+
 #endif

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "moongate.h"
+#include "moongate_chat.h"
 
 static time_t time_of(struct mg_str s, const char *format)
 {
@@ -39,17 +39,10 @@ static int limits(struct mg_call *c)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !rc; i++) {
 		struct mg_str left = h->answer(c, kinds[i].left);
-		struct mg_writer *w;
 
 		if (!left.at)
 			continue;
-		w = h->writer(c);
-		h->open(w, NULL, '{');
-		h->put(w, "remaining", left);
-		h->put(w, "limit", h->answer(c, kinds[i].all));
-		h->close(w);
-		rc = h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { kinds[i].name, strlen(kinds[i].name) }, .extra = h->written(w),
-			.reset_ms = until_ms(h->answer(c, kinds[i].reset), h->answer(c, "date"))));
+		rc = mg_limit(c, kinds[i].name, left, h->answer(c, kinds[i].all), until_ms(h->answer(c, kinds[i].reset), h->answer(c, "date")));
 	}
 	return rc;
 }

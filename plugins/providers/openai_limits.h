@@ -5,7 +5,7 @@
 #ifndef OPENAI_LIMITS_H
 #define OPENAI_LIMITS_H
 
-#include "moongate.h"
+#include "moongate_chat.h"
 
 /* "6m0s", "2m59.56s", "20ms"; bare seconds, "49": milliseconds. */
 static uint64_t duration_ms(struct mg_str s)
@@ -44,17 +44,10 @@ static int limits(struct mg_call *c)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !rc; i++) {
 		struct mg_str left = h->answer(c, kinds[i].left);
-		struct mg_writer *w;
 
 		if (!left.at)
 			continue;
-		w = h->writer(c);
-		h->open(w, NULL, '{');
-		h->put(w, "remaining", left);
-		h->put(w, "limit", h->answer(c, kinds[i].all));
-		h->close(w);
-		rc = h->emit(c, MG_EVENT(MG_EV_LIMIT, .name = { kinds[i].name, strlen(kinds[i].name) }, .extra = h->written(w),
-			.reset_ms = duration_ms(h->answer(c, kinds[i].reset))));
+		rc = mg_limit(c, kinds[i].name, left, h->answer(c, kinds[i].all), duration_ms(h->answer(c, kinds[i].reset)));
 	}
 	return rc;
 }
