@@ -5,6 +5,7 @@
 #include "api/chat.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "replay/recall.h"
 
 enum { POOL_BYTES = 128 << 20, ANSWER_BYTES = 16 << 20 };
 

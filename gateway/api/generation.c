@@ -2,9 +2,10 @@
  * generation.c - GET /generation?id=gen-...[&receipt=true]: the record of one generation, for
  * the key that made it and for management keys.
  */
-#include "base/log.h"
 #include "api/api.h"
-#include "policy/versions.h"
+#include "author/versions.h"
+#include "base/log.h"
+#include "replay/recall.h"
 
 enum { RECORD_MAX = 1024 * 1024 };	/* bytes */
 

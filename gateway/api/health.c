@@ -1,13 +1,13 @@
 /*
  * health.c - what a load balancer, a supervisor and Prometheus ask.
  */
+#include "api/api.h"
+#include "author/versions.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
-#include "policy/versions.h"
 #include "catalog/token.h"
-#include "api/api.h"
 
 enum { METRICS_MAX = 16 * 1024 * 1024 };	/* bytes */
 

@@ -4,9 +4,9 @@
  * reach a folder of the gateway's machine; what it is checked and tested with is
  * the gateway's own.
  */
-#include "base/log.h"
-#include "policy/versions.h"
 #include "api/api.h"
+#include "author/versions.h"
+#include "base/log.h"
 
 enum { FILES_MAX = 512, ANSWER_MAX = 1 << 20 };
 

@@ -2,10 +2,10 @@
  * rate.c - POST /api/admin/rate: price is run again where it failed, for management keys.
  * It may take long, so it runs where changes of the gateway do.
  */
-#include "base/log.h"
-#include "policy/rating.h"
-#include "policy/versions.h"
 #include "api/api.h"
+#include "author/versions.h"
+#include "base/log.h"
+#include "replay/rating.h"
 
 enum { ANSWER_MAX = 16 << 20 };
 

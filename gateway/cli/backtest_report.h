@@ -6,7 +6,7 @@
 #define CLI_BACKTEST_REPORT_H
 
 #include "cli/cli.h"
-#include "policy/backtest.h"
+#include "replay/backtest.h"
 
 /* Percents that a charge and the 90th percentile of the time to first token may rise by; below 0: no such gate. */
 struct gates { double cost, p90; bool violations, empty; };

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "cli/local.h"
-#include "policy/backtest.h"
+#include "replay/backtest.h"
 
 enum { BATCH = 128 };
 struct row { size_t text; int64_t at_ms, charge_nusd, cost_nusd; bool generation, delivered; };	/* text: id, key, decision, json */

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "author/author.h"
 #include "cli/policy.h"
 #include "cli/remote.h"
 #include "cli/table.h"
-#include "policy/policy.h"
 
 static int tool(const char *command, int argc, char **argv,
 	int (*run)(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err))

@@ -1,8 +1,9 @@
 /* policy_diff.c - moongate policy diff: two bundles, each a folder or a version that was published. */
 #include <sys/stat.h>
+#include "author/author.h"
+#include "author/versions.h"
 #include "cli/policy.h"
 #include "cli/table.h"
-#include "policy/versions.h"
 
 int policy_side(struct local *l, const struct cli *c, const char *name, struct bundle **out)
 {

@@ -1,8 +1,9 @@
 /* policy_explain.c - moongate policy explain: a decision, as it was made, and made again. */
+#include "author/versions.h"
 #include "cli/explain_request.h"
 #include "cli/remote.h"
 #include "cli/table.h"
-#include "policy/versions.h"
+#include "replay/recall.h"
 
 enum { BODY_MAX = 16 << 20 };
 

@@ -1,6 +1,6 @@
 /* policy_from.c - moongate policy test --from ID: a kept decision as a test file. */
+#include "author/author.h"
 #include "cli/policy.h"
-#include "policy/policy.h"
 
 int policy_from(struct local *l, const struct cli *c, const char *dir, const char *id)
 {

@@ -9,6 +9,7 @@
 #include "cli/policy.h"
 #include "cli/table.h"
 #include "policy/policy.h"
+#include "replay/recall.h"
 
 enum { REQUEST_MAX = 32 << 20, POOL_MAX = 128 << 20 };
 struct run { struct local local; const struct cli *c; struct pool *pool; struct bundle *bundle; struct policy_state *state; struct decision d; struct buf text;

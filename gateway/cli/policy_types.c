@@ -1,8 +1,8 @@
 /* policy_types.c - moongate policy types: what an editor needs to know of the policy API. */
 #include <errno.h>
 #include <unistd.h>
+#include "author/author.h"
 #include "cli/policy.h"
-#include "policy/policy.h"
 
 /* Without Lua's own libraries: a policy has not all of them. */
 static const char luarc[] =

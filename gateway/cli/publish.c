@@ -4,9 +4,10 @@
  */
 #include <pwd.h>
 #include <unistd.h>
+#include "author/author.h"
+#include "author/versions.h"
 #include "cli/remote.h"
 #include "cli/table.h"
-#include "policy/versions.h"
 
 enum { BODY_MAX = 16 << 20 };
 

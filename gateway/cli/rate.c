@@ -3,12 +3,12 @@
  * gateway while one runs, since its keys' limits are in its memory; else on the store itself.
  */
 #include <sys/stat.h>
+#include "author/versions.h"
 #include "base/clock.h"
 #include "cli/policy.h"
 #include "cli/remote.h"
 #include "cli/table.h"
-#include "policy/rating.h"
-#include "policy/versions.h"
+#include "replay/rating.h"
 
 enum { BODY_MAX = 64 << 20 };
 

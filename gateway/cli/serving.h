@@ -6,9 +6,9 @@
 #define CLI_SERVING_H
 
 #include "api/api.h"
+#include "author/versions.h"
 #include "cli/cli.h"
 #include "cli/listeners.h"
-#include "policy/versions.h"
 
 struct serving {
 	struct gateway gw;

@@ -144,8 +144,6 @@ bool bundle_lacks_guards(const struct bundle *b, const struct bundle *of, char *
 int bundle_with_guards(const struct bundle *b, const struct bundle *of, struct bundle **out, struct err *err);
 /* Why it should not go on: too many of its hook calls failed (circuit.c).  NULL: it may.  Any thread. */
 const char *bundle_tripped(const struct bundle *b);
-/* What a bundle must show before it goes live: check finds nothing, every test passes.  err: "x_test.lua:5: ...". */
-int bundle_vet(struct bundle *b, struct err *err);
 
 struct policy_state;
 struct policy_state *policy_state_new(struct bundle *b, struct err *err);
@@ -186,39 +184,12 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 int policy_price(struct policy_state *s, struct decision *d, const struct endpoint *e, const struct mg_usage *u, bool estimated, struct bill *bill);
 void policy_observe(struct policy_state *s, struct decision *d, const struct outcome *o);
 
-/* ---- explaining */
+/* ---- the record */
 /* The record as the store keeps it: the state's, until the next one.  NULL: no memory.  It names endpoints by a hash;
  * what the store may not have yet is told first, and again if tell() says that it was not kept. */
 typedef bool endpoint_teller(void *arg, const struct mg_store_endpoint *row);
 const char *decision_record(struct policy_state *s, const struct decision *d, endpoint_teller *tell, void *arg);
-/* Bundles that are at hand, by the first digits of their hash: a reference, or NULL. */
-struct bundles { struct bundle *(*find)(void *arg, const char *digits); void *arg; };
-/* From that the whole of it, as JSON text, appended: for `policy explain`.  Where the bundle that decided is at hand it is
- * decided again, and told whether the same comes out; bundles NULL: nothing of that.  MG_EPROTO, MG_EINVAL: that is no such record. */
-int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, const struct bundles *bundles,
-	struct buf *out, struct err *err);
-/* Of a generation; 1, 0: none is kept of it, or a negative mg_rc. */
-int decision_find(const struct mg_store *ops, void *handle, const char *id, const struct bundles *bundles, struct buf *out, struct err *err);
-/* The same as the text of a test of b; 1, 0, or a negative mg_rc. */
-int decision_as_test(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err);
-/* The text of `moongate policy explain`, from the whole. */
-void decision_text(json_t *record, void (*line)(void *arg, const char *text), void *arg);
 
-/* ---- tools, for the CLI: TAP or messages through say(); the number of problems, or a negative mg_rc */
-int policy_check(const char *dir, const char *base_dir, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-int policy_test(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-/* The same of one that is read. */
-int bundle_check(struct bundle *b, void (*say)(void *arg, const char *line), void *arg);
-int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-/* What each hook takes: instructions and garbage, a line a hook. */
-int policy_fuel(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-/* Changes one token of a policy at a time and runs its tests: the number of changes that no test notices
- * and that let more candidates through, or store more; and of files that cannot be tried. */
-int policy_mutate(const char *dir, const char *base_dir, const char *only, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-/* What b changes of a, a line each: files, policies, parameters, chains; how many, or a negative mg_rc.  Both were opened. */
-int bundle_diff(struct bundle *a, struct bundle *b, void (*say)(void *arg, const char *line), void *arg, struct err *err);
-/* moongate.d.lua, line by line: generated from the tables that build the objects. */
-void policy_types(void (*say)(void *arg, const char *line), void *arg);
 /* Whatever a policy shares over requests and workers (limits, counters, sticky): one a process. */
 void policy_shared_init(void);
 

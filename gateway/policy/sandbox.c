@@ -371,7 +371,7 @@ static int fill(lua_State *L)
 	shared_open(L, 1);
 	loader_open(L, 1);
 	if (s->testing) {
-		lua_newtable(L);	/* the same names, and the tests' own: filled by testing.c */
+		lua_newtable(L);	/* the same names, and the tests' own: filled by who runs them */
 		lua_pushnil(L);
 		while (lua_next(L, 1)) {
 			lua_pushvalue(L, -2);

@@ -114,7 +114,7 @@ while IFS= read -r line; do
 	esac
 done <"$dir/commands"
 ok "the policy that is printed passes the example's test" tested
-ok "what is printed of folders is there" sh -c "cd '$root' && for d in gateway/cli gateway/api gateway/relay gateway/policy gateway/account gateway/ledger \
+ok "what is printed of folders is there" sh -c "cd '$root' && for d in gateway/cli gateway/api gateway/relay gateway/author gateway/replay gateway/policy gateway/account gateway/ledger \
 	gateway/catalog gateway/store gateway/plugin gateway/net gateway/base plugins policies sdk tests; do [ -d \$d ] || exit 1; done"
 [ -z "$gate" ] || ok "the gateway ends cleanly" stop
 echo "1..$n"

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include "author/tools.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "policy/state.h"
+#include "replay/recall.h"
 
 struct world {
 	char dir[64];

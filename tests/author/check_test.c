@@ -1,0 +1,124 @@
+/* policy check: each mistake that it finds, and where; and that what is right is left alone. */
+#include "author/author.h"
+#include "policy/world.h"
+#include "tap.h"
+
+struct said { char text[32 << 10]; size_t len; };
+
+static void keep(void *arg, const char *line)
+{
+	struct said *s = arg;
+
+	s->len += (size_t)snprintf(s->text + s->len, sizeof(s->text) - s->len, "%s\n", line);
+}
+
+#define P(body) "return policy { name = \"p\", api = 1,\n" body " }\n"
+static const char test_file[] = "test(\"x\", function(t) t.ok(true) end)\n";
+
+/* What p.lua is, and what is said of it; NULL: nothing.  bundle NULL: it is in no list. */
+static const struct { const char *name, *policy, *says, *bundle; } cases[] = {
+	{ "nothing is wrong", P("filter = function(req, ep) return true end"), NULL, NULL },
+	{ "syntax", "return policy { name = \"p\" api = 1 }\n", "p.lua:1: ", NULL },
+	{ "bytecode", "\x1bLua\x54", "p.lua: it is compiled Lua, which is not read", NULL },
+	{ "an unknown name", P("filter = function(req, ep) return os ~= nil end"), "p.lua:2: unknown name 'os'", NULL },
+	{ "an unknown member of a library", P("filter = function(req, ep) return ranking.by ~= nil or rank.bye == 1 end"), "p.lua:2: unknown name 'rank.bye'", NULL },
+	{ "a global write", P("filter = function(req, ep)\n  seen = true\n  return true end"), "p.lua:3: global write 'seen' (use 'local')", NULL },
+	{ "an unknown hook or field", P("fliter = function(req, ep) return true end"), "p.lua: unknown field 'fliter'", NULL },
+	{ "a hook that is no function", P("filter = true"), "p.lua: 'filter' must be a function", NULL },
+	{ "a parameter's type", P("params = { n = { type = \"float\" } }, filter = function() return true end"), "param 'n': type must be integer", NULL },
+	{ "a parameter's default", P("params = { n = { type = \"integer\", default = \"5\" } }, filter = function() return true end"), "param 'n' must be integer, not string", NULL },
+	{ "a parameter that is not declared", P("filter = function() return true end"), "p: unknown param 'm'",
+	  "return { policies = { default = { { use = \"p\", with = { m = 1 } } } } }\n" },
+	{ "a parameter that must be given, and is", P("params = { n = { type = \"integer\" } }, filter = function(req, ep, my) return my.n == 5 end"), NULL,
+	  "return { policies = { default = { { use = \"p\", with = { n = 5 } } } } }\n" },
+	{ "a parameter that must be given, of a file in no list", P("params = { n = { type = \"integer\" } }, filter = function(req, ep, my) return true end"), NULL, NULL },
+	{ "setup that fails", P("setup = function(p) assert(false, \"no such class\") end, filter = function() return true end"), "no such class", NULL },
+	{ "setup that does not end", P("setup = function(p) while true do end end"), "fuel exhausted", NULL },
+	{ "setup that reads what is not there", P("setup = function(p) return { t = io.open(\"/etc/passwd\") } end"), "p.lua:2: unknown name 'io'", NULL },
+	{ "a member of req that is not there", P("filter = function(req, ep) return req.data_clas ~= \"x\" end"), "req has no member 'data_clas'; did you mean 'data_class'?", NULL },
+	{ "a member of req.feat that is not there", P("rank = function(req, eps) return req.feat.tool == 1 and {} or eps end"), "req.feat has no member 'tool'; did you mean 'tools'?", NULL },
+	{ "a member of ep that is not there", P("filter = function(req, ep) return ep.regoin ~= \"us\" end"), "ep has no member 'regoin'; did you mean 'region'?", NULL },
+	{ "admit's answer", P("admit = function(req) return nil end"), "admit of p: admit must return true or deny{}", NULL },
+	{ "retain's answer", P("retain = function(req) return { store = \"some\" } end"), "retain of p: retain must return {store", NULL },
+	{ "resolve's answer", P("resolve = function(req) return \"acme/small\" end"), "resolve of p: resolve must return nil", NULL },
+	{ "filter's answer, under a label that only the policy knows", P("filter = function(req, ep)\n  if req.labels.residency == \"eu\" then return ep.region == \"eu\" or nil end\n"
+	  "  return true end"), "filter of p: filter must return true or false", NULL },
+	{ "filter's answer, of an unknown data policy", P("filter = function(req, ep)\n  if ep.data.known then return true end end"), "filter of p: filter must return true or false", NULL },
+	{ "a price of zero", P("filter = function(req, ep) return 1 // math.tointeger(ep.usd.prompt * 10) >= 0 end"), "filter of p: p.lua:2: attempt to ", NULL },
+	{ "rank's answer", P("rank = function(req, eps) return eps[1] end"), "rank of p: rank must return endpoints of its list", NULL },
+	{ "plan's answer to an empty list", P("plan = function(req, eps) return { ttft_timeout_ms = math.floor(eps[1].live.ttft_ms.p50) } end"), "plan of p: p.lua:2: attempt to index a nil value", NULL },
+	{ "shape's answer", P("shape = function(req, ep) return { set = { messages = {} } } end"), "shape of p: shape may set or drop parameters of its list only", NULL },
+	{ "on_error's answer, for one kind of failure", P("on_error = function(req, err) if err.kind == \"quota\" then return \"stop\" end end"), "on_error of p: on_error must return an action", NULL },
+	{ "price's answer", P("price = function(req, ep, u, bill) return nil end"), "price of p: price must return the bill", NULL },
+	{ "observe that fails", P("observe = function(req, o) counter.add(\"n\", o.endpoint.provider.slug) end"), "observe of p: ", NULL },
+	{ "a false memo", P("memo = { filter = \"data_class\" }, filter = function(req, ep) return req.data_class ~= \"x\" or req.key.org ~= \"y\" end"),
+	  "filter of p: memo.filter does not name key.org, which the filter reads", NULL },
+	{ "a memo over what changes", P("memo = { filter = \"data_class\" }, filter = function(req, ep) return ep.live.error_rate < 0.5 end"),
+	  "filter of p: memo.filter does not name ep.live, which the filter reads", NULL },
+	{ "a memo over what others change", P("memo = { filter = \"data_class\" }, filter = function(req, ep) return counter.get(\"n\", ep.id) == 0 end"),
+	  "filter of p: memo.filter does not name counter.get, which the filter reads", NULL },
+	{ "a true memo", P("memo = { filter = { \"data_class\", \"key.org\" } }, filter = function(req, ep) return req.data_class ~= \"x\" or req.key.org ~= \"y\" end"), NULL, NULL },
+	{ "fuel over 200 candidates", P("rank = function(req, eps)\n  for i = 1, #eps do for k = 1, #eps do for m = 1, 4 do local x = eps[i] == eps[k] end end end\n  return eps end"),
+	  "rank of p, with 200 candidates: fuel exhausted", NULL },
+	{ "limit.take in a filter", P("filter = function(req, ep)\n  if req.labels.never == \"met by a test of this kind, by design\" then return limit.take(\"l\", ep.id, { max = 1, per_s = 1 }) end\n"
+	  "  return true end"), "p.lua:3: filter uses limit.take: only admit and observe may write", NULL },
+	{ "counter.add behind two functions", "local function note_it(ep)\n  counter.add(\"n\", ep.id)\nend\nlocal function maybe(ep) if ep.id == \"-\" then note_it(ep) end end\n"
+	  P("rank = function(req, eps) for _, e in ipairs(eps) do maybe(e) end return eps end"), "p.lua:2: rank uses counter.add: only admit and observe may write", NULL },
+	{ "limit.take under another name", "local take = limit.take\n" P("plan = function(req) if req.id == \"-\" then take(\"l\", \"k\", { max = 1, per_s = 1 }) end end"),
+	  "plan uses limit.take: only admit and observe may write", NULL },
+	{ "its library under another name", "local l = limit\n" P("plan = function(req) if req.id == \"-\" then l.take(\"l\", \"k\", { max = 1, per_s = 1 }) end end"),
+	  "p.lua:3: plan uses limit.take: only admit and observe may write", NULL },
+	{ "lookup in a ranking", P("rank = function(req, eps)\n  if req.id == \"-\" then lookup(\"who\", 1, 0) end\n  return eps end"), "p.lua:3: rank uses lookup: only admit and resolve may wait", NULL },
+	{ "lookup under another name, behind a function", "local ask = lookup\nlocal function who(x) return ask(\"who\", x, 0) end\n" P("filter = function(req, ep) return ep.id ~= \"-\" or who(1) == 0 end"),
+	  "filter uses lookup: only admit and resolve may wait", NULL },
+	{ "lookup in observe", P("observe = function(req) if req.id == \"-\" then lookup(\"who\", 1, 0) end end"), "observe uses lookup: only admit and resolve may wait", NULL },
+	{ "lookup where it may", P("admit = function(req) return lookup(\"who\", 1, true) and true end, resolve = function(req) lookup(\"who\", 1, 0) end"), NULL, NULL },
+	{ "limit.take where it may", P("admit = function(req) return limit.take(\"l\", req.key.id, { max = 1000, per_s = 1 }) end"), NULL, NULL },
+	{ "a text that is put together in deny", P("admit = function(req)\n  if req.model == \"\" then return deny { status = 403, code = \"no\",\n    message = \"not \" .. req.model } end\n  return true end"),
+	  "p.lua:4: deny{} puts a text together", NULL },
+	{ "or formatted", P("admit = function(req)\n  if req.model == \"\" then return deny { status = 403, code = \"no\", message = string.format(\"not %s\", req.model) } end\n  return true end"),
+	  "p.lua:3: deny{} puts a text together", NULL },
+	{ "a concatenation elsewhere", P("admit = function(req)\n  local k = \"a\" .. req.model\n  if k == \"\" then return deny { status = 403, code = \"no\", message = \"a .. b\" } end\n  return true end"), NULL, NULL },
+	{ "a hook that assigns a local of the file", "local last\n" P("filter = function(req, ep)\n  last = ep.id\n  return true end"),
+	  "p.lua:4: filter assigns 'last', which is outside of it", NULL },
+	{ "from a function inside", "local n = 0\n" P("rank = function(req, eps)\n  return rank.by(eps, function(e)\n    n = n + 1\n    return n end) end"),
+	  "p.lua:5: rank assigns 'n', which is outside of it", NULL },
+	{ "a local of its own, from a function inside", P("rank = function(req, eps)\n  local n = 0\n  return rank.by(eps, function(e)\n    n = n + 1\n    return n end) end"), NULL, NULL },
+	{ "a local of the file, when it is read", "local n = 0\nfor i = 1, 3 do n = n + i end\n" P("filter = function(req, ep) return n == 6 end"), NULL, NULL },
+};
+
+static int check(const char *policy, const char *bundle, const char *tests, struct said *out)
+{
+	struct world w;
+	int bad;
+
+	world_init(&w);
+	world_file(&w, "bundle.lua", bundle ? bundle : "return { policies = { default = {} } }\n");
+	world_file(&w, "p.lua", policy);
+	if (tests)
+		world_file(&w, "p_test.lua", tests);
+	out->len = 0;
+	*out->text = '\0';
+	bad = policy_check(w.dir, "policies", keep, out, &w.err);
+	if (bad < 0)
+		printf("# %s\n", w.err.msg);
+	world_release(&w);
+	return bad;
+}
+
+int main(void)
+{
+	static struct said out;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int bad = check(cases[i].policy, cases[i].bundle, test_file, &out);
+		bool fine = cases[i].says ? bad > 0 && strstr(out.text, cases[i].says) : bad == 0;
+
+		ok(fine, cases[i].name);
+		if (!fine)
+			printf("# %d\n%s", bad, out.text);
+	}
+	ok(check(cases[0].policy, NULL, NULL, &out) == 1 && strstr(out.text, "p.lua has no p_test.lua beside it"), "no tests");
+	ok(check(cases[6].policy, "return { policies = { shadow = {} } }\n", test_file, &out) > 0, "the bundle that says so itself");
+	return tap_done();
+}
