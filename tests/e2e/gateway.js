@@ -12,7 +12,7 @@ const under = (process.env.MOONGATE_UNDER || '').split(' ').filter(Boolean);
 export const managementKey = 'sk-or-v1-' + 'ab'.repeat(32);
 
 // A condition with a deadline, instead of a sleep.
-export async function until(what, probe, ms = 10000) {
+export async function until(what, probe, ms = 30000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await probe();
@@ -62,7 +62,7 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
     if (g.exit) throw new Error(`the gateway ended: ${JSON.stringify(g.exit)}\n${g.log}`);
     g.url = /listening on (http\S+)/.exec(g.out)?.[1];
     return g.url;
-  }, under.length ? 120000 : 10000);
+  }, under.length ? 120000 : 60000);
   await until('the gateway to be ready', async () => (await fetch(g.url + '/readyz').catch(() => null))?.status === 200);
   g.api = g.url + '/api/v1';
   g.newKey = async (body = {}) => {
