@@ -120,20 +120,22 @@ void generation_get(struct api_call *c)
 /* Whoever has a receipt may ask by which key it can be checked. */
 void generation_key(struct api_call *c)
 {
-	const struct seal *seal = &c->w->gw->seal;
 	struct mg_writer *w = json_writer(c->http->pool);
+	unsigned char public[SEAL_PUBLIC];
+	char id[SEAL_ID + 1];
 	struct buf pem;
 
-	if (!w) {
+	if (!w || seal_public(&c->w->gw->seal, public, &(struct err){ 0 })) {
 		api_error(c->http, 503, "server", "No memory for the request");
 		return;
 	}
 	buf_init(&pem, 4096);
-	seal_public_pem(seal->public, &pem);
+	seal_public_pem(public, &pem);
+	seal_id(public, id);
 	json_open(w, NULL, '{');
 	json_open(w, "data", '{');
 	json_put_text(w, "alg", "Ed25519");
-	json_put_text(w, "key_id", seal->id);
+	json_put_text(w, "key_id", id);
 	json_put(w, "public_key", buf_view(&pem));
 	json_close(w);
 	json_close(w);

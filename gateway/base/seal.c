@@ -33,21 +33,25 @@ static int put_file(const char *path, struct mg_str pem, struct err *err)
 	return rc;
 }
 
+/* An Ed25519 key's PKCS #8 form (RFC 8410) is these bytes and the secret; PEM is that in base64, here one line. */
+static const unsigned char plain[] = { 0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20 };
+static const char begin[] = "-----BEGIN PRIVATE KEY-----\n", end[] = "\n-----END PRIVATE KEY-----\n";
+enum { BEGIN = sizeof(begin) - 1, END = sizeof(end) - 1, DER = sizeof(plain) + SEAL_SECRET, LINE = DER / 3 * 4, PLAIN = BEGIN + LINE + END };
+
 static int make(const char *path, struct err *err)
 {
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	BIO *pem = BIO_new(BIO_s_secmem());
-	char *at = NULL;
-	long len;
+	unsigned char der[DER];
+	char pem[PLAIN + 1];
 	int rc;
 
-	if (!key || !pem || !PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) || (len = BIO_get_mem_data(pem, &at)) <= 0)
-		rc = fail(err, MG_ENOMEM, "cannot make a key for receipts");
-	else
-		rc = put_file(path, (struct mg_str){ at, (size_t)len }, err);
-	ERR_clear_error();
-	BIO_free(pem);
-	EVP_PKEY_free(key);
+	memcpy(der, plain, sizeof(plain));
+	random_bytes(der + sizeof(plain), SEAL_SECRET);
+	memcpy(pem, begin, BEGIN);
+	EVP_EncodeBlock((unsigned char *)pem + BEGIN, der, DER);
+	memcpy(pem + BEGIN + LINE, end, END);
+	rc = put_file(path, (struct mg_str){ pem, PLAIN }, err);
+	wipe(der, sizeof(der));
+	wipe(pem, sizeof(pem));
 	return rc;
 }
 
@@ -70,15 +74,27 @@ static int read_file(const char *path, char pem[PEM_MAX], struct err *err)
 	return 1;
 }
 
+/* As make() and `openssl genpkey` write it: libcrypto's decoders for all there is are 1.6 MB that stay. */
+static bool take_plain(const char *pem, struct seal *out)
+{
+	unsigned char der[DER];
+	bool is = !strncmp(pem, begin, BEGIN) && strlen(pem) == PLAIN && !strcmp(pem + BEGIN + LINE, end) &&
+		EVP_DecodeBlock(der, (const unsigned char *)pem + BEGIN, LINE) == DER && !memcmp(der, plain, sizeof(plain));
+
+	if (is)
+		memcpy(out->secret, der + sizeof(plain), SEAL_SECRET);
+	wipe(der, sizeof(der));
+	return is;
+}
+
 static int take(const char *path, const char *pem, struct seal *out, struct err *err)
 {
 	BIO *text = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = text ? PEM_read_bio_PrivateKey(text, NULL, NULL, (void *)(uintptr_t)"") : NULL;
-	size_t secret = sizeof(out->secret), public = sizeof(out->public);
+	size_t len = sizeof(out->secret);
 	int rc = MG_OK;
 
-	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519 || !EVP_PKEY_get_raw_private_key(key, out->secret, &secret) ||
-	    !EVP_PKEY_get_raw_public_key(key, out->public, &public))
+	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519 || !EVP_PKEY_get_raw_private_key(key, out->secret, &len))
 		rc = fail(err, MG_EINVAL, "'%.150s' is no Ed25519 key in PEM", path);
 	ERR_clear_error();
 	EVP_PKEY_free(key);
@@ -88,7 +104,6 @@ static int take(const char *path, const char *pem, struct seal *out, struct err 
 
 int seal_open(const char *data_dir, struct seal *out, struct err *err)
 {
-	static const char purpose[] = "moongate: hash of what was asked";
 	char path[4200], pem[PEM_MAX];
 	int rc;
 
@@ -99,13 +114,9 @@ int seal_open(const char *data_dir, struct seal *out, struct err *err)
 		rc = rc ? rc : read_file(path, pem, err);
 	}
 	if (rc == 1)
-		rc = take(path, pem, out, err);
+		rc = take_plain(pem, out) ? MG_OK : take(path, pem, out, err);
 	wipe(pem, sizeof(pem));
-	if (rc)
-		return rc;
-	hmac_sha256(out->secret, sizeof(out->secret), purpose, sizeof(purpose) - 1, out->hashing);
-	seal_id(out->public, out->id);
-	return MG_OK;
+	return rc;
 }
 
 void seal_close(struct seal *s)
@@ -176,14 +187,28 @@ bool seal_verify(const unsigned char public[static SEAL_PUBLIC], struct mg_str t
 
 void seal_hash(const struct seal *s, struct mg_str text, char out[static 65])
 {
-	unsigned char sum[32];
+	static const char purpose[] = "moongate: hash of what was asked";
+	unsigned char key[32], sum[32];
 
-	hmac_sha256(s->hashing, sizeof(s->hashing), text.len ? text.at : "", text.len, sum);
+	hmac_sha256(s->secret, sizeof(s->secret), purpose, sizeof(purpose) - 1, key);
+	hmac_sha256(key, sizeof(key), text.len ? text.at : "", text.len, sum);
+	wipe(key, sizeof(key));
 	for (size_t i = 0; i < sizeof(sum); i++)
 		snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
 /* ---- the public key */
+
+int seal_public(const struct seal *s, unsigned char out[static SEAL_PUBLIC], struct err *err)
+{
+	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, s->secret, sizeof(s->secret));
+	size_t len = SEAL_PUBLIC;
+	int rc = key && EVP_PKEY_get_raw_public_key(key, out, &len) ? MG_OK : fail(err, MG_ENOMEM, "the public key cannot be worked out");
+
+	ERR_clear_error();
+	EVP_PKEY_free(key);
+	return rc;
+}
 
 void seal_id(const unsigned char public[static SEAL_PUBLIC], char out[static SEAL_ID + 1])
 {

@@ -10,13 +10,14 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { SEAL_PUBLIC = 32, SEAL_SIGNATURE = 64, SEAL_SIGNATURE_TEXT = 86, SEAL_ID = 16 };	/* bytes; letters; hex digits */
+enum { SEAL_SECRET = 32, SEAL_PUBLIC = 32, SEAL_SIGNATURE = 64, SEAL_SIGNATURE_TEXT = 86, SEAL_ID = 16 };	/* bytes; letters; hex digits */
 
-struct seal { unsigned char secret[32], public[SEAL_PUBLIC], hashing[32]; char id[SEAL_ID + 1]; };
+struct seal { unsigned char secret[SEAL_SECRET]; };	/* the rest is worked out at its use: few ask, and libcrypto's part for it is 1.6 MB */
 
 /* MG_EINVAL: it cannot be read, made, or others may read it. */
 int seal_open(const char *data_dir, struct seal *out, struct err *err);
 void seal_close(struct seal *s);		/* wipes */
+int seal_public(const struct seal *s, unsigned char out[static SEAL_PUBLIC], struct err *err);	/* MG_ENOMEM */
 /* base64url and a NUL.  MG_ENOMEM. */
 int seal_sign(const struct seal *s, struct mg_str text, char out[static SEAL_SIGNATURE_TEXT + 1], struct err *err);
 bool seal_verify(const unsigned char public[static SEAL_PUBLIC], struct mg_str text, struct mg_str signature);

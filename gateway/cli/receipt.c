@@ -54,6 +54,8 @@ static int ask_key(struct local *l, const struct cli *c, struct buf *pem)
 
 static int public_pem(struct local *l, const struct cli *c, const char *file, struct buf *pem)
 {
+	unsigned char public[SEAL_PUBLIC];
+	struct err err = { 0 };
 	struct seal seal;
 	int rc;
 
@@ -62,10 +64,12 @@ static int public_pem(struct local *l, const struct cli *c, const char *file, st
 	if (remote_named(c))
 		return ask_key(l, c, pem);
 	rc = open_seal(l, c, &seal);
-	if (!rc) {
-		seal_public_pem(seal.public, pem);
-		seal_close(&seal);
-	}
+	if (rc)
+		return rc;
+	rc = seal_public(&seal, public, &err) ? cli_fail(EXIT_FAILED, &err) : EXIT_OK;
+	if (!rc)
+		seal_public_pem(public, pem);
+	seal_close(&seal);
 	return rc;
 }
 

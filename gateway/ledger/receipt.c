@@ -102,14 +102,17 @@ int receipt_put(struct mg_writer *w, const char *name, const struct generation *
 	struct pool *p, struct err *err)
 {
 	struct mg_str text = payload(g, key_hash, p);
-	char signature[SEAL_SIGNATURE_TEXT + 1];
+	char signature[SEAL_SIGNATURE_TEXT + 1], id[SEAL_ID + 1];
+	unsigned char public[SEAL_PUBLIC];
 	int rc = text.at ? seal_sign(seal, text, signature, err) : fail(err, MG_ENOMEM, "no memory for a receipt");
 
+	rc = rc ? rc : seal_public(seal, public, err);
 	if (rc)
 		return rc;
+	seal_id(public, id);
 	json_open(w, name, '{');
 	json_put_text(w, "alg", "Ed25519");
-	json_put_text(w, "key_id", seal->id);
+	json_put_text(w, "key_id", id);
 	json_put_raw(w, "payload", text);
 	json_put_text(w, "signature", signature);
 	json_close(w);

@@ -325,44 +325,52 @@ static int on_timer(CURLM *curl, long ms, void *arg)
 	return 0;
 }
 
-static int multi_init(struct client *c, struct multi *m, unsigned cached, struct err *err)
+/* At its first use: most of them wait for a burst that never comes, and one is 8 KB and two descriptors. */
+static bool multi_open(struct multi *m)
 {
-	m->client = c;
-	m->timer.fire = multi_due;
 	m->curl = curl_multi_init();
 	m->spare = calloc(SPARES, sizeof(*m->spare));
-	if (!m->curl || !m->spare)
-		return fail(err, MG_ENOMEM, "no memory for the HTTP client");
+	if (!m->curl || !m->spare) {
+		curl_multi_cleanup(m->curl);
+		free(m->spare);
+		m->curl = NULL;
+		m->spare = NULL;
+		return false;
+	}
 	curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
 	curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer);
 	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
 	curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	/* Counts those in use, too: too small, and each exchange closes an idle one. */
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)cached);
-	return MG_OK;
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, (long)m->client->cached);
+	return true;
 }
 
 struct client *client_new(struct loop *loop, unsigned shards, unsigned max_connections, struct err *err)
 {
 	struct client *c;
-	unsigned cached;
 
 	pthread_once(&once, global_init);
 	shards = shards ? shards : 1;
-	cached = max_connections / shards * 2 + 128;
 	c = calloc(1, sizeof(*c) + shards * sizeof(c->multis[0]));
 	if (!c) {
 		fail(err, MG_ENOMEM, "no memory for the HTTP client");
 		return NULL;
 	}
 	c->loop = loop;
+	c->n = shards;
+	c->cached = max_connections / shards * 2 + 128;
+	for (unsigned i = 0; i < shards; i++) {
+		c->multis[i].client = c;
+		c->multis[i].timer.fire = multi_due;
+	}
 	c->work.fire = client_work;
 	c->sweep.fire = sweep_due;
 	c->keep_s = SWEEP_KEEP_S;
 	c->places = calloc(PLACES, sizeof(*c->places));
 	c->share = curl_share_init();
-	if (!c->places || !c->share) {
+	if (!c->places || !c->share || !multi_open(&c->multis[0])) {
 		fail(err, MG_ENOMEM, "no memory for the HTTP client");
 		client_free(c);
 		return NULL;
@@ -370,11 +378,6 @@ struct client *client_new(struct loop *loop, unsigned shards, unsigned max_conne
 	/* One thread: no locks. */
 	curl_share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
 	curl_share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	while (c->n < shards)
-		if (multi_init(c, &c->multis[c->n++], cached, err)) {
-			client_free(c);
-			return NULL;
-		}
 	return c;
 }
 
@@ -413,13 +416,17 @@ void client_free(struct client *c)
 static struct multi *pick(struct client *c, bool stream)
 {
 	unsigned first = stream && c->n > 1 ? 1 : 0;
-	struct multi *best = &c->multis[first];
+	struct multi *best = NULL;
 
 	for (unsigned i = first; i < c->n; i++) {
-		if (c->multis[i].running < FILL)
-			return &c->multis[i];
-		if (c->multis[i].running < best->running)
-			best = &c->multis[i];
+		struct multi *m = &c->multis[i];
+
+		if (!m->curl && !multi_open(m))
+			continue;
+		if (m->running < FILL)
+			return m;
+		if (!best || m->running < best->running)
+			best = m;
 	}
 	return best;
 }
@@ -427,10 +434,12 @@ static struct multi *pick(struct client *c, bool stream)
 static struct exchange *exchange_new(struct client *c, const struct exchange_conf *conf)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
-	struct multi *m = pick(c, conf->stream);
+	struct multi *m = x ? pick(c, conf->stream) : NULL;
 
-	if (!x)
+	if (!m) {
+		free(x);
 		return NULL;
+	}
 	x->multi = m;
 	x->next = c->all;
 	if (x->next)

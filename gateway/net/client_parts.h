@@ -13,7 +13,7 @@
 
 struct multi {
 	struct client *client;
-	CURLM *curl;
+	CURLM *curl;		/* NULL: it was not needed yet */
 	struct timer timer;
 	struct sock *socks;
 	struct exchange *later;	/* cancelled, started or resumed inside a callback */
@@ -33,7 +33,7 @@ struct client {
 	struct timer sweep;
 	unsigned keep_s, swept;		/* swept: how far this round is */
 	struct exchange *all;
-	unsigned n;
+	unsigned n, cached;		/* multis; connections that one of them keeps */
 	struct place *places;
 	struct multi multis[];
 };

@@ -233,6 +233,20 @@ static void tls(void)
 	free(keys);
 }
 
+/* Descriptors are given from the lowest on. */
+static void waiting(void)
+{
+	struct err err = { 0 };
+	int before = dup(0), after;
+	struct client *many = client_new(loop, 1000, 1000, &err);
+
+	after = dup(0);
+	close(before);
+	close(after);
+	ok(many && after - before < 16, "a multi that is not used has no descriptors");
+	client_free(many);
+}
+
 int main(void)
 {
 	if (!pair_start())
@@ -241,5 +255,6 @@ int main(void)
 	refusals();
 	upstreams();
 	tls();
+	waiting();
 	return pair_stop();
 }
