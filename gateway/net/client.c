@@ -331,10 +331,7 @@ static bool multi_open(struct multi *m)
 	m->curl = curl_multi_init();
 	m->spare = calloc(SPARES, sizeof(*m->spare));
 	if (!m->curl || !m->spare) {
-		curl_multi_cleanup(m->curl);
-		free(m->spare);
-		m->curl = NULL;
-		m->spare = NULL;
+		multi_close(m);
 		return false;
 	}
 	curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -381,7 +378,7 @@ struct client *client_new(struct loop *loop, unsigned shards, unsigned max_conne
 	return c;
 }
 
-static void multi_release(struct multi *m)
+void multi_close(struct multi *m)
 {
 	sweep_over(m);
 	for (unsigned i = 0; i < m->n_spare; i++)
@@ -389,10 +386,14 @@ static void multi_release(struct multi *m)
 	m->busy++;
 	if (m->curl)
 		curl_multi_cleanup(m->curl);
+	m->busy--;
 	while (m->socks)
 		sock_free(m->socks);
 	loop_timer_clear(m->client->loop, &m->timer);
 	free(m->spare);
+	m->curl = NULL;
+	m->spare = NULL;
+	m->n_spare = 0;
 }
 
 void client_free(struct client *c)
@@ -402,7 +403,7 @@ void client_free(struct client *c)
 	while (c->all)
 		exchange_free(c->all);
 	for (unsigned i = 0; i < c->n; i++)
-		multi_release(&c->multis[i]);
+		multi_close(&c->multis[i]);
 	loop_timer_clear(c->loop, &c->work);
 	loop_timer_clear(c->loop, &c->sweep);
 	if (c->share)

@@ -13,7 +13,7 @@
 
 struct multi {
 	struct client *client;
-	CURLM *curl;		/* NULL: it was not needed yet */
+	CURLM *curl;		/* NULL: it is not needed */
 	struct timer timer;
 	struct sock *socks;
 	struct exchange *later;	/* cancelled, started or resumed inside a callback */
@@ -95,5 +95,6 @@ void exchange_give_up(struct exchange *x);	/* takes it off its multi */
 
 /* client.c */
 void exchange_over(struct exchange *x, int how, const char *why);
+void multi_close(struct multi *m);	/* of one without exchanges: until it is used again */
 
 #endif

@@ -59,7 +59,8 @@ static bool any_used(const struct client *c)
 /* A multi is swept until nothing that its last exchange left can be there; one
  * after the other, for closing a thousand connections would hold up a turn (R88).
  * libcurl counts whole seconds, of which there must be more than keep_s, and looks
- * once in a second: the last sweep may be the one that it leaves out. */
+ * once in a second: the last sweep may be the one that it leaves out.  With nothing
+ * left to do the multi is closed, and its memory and handles are given back. */
 void sweep_due(struct timer *t)
 {
 	struct client *c = loop_owner(t, struct client, sweep);
@@ -72,7 +73,9 @@ void sweep_due(struct timer *t)
 
 		if (now - m->used_ms > gone)
 			m->used_ms = 0;
-		if (!m->sweeper)
+		if (!m->used_ms && !m->running)
+			multi_close(m);
+		else if (!m->sweeper)
 			sweep(m);
 		loop_timer_set(c->loop, t, STEP_MS);
 		return;
