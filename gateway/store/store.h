@@ -3,7 +3,7 @@
  *
  * Workers never wait.  They append to their journal (journal.h), which is
  * durable against kill -9 at once, and the store thread carries journal
- * entries into the store in groups of 256 or 10 ms, then cuts the journal.
+ * entries into the store in groups of 1024 or 25 ms, then cuts the journal.
  * Everything else is a job: a function that runs on the store thread.
  */
 #ifndef STORE_STORE_H

@@ -14,7 +14,11 @@
 #include "base/keep.h"
 #include "moongate_store.h"
 
+#define RIG_KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 static char rig_dir[128];
+static char rig_why[256];		/* what the store last said */
+static const struct mg_store *rig_ops;	/* after rig_start() */
 
 /* All of it, for ever. */
 static inline struct permit rig_permit(enum sink s)
@@ -69,12 +73,15 @@ static inline const struct mg_plugin *rig_plugin(void)
 /* In a fresh folder in $TMPDIR. */
 static inline const struct mg_plugin *rig_start(void)
 {
+	const struct mg_plugin *plugin;
 	const char *tmp = getenv("TMPDIR");
 
 	snprintf(rig_dir, sizeof(rig_dir), "%.60s/moongate-store-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(rig_dir))
 		exit(99);
-	return rig_plugin();
+	plugin = rig_plugin();
+	rig_ops = plugin->store;
+	return plugin;
 }
 
 static inline char *rig_path(const char *name)
@@ -83,6 +90,32 @@ static inline char *rig_path(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", rig_dir, name);
 	return path;
+}
+
+static inline void *rig_open(const char *name, bool read_only)
+{
+	void *handle = NULL;
+
+	return rig_ops->open(rig_path(name), read_only, &handle, rig_why) ? NULL : handle;
+}
+
+/* In a transaction of its own. */
+static inline int rig_put(void *handle, enum mg_store_row kind, const void *row)
+{
+	int rc = rig_ops->begin(handle, rig_why);
+
+	rc = rc ? rc : rig_ops->put(handle, kind, row, rig_why);
+	if (!rc)
+		return rig_ops->commit(handle, rig_why);
+	rig_ops->rollback(handle);
+	return rc;
+}
+
+static inline struct mg_store_generation rig_generation(const char *gen, const char *attempt, int64_t charge)
+{
+	return (struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = attempt, .generation_id = gen,
+		.key_hash = RIG_KEY, .model = "m", .provider = "acme", .charge_nusd = charge, .cost_nusd = charge / 2, .loss_nusd = 1,
+		.at_ms = 1000, .delivered = true, .json = "{\"data\":{\"id\":\"x\"}}" };
 }
 
 static inline bool rig_find(void *arg, const void *row)

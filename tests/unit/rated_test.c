@@ -5,34 +5,6 @@
 #include "tap.h"
 
 static const struct mg_plugin *plugin;
-static char why[256];
-#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-
-static struct mg_store_generation a_generation(const char *gen, const char *attempt, int64_t charge)
-{
-	return (struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = attempt, .generation_id = gen,
-		.key_hash = KEY, .model = "m", .provider = "acme", .charge_nusd = charge, .cost_nusd = charge / 2, .loss_nusd = 1,
-		.at_ms = 1000, .delivered = true, .json = "{\"data\":{\"id\":\"x\"}}" };
-}
-
-static void *opened(const char *name, bool read_only)
-{
-	void *handle = NULL;
-
-	return plugin->store->open(rig_path(name), read_only, &handle, why) ? NULL : handle;
-}
-
-static int put_one(void *h, enum mg_store_row kind, const void *row)
-{
-	const struct mg_store *ops = plugin->store;
-	int rc = ops->begin(h, why);
-
-	rc = rc ? rc : ops->put(h, kind, row, why);
-	if (!rc)
-		return ops->commit(h, why);
-	ops->rollback(h);
-	return rc;
-}
 
 static bool on_adjustment(void *arg, const void *row)
 {
@@ -59,37 +31,37 @@ static size_t unrated(void *h, const char *id, int64_t since_ms)
 {
 	size_t n = 0;
 
-	return plugin->store->each(h, MG_ROW_UNRATED, id, since_ms, 0, on_count, &n, why) ? 999 : n;
+	return plugin->store->each(h, MG_ROW_UNRATED, id, since_ms, 0, on_count, &n, rig_why) ? 999 : n;
 }
 
 static int adjust(void *h, const char *id, int64_t nusd)
 {
-	return put_one(h, MG_ROW_ADJUSTMENT, &(struct mg_store_adjustment){ sizeof(struct mg_store_adjustment), id, nusd, 7000 });
+	return rig_put(h, MG_ROW_ADJUSTMENT, &(struct mg_store_adjustment){ sizeof(struct mg_store_adjustment), id, nusd, 7000 });
 }
 
 static void test_rated(void)
 {
 	static const int64_t since[3] = { 0, 0, 86400000 };
-	struct mg_store_generation first = a_generation("gen-r1", "gen-r1-1", 100), second = a_generation("gen-r2", "gen-r2-1", 30),
-		plain = a_generation("gen-r3", "gen-r3-1", 5);
+	struct mg_store_generation first = rig_generation("gen-r1", "gen-r1-1", 100), second = rig_generation("gen-r2", "gen-r2-1", 30),
+		plain = rig_generation("gen-r3", "gen-r3-1", 5);
 	struct mg_store_sums sums;
-	void *h = opened("rated.db", false);
+	void *h = rig_open("rated.db", false);
 	int64_t refunds = 0;
 	bool good = false;
 
 	first.needs_rating = second.needs_rating = true;
 	second.at_ms = 90000000;	/* of the next day */
-	ok(h && !put_one(h, MG_ROW_GENERATION, &first) && !put_one(h, MG_ROW_GENERATION, &second) && !put_one(h, MG_ROW_GENERATION, &plain), "two of three are to be rated");
+	ok(h && !rig_put(h, MG_ROW_GENERATION, &first) && !rig_put(h, MG_ROW_GENERATION, &second) && !rig_put(h, MG_ROW_GENERATION, &plain), "two of three are to be rated");
 	if (!h)
 		return;
 	ok(unrated(h, NULL, 0) == 2 && unrated(h, NULL, 80000000) == 1 && unrated(h, "gen-r1", 0) == 1 && !unrated(h, "gen-r3", 0), "by id and time");
 	ok(adjust(h, "gen-r1", 101) == MG_EINVAL && adjust(h, "gen-r1", -1) == MG_EINVAL, "never above the charge, never below nothing");
-	ok(adjust(h, "gen-r3", 1) == MG_EINVAL && strstr(why, "not to be rated") && adjust(h, "gen-none", 1) == MG_EINVAL, "nothing that did not wait for it");
-	ok(unrated(h, NULL, 0) == 2 && !plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 135, "what is refused changes nothing");
+	ok(adjust(h, "gen-r3", 1) == MG_EINVAL && strstr(rig_why, "not to be rated") && adjust(h, "gen-none", 1) == MG_EINVAL, "nothing that did not wait for it");
+	ok(unrated(h, NULL, 0) == 2 && !plugin->store->sums(h, RIG_KEY, since, &sums, rig_why) && sums.total == 135, "what is refused changes nothing");
 	ok(!adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 40) && !adjust(h, "gen-r1", 7), "an adjustment, and the second time is no error");
-	ok(!plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 95 && sums.daily == 95 && sums.monthly == 30, "it counts once, on its generation's day");
-	ok(!plugin->store->each(h, MG_ROW_ADJUSTMENT, NULL, 0, 0, on_adjustment, &refunds, why) && refunds == 40, "and is read back");
-	ok(!plugin->store->each(h, MG_ROW_GENERATION, "gen-r1", 0, 0, on_rated, &good, why) && good, "the generation's charge is what is left");
+	ok(!plugin->store->sums(h, RIG_KEY, since, &sums, rig_why) && sums.total == 95 && sums.daily == 95 && sums.monthly == 30, "it counts once, on its generation's day");
+	ok(!plugin->store->each(h, MG_ROW_ADJUSTMENT, NULL, 0, 0, on_adjustment, &refunds, rig_why) && refunds == 40, "and is read back");
+	ok(!plugin->store->each(h, MG_ROW_GENERATION, "gen-r1", 0, 0, on_rated, &good, rig_why) && good, "the generation's charge is what is left");
 	ok(unrated(h, NULL, 0) == 1 && !adjust(h, "gen-r2", 0) && !unrated(h, NULL, 0), "no difference is a rating, too");
 	plugin->store->close(h);
 	ok(!rig_audited(plugin->store, "rated.db"), "the audit is clean");
@@ -105,20 +77,20 @@ static void test_rated(void)
 /* What the schema before this one has stays, and gets the new tables. */
 static void test_older(void)
 {
-	struct mg_store_generation g = a_generation("gen-o1", "gen-o1-1", 100);
-	void *h = opened("older.db", false);
+	struct mg_store_generation g = rig_generation("gen-o1", "gen-o1-1", 100);
+	void *h = rig_open("older.db", false);
 
-	ok(h && !put_one(h, MG_ROW_GENERATION, &g), "a store");
+	ok(h && !rig_put(h, MG_ROW_GENERATION, &g), "a store");
 	if (!h)
 		return;
 	plugin->store->close(h);
 	rig_sql("older.db", "DROP VIEW ledger; DROP TABLE unrated; DROP TABLE adjustments; PRAGMA user_version=5;"
 		"CREATE VIEW ledger AS SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited");
-	ok(!opened("older.db", true) && strstr(why, "has schema 5"), "one of the schema before it is not only read");
-	h = opened("older.db", false);
-	g = a_generation("gen-o2", "gen-o2-1", 50);
+	ok(!rig_open("older.db", true) && strstr(rig_why, "has schema 5"), "one of the schema before it is not only read");
+	h = rig_open("older.db", false);
+	g = rig_generation("gen-o2", "gen-o2-1", 50);
 	g.needs_rating = true;
-	ok(h && !put_one(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
+	ok(h && !rig_put(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
 	plugin->store->close(h);
 	ok(!rig_audited(plugin->store, "older.db"), "with all that it had");
 }
@@ -128,9 +100,9 @@ static void rate_and_die(void)
 {
 	const struct mg_store *ops = plugin->store;
 	const struct mg_store_adjustment a = { sizeof(a), "gen-k2", 20, 7000 };
-	void *h = opened("killed.db", false);
+	void *h = rig_open("killed.db", false);
 
-	if (h && !adjust(h, "gen-k1", 10) && !ops->begin(h, why) && !ops->put(h, MG_ROW_ADJUSTMENT, &a, why))
+	if (h && !adjust(h, "gen-k1", 10) && !ops->begin(h, rig_why) && !ops->put(h, MG_ROW_ADJUSTMENT, &a, rig_why))
 		raise(SIGKILL);
 	_exit(1);
 }
@@ -139,15 +111,15 @@ static void test_killed(void)
 {
 	static const int64_t since[3] = { 0, 0, 0 };
 	struct mg_store_sums sums = { 0 };
-	void *h = opened("killed.db", false);
+	void *h = rig_open("killed.db", false);
 	int status = 0;
 	pid_t pid;
 
 	for (int i = 1; h && i <= 2; i++) {
-		struct mg_store_generation g = a_generation(i == 1 ? "gen-k1" : "gen-k2", i == 1 ? "gen-k1-1" : "gen-k2-1", 100);
+		struct mg_store_generation g = rig_generation(i == 1 ? "gen-k1" : "gen-k2", i == 1 ? "gen-k1-1" : "gen-k2-1", 100);
 
 		g.needs_rating = true;
-		put_one(h, MG_ROW_GENERATION, &g);
+		rig_put(h, MG_ROW_GENERATION, &g);
 	}
 	if (h)
 		plugin->store->close(h);
@@ -157,9 +129,9 @@ static void test_killed(void)
 		rate_and_die();
 	waitpid(pid, &status, 0);
 	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !rig_audited(plugin->store, "killed.db"), "killed between the row and its commit: the audit is clean");
-	h = opened("killed.db", false);
-	ok(h && !plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 190 && unrated(h, NULL, 0) == 1, "the one before is whole, of the other there is nothing");
-	ok(h && !adjust(h, "gen-k1", 10) && !adjust(h, "gen-k2", 20) && !plugin->store->sums(h, KEY, since, &sums, why) && sums.total == 170, "a second run does the rest");
+	h = rig_open("killed.db", false);
+	ok(h && !plugin->store->sums(h, RIG_KEY, since, &sums, rig_why) && sums.total == 190 && unrated(h, NULL, 0) == 1, "the one before is whole, of the other there is nothing");
+	ok(h && !adjust(h, "gen-k1", 10) && !adjust(h, "gen-k2", 20) && !plugin->store->sums(h, RIG_KEY, since, &sums, rig_why) && sums.total == 170, "a second run does the rest");
 	if (h)
 		plugin->store->close(h);
 	ok(!rig_audited(plugin->store, "killed.db"), "and the audit is clean");

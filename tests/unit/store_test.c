@@ -10,41 +10,13 @@
 #include "tap.h"
 
 static const struct mg_plugin *plugin;
-static char why[256];
-#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static struct mg_store_intent an_intent(const char *gen, const char *attempt, int64_t hold)
 {
-	return (struct mg_store_intent){ sizeof(struct mg_store_intent), attempt, gen, KEY, "acme/m", hold, 1000 };
-}
-
-static struct mg_store_generation a_generation(const char *gen, const char *attempt, int64_t charge)
-{
-	return (struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = attempt, .generation_id = gen,
-		.key_hash = KEY, .model = "m", .provider = "acme", .charge_nusd = charge, .cost_nusd = charge / 2, .loss_nusd = 1,
-		.at_ms = 1000, .delivered = true, .json = "{\"data\":{\"id\":\"x\"}}" };
+	return (struct mg_store_intent){ sizeof(struct mg_store_intent), attempt, gen, RIG_KEY, "acme/m", hold, 1000 };
 }
 
 /* ---- the plugin */
-
-static void *opened(const char *name, bool read_only)
-{
-	void *handle = NULL;
-
-	return plugin->store->open(rig_path(name), read_only, &handle, why) ? NULL : handle;
-}
-
-static int put_one(void *h, enum mg_store_row kind, const void *row)
-{
-	const struct mg_store *ops = plugin->store;
-	int rc = ops->begin(h, why);
-
-	rc = rc ? rc : ops->put(h, kind, row, why);
-	if (!rc)
-		return ops->commit(h, why);
-	ops->rollback(h);
-	return rc;
-}
 
 static bool on_generation(void *arg, const void *row)
 {
@@ -91,42 +63,42 @@ static bool on_decided(void *arg, const void *row)
 static void test_rows(void)
 {
 	const struct mg_store *ops = plugin->store;
-	struct mg_store_generation g = a_generation("g1", "g1-1", 40);
+	struct mg_store_generation g = rig_generation("g1", "g1-1", 40);
 	struct mg_store_intent i = an_intent("g1", "g1-1", 100);
 	struct mg_store_credit c = { sizeof(c), "pay-1", 500, 1000 };
 	struct mg_store_sums s;
 	const int64_t since[3] = { 0, 86400000, 0 };
-	void *h = opened("a.db", false);
+	void *h = rig_open("a.db", false);
 	int64_t charged = 0;
 
 	ok(h, "a store is made where there was none");
-	ok(!put_one(h, MG_ROW_INTENT, &i) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "an intent is open");
-	ok(!put_one(h, MG_ROW_GENERATION, &g) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "its generation resolves it");
+	ok(!rig_put(h, MG_ROW_INTENT, &i) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "an intent is open");
+	ok(!rig_put(h, MG_ROW_GENERATION, &g) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "its generation resolves it");
 	g.charge_nusd = 999;
-	ok(!put_one(h, MG_ROW_GENERATION, &g) && !put_one(h, MG_ROW_INTENT, &i), "both a second time: no error");
-	ops->each(h, MG_ROW_GENERATION, "g1", 0, 0, on_generation, &charged, why);
+	ok(!rig_put(h, MG_ROW_GENERATION, &g) && !rig_put(h, MG_ROW_INTENT, &i), "both a second time: no error");
+	ops->each(h, MG_ROW_GENERATION, "g1", 0, 0, on_generation, &charged, rig_why);
 	ok(charged == 40 && !rig_count(ops, h, MG_ROW_INTENT, NULL), "and no change");
 	i = an_intent("g1", "g1-2", 100);
-	ok(!put_one(h, MG_ROW_INTENT, &i) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "nor does another attempt of it open a hold");
-	ok(!put_one(h, MG_ROW_CREDIT, &c) && !put_one(h, MG_ROW_CREDIT, &c) && rig_count(ops, h, MG_ROW_CREDIT, NULL) == 1,
+	ok(!rig_put(h, MG_ROW_INTENT, &i) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "nor does another attempt of it open a hold");
+	ok(!rig_put(h, MG_ROW_CREDIT, &c) && !rig_put(h, MG_ROW_CREDIT, &c) && rig_count(ops, h, MG_ROW_CREDIT, NULL) == 1,
 		"a payment that is told twice is one");
-	g = a_generation("g2", "g2-1", -1);
-	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "a negative charge is refused");
-	g = a_generation("g2", "g3-1", 1);
-	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL && strstr(why, "does not begin with"), "an attempt of another generation, too");
-	g = a_generation("g2", "g2-1", INT64_MAX);
-	ok(put_one(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "and one that no bill can be");
-	g = a_generation("g3", "g3-1", 2);
+	g = rig_generation("g2", "g2-1", -1);
+	ok(rig_put(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "a negative charge is refused");
+	g = rig_generation("g2", "g3-1", 1);
+	ok(rig_put(h, MG_ROW_GENERATION, &g) == MG_EINVAL && strstr(rig_why, "does not begin with"), "an attempt of another generation, too");
+	g = rig_generation("g2", "g2-1", INT64_MAX);
+	ok(rig_put(h, MG_ROW_GENERATION, &g) == MG_EINVAL, "and one that no bill can be");
+	g = rig_generation("g3", "g3-1", 2);
 	g.at_ms = 86400000;
-	put_one(h, MG_ROW_GENERATION, &g);
-	ok(!ops->sums(h, KEY, since, &s, why) && s.total == 42 && s.daily == 42 && s.weekly == 2, "sums in all and since a midnight");
-	ok(!ops->sums(h, "nobody", since, &s, why) && !s.total, "of a key without charges: none");
-	ok(ops->audit(h, rig_finding, NULL, why) == 0, "the audit finds nothing");
-	ok(!ops->backup(h, rig_path("copy.db"), why) && ops->backup(h, rig_path("copy.db"), why) == MG_EINVAL, "a backup, never over a file");
+	rig_put(h, MG_ROW_GENERATION, &g);
+	ok(!ops->sums(h, RIG_KEY, since, &s, rig_why) && s.total == 42 && s.daily == 42 && s.weekly == 2, "sums in all and since a midnight");
+	ok(!ops->sums(h, "nobody", since, &s, rig_why) && !s.total, "of a key without charges: none");
+	ok(ops->audit(h, rig_finding, NULL, rig_why) == 0, "the audit finds nothing");
+	ok(!ops->backup(h, rig_path("copy.db"), rig_why) && ops->backup(h, rig_path("copy.db"), rig_why) == MG_EINVAL, "a backup, never over a file");
 	ops->close(h);
-	h = opened("copy.db", true);
-	ok(h && rig_count(ops, h, MG_ROW_GENERATION, KEY) == 2 && !ops->audit(h, rig_finding, NULL, why), "the copy has it all");
-	ok(h && ops->begin(h, why) == MG_EDENIED, "who reads does not write");
+	h = rig_open("copy.db", true);
+	ok(h && rig_count(ops, h, MG_ROW_GENERATION, RIG_KEY) == 2 && !ops->audit(h, rig_finding, NULL, rig_why), "the copy has it all");
+	ok(h && ops->begin(h, rig_why) == MG_EDENIED, "who reads does not write");
 	ops->close(h);
 }
 
@@ -135,39 +107,39 @@ static void test_one_transaction(void)
 {
 	const struct mg_store *ops = plugin->store;
 	struct mg_store_intent i = an_intent("t1", "t1-1", 100), later = an_intent("t2", "t2-1", 100);
-	struct mg_store_generation g = a_generation("t1", "t1-2", 40);
+	struct mg_store_generation g = rig_generation("t1", "t1-2", 40);
 	const int64_t since[3] = { 0, 0, 0 };
 	struct mg_store_sums s = { .total = -1 };
-	void *h = opened("t.db", false);
+	void *h = rig_open("t.db", false);
 	bool good;
 
-	ops->begin(h, why);
-	good = !ops->put(h, MG_ROW_INTENT, &i, why) && !ops->put(h, MG_ROW_INTENT, &later, why);
+	ops->begin(h, rig_why);
+	good = !ops->put(h, MG_ROW_INTENT, &i, rig_why) && !ops->put(h, MG_ROW_INTENT, &later, rig_why);
 	ok(good && rig_count(ops, h, MG_ROW_INTENT, NULL) == 2, "an intent is seen before the commit");
-	good = !ops->put(h, MG_ROW_GENERATION, &g, why) && !ops->sums(h, KEY, since, &s, why);
+	good = !ops->put(h, MG_ROW_GENERATION, &g, rig_why) && !ops->sums(h, RIG_KEY, since, &s, rig_why);
 	ok(good && s.total == 40 && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "a charge, too; another attempt resolves it");
 	ops->rollback(h);
-	ok(!rig_count(ops, h, MG_ROW_INTENT, NULL) && !ops->sums(h, KEY, since, &s, why) && !s.total, "a rollback leaves nothing of it");
-	ops->begin(h, why);
-	good = !ops->put(h, MG_ROW_INTENT, &i, why) && !ops->put(h, MG_ROW_GENERATION, &g, why) && !ops->put(h, MG_ROW_INTENT, &later, why);
-	ok(good && !ops->commit(h, why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "one that is resolved at once is never open");
-	g = a_generation("t2", "t2-1", 2);
-	ok(!put_one(h, MG_ROW_GENERATION, &g) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "the other one is resolved later");
-	ok(!ops->sums(h, KEY, since, &s, why) && s.total == 42 && !ops->audit(h, rig_finding, NULL, why), "and all adds up");
-	ops->begin(h, why);
-	for (int n = 0; n < 2000 && good; n++) {
+	ok(!rig_count(ops, h, MG_ROW_INTENT, NULL) && !ops->sums(h, RIG_KEY, since, &s, rig_why) && !s.total, "a rollback leaves nothing of it");
+	ops->begin(h, rig_why);
+	good = !ops->put(h, MG_ROW_INTENT, &i, rig_why) && !ops->put(h, MG_ROW_GENERATION, &g, rig_why) && !ops->put(h, MG_ROW_INTENT, &later, rig_why);
+	ok(good && !ops->commit(h, rig_why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "one that is resolved at once is never open");
+	g = rig_generation("t2", "t2-1", 2);
+	ok(!rig_put(h, MG_ROW_GENERATION, &g) && !rig_count(ops, h, MG_ROW_INTENT, NULL), "the other one is resolved later");
+	ok(!ops->sums(h, RIG_KEY, since, &s, rig_why) && s.total == 42 && !ops->audit(h, rig_finding, NULL, rig_why), "and all adds up");
+	ops->begin(h, rig_why);
+	for (int n = 0; n < 4000 && good; n++) {
 		char gen[32], attempt[40], key[32];
 
 		snprintf(gen, sizeof(gen), "many-%d", n);
 		snprintf(attempt, sizeof(attempt), "%s-1", gen);
-		snprintf(key, sizeof(key), "key-%d", n % 700);
+		snprintf(key, sizeof(key), "key-%d", n % 1400);
 		i = an_intent(gen, attempt, 1);
-		g = a_generation(gen, attempt, 3);
+		g = rig_generation(gen, attempt, 3);
 		g.key_hash = key;
-		good = !ops->put(h, MG_ROW_INTENT, &i, why) && (n % 3 == 0 || !ops->put(h, MG_ROW_GENERATION, &g, why));
+		good = !ops->put(h, MG_ROW_INTENT, &i, rig_why) && (n % 3 == 0 || !ops->put(h, MG_ROW_GENERATION, &g, rig_why));
 	}
-	ok(good && !ops->commit(h, why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 667 && !ops->audit(h, rig_finding, NULL, why) &&
-		!ops->sums(h, "key-1", since, &s, why) && s.total == 6, "of more than it gathers at a time nothing is lost");
+	ok(good && !ops->commit(h, rig_why) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1334 && !ops->audit(h, rig_finding, NULL, rig_why) &&
+		!ops->sums(h, "key-1", since, &s, rig_why) && s.total == 6, "of more than it gathers at a time nothing is lost");
 	ops->close(h);
 }
 
@@ -176,17 +148,17 @@ static void test_times(void)
 {
 	const struct mg_store *ops = plugin->store;
 	static const int64_t at_s[] = { 1000, 1001, 1100, 1055, 9000000, 1200, 1201, 1050 };
-	void *h = opened("times.db", false);
+	void *h = rig_open("times.db", false);
 	bool good = true;
 
 	for (int n = 0; n < 8; n++) {
 		char gen[16], attempt[20];
-		struct mg_store_generation g = a_generation(gen, attempt, 1);
+		struct mg_store_generation g = rig_generation(gen, attempt, 1);
 
 		snprintf(gen, sizeof(gen), "at%d", n);
 		snprintf(attempt, sizeof(attempt), "at%d-1", n);
 		g.at_ms = at_s[n] * 1000;
-		good &= !put_one(h, MG_ROW_GENERATION, &g);
+		good &= !rig_put(h, MG_ROW_GENERATION, &g);
 	}
 	for (int64_t since = 0; good && since < 1300; since++) {
 		struct seen seen = { 0, 0 };
@@ -194,10 +166,10 @@ static void test_times(void)
 
 		for (int i = 0; i < 8; i++)
 			n += at_s[i] >= since;
-		good = !ops->each(h, MG_ROW_GENERATION, since % 2 ? NULL : KEY, since * 1000, 0, on_seen, &seen, why) && seen.n == n;
+		good = !ops->each(h, MG_ROW_GENERATION, since % 2 ? NULL : RIG_KEY, since * 1000, 0, on_seen, &seen, rig_why) && seen.n == n;
 	}
 	ok(good, "rows since a time: all that are, and no others");
-	ok(!ops->each(h, MG_ROW_GENERATION, NULL, 9000001000, 0, on_nothing, NULL, why) && !ops->audit(h, rig_finding, NULL, why), "after the last there is none");
+	ok(!ops->each(h, MG_ROW_GENERATION, NULL, 9000001000, 0, on_nothing, NULL, rig_why) && !ops->audit(h, rig_finding, NULL, rig_why), "after the last there is none");
 	ops->close(h);
 }
 
@@ -205,18 +177,18 @@ static void test_times(void)
 static void test_parties(void)
 {
 	const struct mg_store *ops = plugin->store;
-	struct mg_store_generation g = a_generation("p1", "p1-1", 1);
-	struct mg_store_decision alone = { sizeof(alone), "p0", 5, "{\"alone\":1}", KEY, 0 };
+	struct mg_store_generation g = rig_generation("p1", "p1-1", 1);
+	struct mg_store_decision alone = { sizeof(alone), "p0", 5, "{\"alone\":1}", RIG_KEY, 0 };
 	struct seen seen = { 0, 0 };
-	void *h = opened("p.db", false);
+	void *h = rig_open("p.db", false);
 	char longer[300];
 	bool good;
 
 	g.decision = "{\"with\":1}";
-	good = !ops->begin(h, why) && !ops->put(h, MG_ROW_GENERATION, &g, why);
+	good = !ops->begin(h, rig_why) && !ops->put(h, MG_ROW_GENERATION, &g, rig_why);
 	ops->rollback(h);
 	g.model = "other";
-	good = good && !put_one(h, MG_ROW_GENERATION, &g);
+	good = good && !rig_put(h, MG_ROW_GENERATION, &g);
 	memset(longer, 'm', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	for (int n = 2; n < 6 && good; n++) {
@@ -224,23 +196,23 @@ static void test_parties(void)
 
 		snprintf(gen, sizeof(gen), "p%d", n);
 		snprintf(attempt, sizeof(attempt), "p%d-1", n);
-		g = a_generation(gen, attempt, 1);
+		g = rig_generation(gen, attempt, 1);
 		g.model = n % 2 ? longer : "m";
-		good = !put_one(h, MG_ROW_GENERATION, &g);
+		good = !rig_put(h, MG_ROW_GENERATION, &g);
 	}
-	good = good && !put_one(h, MG_ROW_DECISION, &alone);
-	ok(good && !ops->each(h, MG_ROW_GENERATION, NULL, 0, 0, on_seen, &seen, why) && seen.n == 5 && seen.letters == 5 + 299 + 1 + 299 + 1,
+	good = good && !rig_put(h, MG_ROW_DECISION, &alone);
+	ok(good && !ops->each(h, MG_ROW_GENERATION, NULL, 0, 0, on_seen, &seen, rig_why) && seen.n == 5 && seen.letters == 5 + 299 + 1 + 299 + 1,
 		"each row has its own model's name, also after a rollback");
 	seen = (struct seen){ 0, 0 };
-	ok(!ops->each(h, MG_ROW_DECISION, NULL, 0, 0, on_decided, &seen, why) && seen.n == 2 && seen.letters == 2 * 64,
+	ok(!ops->each(h, MG_ROW_DECISION, NULL, 0, 0, on_decided, &seen, rig_why) && seen.n == 2 && seen.letters == 2 * 64,
 		"decisions: a generation's, and one that has none; both have their key");
-	ok(!ops->each(h, MG_ROW_DECISION, "p1", 0, 0, on_decided, &seen, why) && seen.n == 3 && !ops->audit(h, rig_finding, NULL, why), "by its id");
-	ok(rig_count(ops, h, MG_ROW_REFUSED, NULL) == 1 && put_one(h, MG_ROW_REFUSED, &alone) == MG_EINVAL, "and that one for itself, which is only read so");
+	ok(!ops->each(h, MG_ROW_DECISION, "p1", 0, 0, on_decided, &seen, rig_why) && seen.n == 3 && !ops->audit(h, rig_finding, NULL, rig_why), "by its id");
+	ok(rig_count(ops, h, MG_ROW_REFUSED, NULL) == 1 && rig_put(h, MG_ROW_REFUSED, &alone) == MG_EINVAL, "and that one for itself, which is only read so");
 	for (int n = 0; n < 2; n++)	/* the second is another text of the same hash: the first one stays */
-		good = good && !put_one(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00aa", n ? "{\"n\":1}" : "{}" });
-	good = good && !put_one(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00ab", "{}" });
+		good = good && !rig_put(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00aa", n ? "{\"n\":1}" : "{}" });
+	good = good && !rig_put(h, MG_ROW_ENDPOINT, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), "00ab", "{}" });
 	seen = (struct seen){ 0, 0 };
-	ok(good && !ops->each(h, MG_ROW_ENDPOINT, "00aa", 0, 0, on_endpoint, &seen, why) && seen.n == 1 && seen.letters == 2 &&
+	ok(good && !ops->each(h, MG_ROW_ENDPOINT, "00aa", 0, 0, on_endpoint, &seen, rig_why) && seen.n == 1 && seen.letters == 2 &&
 		rig_count(ops, h, MG_ROW_ENDPOINT, NULL) == 2, "what decisions name by a hash is there once, as it was first");
 	ops->close(h);
 }
@@ -264,17 +236,17 @@ static void test_tampering(void)
 	ok(rig_audited(plugin->store, "a.db") == 1, "a charge that is posted twice is found");
 	rig_sql("a.db", "INSERT INTO entries(first,last,debited,credited,nusd) VALUES(99,99,1,2,7)");
 	ok(rig_audited(plugin->store, "a.db") == 2, "and one of nothing");
-	h = opened("a.db", false);
-	ok(!h && strstr(why, "finds 2 things wrong, such as: entry") && strstr(why, "hint: moongate audit"), "then it is not opened for money (R100)");
+	h = rig_open("a.db", false);
+	ok(!h && strstr(rig_why, "finds 2 things wrong, such as: entry") && strstr(rig_why, "hint: moongate audit"), "then it is not opened for money (R100)");
 	rig_sql("copy.db", "UPDATE totals SET nusd=nusd+1 WHERE day=0");
 	ok(rig_audited(plugin->store, "copy.db") == 1, "a total that is off by one nanodollar: found");
 	rig_sql("copy.db", "UPDATE totals SET nusd=nusd-1 WHERE day=0; UPDATE minutes SET first=first+1 WHERE minute=0");
 	ok(rig_audited(plugin->store, "copy.db") == 1, "a row that its time does not find: found");
 	rig_sql("copy.db", "PRAGMA user_version=99");
-	h = opened("copy.db", false);
-	ok(!h && strstr(why, "schema 99"), "another schema is refused, in words");
+	h = rig_open("copy.db", false);
+	ok(!h && strstr(rig_why, "schema 99"), "another schema is refused, in words");
 	rig_sql("other.db", "CREATE TABLE t(x)");
-	ok(!opened("other.db", false) && strstr(why, "no store of this gateway"), "and somebody else's database");
+	ok(!rig_open("other.db", false) && strstr(rig_why, "no store of this gateway"), "and somebody else's database");
 }
 
 /* ---- journal and thread */
@@ -305,9 +277,9 @@ static int count_all(const struct mg_store *ops, void *handle, void *arg, struct
 
 static int and_fail(const struct mg_store *ops, void *handle, void *arg, struct err *err)
 {
-	struct mg_store_generation g = a_generation("undone", "undone-1", 5);
+	struct mg_store_generation g = rig_generation("undone", "undone-1", 5);
 
-	ops->put(handle, MG_ROW_GENERATION, &g, why);
+	ops->put(handle, MG_ROW_GENERATION, &g, rig_why);
 	return fail(err, MG_EPROTO - 10, "changed my mind");
 }
 
@@ -325,11 +297,11 @@ static void test_thread(void)
 		snprintf(gen, sizeof(gen), "gen-%d", i);
 		snprintf(attempt, sizeof(attempt), "%s-1", gen);
 		struct mg_store_intent in = an_intent(gen, attempt, 10);
-		struct mg_store_generation g = a_generation(gen, attempt, 10);
+		struct mg_store_generation g = rig_generation(gen, attempt, 10);
 
 		if (journal_intent(j, &in, &err) || (i % 2 && journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err)))
 			break;
-		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", KEY, 0 },
+		journal_note(j, &(struct mg_store_decision){ sizeof(struct mg_store_decision), gen, 1000, "{}", RIG_KEY, 0 },
 			rig_permit(SINK_DECISION));
 		if (i % 100 == 0 && journal_endpoint(j, &(struct mg_store_endpoint){ sizeof(struct mg_store_endpoint), i ? "00ab" : "00aa", "{}" }, &err))
 			break;
@@ -392,7 +364,7 @@ static void test_replay(void)
 
 			snprintf(gen, sizeof(gen), "r%zu-%d", i, n);
 			snprintf(attempt, sizeof(attempt), "%s-1", gen);
-			struct mg_store_generation g = a_generation(gen, attempt, 1);
+			struct mg_store_generation g = rig_generation(gen, attempt, 1);
 
 			record_settle(&b, &g);
 			ends[n] = b.len;
@@ -412,7 +384,7 @@ static void test_refused(void)
 	struct err err = { 0 };
 	struct store *s = started(NULL);
 	struct journal *j = store_journal(s, 3, &err);
-	struct mg_store_generation bad = a_generation("bad", "bad-1", -5), good = a_generation("good", "good-1", 5);
+	struct mg_store_generation bad = rig_generation("bad", "bad-1", -5), good = rig_generation("good", "good-1", 5);
 	struct counts c, before;
 
 	store_run(s, count_all, &before, &err);
@@ -428,7 +400,7 @@ static void test_second(void)
 {
 	struct err err = { 0 };
 	struct store *s = started(NULL), *second = store_open(plugin, rig_dir, false, NULL, &err);
-	void *reader = opened("moongate.db", true);
+	void *reader = rig_open("moongate.db", true);
 
 	ok(!second && err.rc == MG_EDENIED && strstr(err.msg, "in use by another process"), "a second writer is refused, in words (R103)");
 	ok(reader, "a reader is not");
@@ -472,7 +444,7 @@ static void test_usual(struct pool *p, struct buf *b)
 		{ NULL, "end_turn", "embeddings", NULL, "other", "One", "odd", USAGE_ESTIMATED, 300 },
 		{ "length", "max", "completions", "default", "m", NULL, "m", USAGE_REPORTED, 300 },
 	};
-	struct mg_store_generation row = a_generation("gen-1", "gen-1-1", 1);
+	struct mg_store_generation row = rig_generation("gen-1", "gen-1-1", 1);
 	struct generation g, back;
 	struct err err = { 0 };
 	bool good = true;
@@ -510,7 +482,7 @@ static void test_record(void)
 	struct pool *p = pool_new(1 << 20);
 	struct attempt_record tried[] = { { .provider_name = "Azure", .endpoint_id = "azure/m", .status = 429, .latency = 80 },
 		{ .provider_name = "Open\"AI", .endpoint_id = "openai/m", .model_permaslug = "m-1", .status = 200, .latency = 420, .is_byok = true } };
-	struct mg_store_generation row = a_generation("gen-1", "gen-1-2", 140000);
+	struct mg_store_generation row = rig_generation("gen-1", "gen-1-2", 140000);
 
 	generation_init(&g);
 	g.usage_nusd = 140000;

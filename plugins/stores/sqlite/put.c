@@ -10,7 +10,7 @@
 
 #include "parts.h"
 
-enum { GATHERED = 512, LEAVING = 16 };	/* then they are written: more than a group has */
+enum { GATHERED = 1024, LEAVING = 16 };	/* then they are written: as much as a group has */
 
 struct intent { uint64_t hash; size_t text; int64_t hold_nusd, at_ms; };	/* text: generation_id, attempt_id, key_hash, endpoint */
 struct total { uint64_t hash; size_t text; int64_t day, nusd; };		/* text: key_hash */
