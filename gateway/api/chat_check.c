@@ -5,67 +5,87 @@
  */
 #include <ctype.h>
 #include <math.h>
+#include <stdarg.h>
 #include "api/chat.h"
 
-enum type { BOOL = 1, INT = 2, NUM = 4, STR = 8, ARR = 16, OBJ = 32, NIL = 64 };
+enum type { BOOL = 1, INT = 2, NUM = 4, STR = 8, ARR = 16, OBJ = 32, NIL = 64, MUST = 128 };
 
-struct member { const char *name; unsigned types; double lo, hi; };
+struct member {
+	const char *name;
+	unsigned types;
+	double lo, hi;			/* of a number, a string's bytes, an array's items; both 0: any */
+	const char *const *words;	/* a string is one of these */
+	const struct member *inner;	/* what an object has; ended by a NULL name */
+	const struct member *items;	/* what an array holds; its name is "" */
+};
+
+#define M(word, ...) { .name = word, .types = __VA_ARGS__ }
+#define WORDS(...) .words = (const char *const[]){ __VA_ARGS__, NULL }
+#define INNER(...) .inner = (const struct member[]){ __VA_ARGS__, { .name = NULL } }
+#define ITEMS(...) .items = &(const struct member)M("", __VA_ARGS__)
+#define FROM(least, most) .lo = least, .hi = most
+#define EFFORTS WORDS("max", "xhigh", "high", "medium", "low", "minimal", "none")
 
 static const struct member members[] = {
-	{ "model", STR, 1, 256 },
-	{ "models", ARR | NIL, 0, 32 },
-	{ "messages", ARR, 1, 100000 },
-	{ "route", STR | NIL, 0, 16 },
-	{ "provider", OBJ | NIL, 0, 0 },
-	{ "plugins", ARR | NIL, 0, 64 },
-	{ "preset", STR | NIL, 0, 256 },
-	{ "stream", BOOL | NIL, 0, 0 },
-	{ "stream_options", OBJ | NIL, 0, 0 },
-	{ "usage", OBJ | NIL, 0, 0 },
-	{ "max_tokens", INT | NIL, 1, 1e9 },
-	{ "max_completion_tokens", INT | NIL, 1, 1e9 },
-	{ "n", INT | NIL, 1, 1 },
-	{ "temperature", NUM | NIL, 0, 2 },
-	{ "top_p", NUM | NIL, 0, 1 },
-	{ "top_k", INT | NIL, 0, 1e9 },
-	{ "min_p", NUM | NIL, 0, 1 },
-	{ "top_a", NUM | NIL, 0, 1 },
-	{ "frequency_penalty", NUM | NIL, -2, 2 },
-	{ "presence_penalty", NUM | NIL, -2, 2 },
-	{ "repetition_penalty", NUM | NIL, 0, 2 },
-	{ "seed", INT | NIL, -9.3e18, 9.3e18 },
-	{ "stop", STR | ARR | NIL, 0, 16 },
-	{ "logit_bias", OBJ | NIL, 0, 0 },
-	{ "logprobs", BOOL | NIL, 0, 0 },
-	{ "top_logprobs", INT | NIL, 0, 20 },
-	{ "response_format", OBJ | NIL, 0, 0 },
-	{ "tools", ARR | NIL, 0, 1024 },
-	{ "tool_choice", STR | OBJ | NIL, 0, 64 },
-	{ "parallel_tool_calls", BOOL | NIL, 0, 0 },
-	{ "max_tool_calls", INT | NIL, 1, 30 },
-	{ "stop_server_tools_when", ARR | NIL, 1, 64 },
-	{ "reasoning", OBJ | NIL, 0, 0 },
-	{ "reasoning_effort", STR | NIL, 0, 16 },
-	{ "include_reasoning", BOOL | NIL, 0, 0 },
-	{ "verbosity", STR | NIL, 0, 16 },
-	{ "prediction", OBJ | NIL, 0, 0 },
-	{ "modalities", ARR | NIL, 0, 8 },
-	{ "audio", OBJ | NIL, 0, 0 },
-	{ "image_config", OBJ | NIL, 0, 0 },
-	{ "web_search_options", OBJ | NIL, 0, 0 },
-	{ "x_search_filter", OBJ | NIL, 0, 0 },
-	{ "service_tier", STR | NIL, 0, 32 },
-	{ "cache_control", OBJ | NIL, 0, 0 },
-	{ "prompt_cache_key", STR | NIL, 0, 1024 },
-	{ "prompt_cache_options", OBJ | NIL, 0, 0 },
-	{ "session_id", STR | NIL, 0, 256 },
-	{ "user", STR | NIL, 0, 256 },
-	{ "metadata", OBJ | NIL, 0, 0 },
-	{ "trace", OBJ | NIL, 0, 0 },
-	{ "debug", OBJ | NIL, 0, 0 },
-	{ "transforms", ARR | NIL, 0, 16 },
-	{ "policy", STR | NIL, 0, 128 },
+	M("model", STR | NIL, FROM(1, 256)),
+	M("models", ARR | NIL, FROM(0, 32)),
+	M("messages", ARR, FROM(1, 100000)),
+	M("route", STR | NIL, WORDS("fallback", "sort")),
+	M("provider", OBJ | NIL, INNER(M("options", OBJ | NIL))),
+	M("plugins", ARR | NIL, FROM(0, 64), ITEMS(OBJ, INNER(M("id", STR | MUST, FROM(1, 256)), M("enabled", BOOL | NIL)))),
+	M("preset", STR | NIL, FROM(0, 256)),
+	M("stream", BOOL | NIL),
+	M("stream_options", OBJ | NIL),
+	M("usage", OBJ | NIL),
+	M("max_tokens", INT | NIL, FROM(1, 1e9)),
+	M("max_completion_tokens", INT | NIL, FROM(1, 1e9)),
+	M("n", INT | NIL, FROM(1, 1)),
+	M("temperature", NUM | NIL, FROM(0, 2)),
+	M("top_p", NUM | NIL, FROM(0, 1)),
+	M("top_k", INT | NIL, FROM(0, 1e9)),
+	M("min_p", NUM | NIL, FROM(0, 1)),
+	M("top_a", NUM | NIL, FROM(0, 1)),
+	M("frequency_penalty", NUM | NIL, FROM(-2, 2)),
+	M("presence_penalty", NUM | NIL, FROM(-2, 2)),
+	M("repetition_penalty", NUM | NIL, FROM(0, 2)),
+	M("seed", INT | NIL, FROM(-9.3e18, 9.3e18)),
+	M("stop", STR | ARR | NIL, FROM(0, 16), ITEMS(STR)),
+	M("logit_bias", OBJ | NIL),
+	M("logprobs", BOOL | NIL),
+	M("top_logprobs", INT | NIL, FROM(0, 20)),
+	M("response_format", OBJ | NIL, INNER(M("type", STR | MUST, WORDS("text", "json_object", "json_schema", "grammar", "python")))),
+	M("tools", ARR | NIL, FROM(0, 1024)),
+	M("tool_choice", STR | OBJ | NIL, WORDS("none", "auto", "required"), INNER(M("type", STR | MUST, FROM(1, 128)))),
+	M("parallel_tool_calls", BOOL | NIL),
+	M("max_tool_calls", INT | NIL, FROM(1, 30)),
+	M("stop_server_tools_when", ARR | NIL, FROM(1, 64), ITEMS(OBJ)),
+	M("reasoning", OBJ | NIL, INNER(M("effort", STR | NIL, EFFORTS), M("max_tokens", INT | NIL, FROM(0, 1e9)),
+		M("exclude", BOOL | NIL), M("enabled", BOOL | NIL), M("summary", STR | NIL, WORDS("auto", "concise", "detailed")),
+		M("context", STR | NIL, WORDS("auto", "all_turns", "current_turn")), M("mode", STR | NIL, WORDS("standard", "pro")))),
+	M("reasoning_effort", STR | NIL, EFFORTS),
+	M("include_reasoning", BOOL | NIL),
+	M("verbosity", STR | NIL, WORDS("low", "medium", "high", "xhigh", "max")),
+	M("prediction", OBJ | NIL, INNER(M("type", STR, WORDS("content")), M("content", STR | ARR))),
+	M("modalities", ARR | NIL, FROM(0, 8), ITEMS(STR)),
+	M("audio", OBJ | NIL, INNER(M("format", STR))),
+	M("image_config", OBJ | NIL),
+	M("web_search_options", OBJ | NIL),
+	M("x_search_filter", OBJ | NIL),
+	M("service_tier", STR | NIL, WORDS("auto", "default", "flex", "priority", "fast", "scale")),
+	M("cache_control", OBJ | NIL, INNER(M("type", STR, WORDS("ephemeral")), M("ttl", STR | NIL, WORDS("5m", "1h")))),
+	M("prompt_cache_key", STR | NIL, FROM(0, 1024)),
+	M("prompt_cache_options", OBJ | NIL),
+	M("session_id", STR | NIL, FROM(0, 256)),
+	M("user", STR | NIL, FROM(0, 256)),
+	M("metadata", OBJ | NIL),
+	M("trace", OBJ | NIL),
+	M("debug", OBJ | NIL, INNER(M("echo_upstream_body", BOOL | NIL))),
+	M("transforms", ARR | NIL, FROM(0, 16), ITEMS(STR)),
+	M("policy", STR | NIL, FROM(0, 128)),
 };
+
+/* Where a member is: plugins, plugins[0] or reasoning; outer NULL: in the request itself. */
+struct at { const char *outer; long index; };
 
 static bool whole(struct mg_str n)
 {
@@ -119,40 +139,101 @@ static double number_of(struct mg_view v)
 	return strtod(text, NULL);
 }
 
-static int check_range(struct mg_view v, const struct member *m, struct err *err)
+/* "plugins[0].id: " and what is wrong with it. */
+static int bad(struct err *err, const struct at *at, const char *name, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+static int bad(struct err *err, const struct at *at, const char *name, const char *fmt, ...)
 {
+	char index[24] = "", why[192];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	if (at->index >= 0)
+		snprintf(index, sizeof(index), "[%ld]", at->index);
+	return fail(err, MG_EINVAL, "%s%s%s%s: %s", at->outer ? at->outer : "", index, at->outer && *name ? "." : "", name, why);
+}
+
+static int check_words(struct mg_view v, const struct member *m, const struct at *at, struct err *err)
+{
+	char list[128] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; m->words[i]; i++) {
+		if (json_is(v, m->words[i]))
+			return MG_OK;
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", !i ? "" : m->words[i + 1] ? ", " : " or ", m->words[i]);
+	}
+	return bad(err, at, m->name, "must be %s%s", list, m->types & OBJ ? ", or an object" : "");
+}
+
+static int check_inner(struct mg_view v, const struct member *m, struct at at, struct err *err);
+
+static int check_items(struct mg_view v, const struct member *m, struct err *err)
+{
+	struct at at = { m->name, 0 };
+	int rc = MG_OK;
+
+	for (struct mg_view item = json_at(v, 0); m->items && item.doc && !rc; item = json_next(item), at.index++)
+		rc = check_inner(item, m->items, at, err);
+	return rc;
+}
+
+static int check_members_of(struct mg_view v, const struct member *m, const struct at *at, struct err *err)
+{
+	struct at here = at->outer ? *at : (struct at){ m->name, -1 };
+	int rc = MG_OK;
+
+	for (const struct member *i = m->inner; i && i->name && !rc; i++) {
+		struct mg_view inner = json_get(v, i->name);
+
+		if (json_kind(inner) != MG_ABSENT)
+			rc = check_inner(inner, i, here, err);
+		else if (i->types & MUST)
+			rc = bad(err, &here, i->name, "is missing");
+	}
+	return rc;
+}
+
+static int check_range(struct mg_view v, const struct member *m, const struct at *at, struct err *err)
+{
+	bool any = m->lo == 0 && m->hi == 0;
 	double n;
 
 	switch (json_kind(v)) {
 	case MG_NUMBER:
-		n = number_of(v);
+		n = any ? 0 : number_of(v);
 		if (m->lo == m->hi && n != m->lo)
-			return fail(err, MG_EINVAL, "%s: must be %g", m->name, m->lo);
+			return bad(err, at, m->name, "must be %.0f", m->lo);
 		if (n < m->lo || n > m->hi)
-			return fail(err, MG_EINVAL, "%s: must be between %g and %g", m->name, m->lo, m->hi);
+			return bad(err, at, m->name, "must be between %.0f and %.0f", m->lo, m->hi);
 		return MG_OK;
 	case MG_STRING:
-		if (!(m->types & ARR) && m->hi > 0 && (json_raw(v).len - 2 < m->lo || json_raw(v).len - 2 > m->hi))
-			return fail(err, MG_EINVAL, "%s: must have %g to %g bytes", m->name, m->lo, m->hi);
+		if (m->words)
+			return check_words(v, m, at, err);
+		if (!(m->types & ARR) && !any && (json_raw(v).len - 2 < m->lo || json_raw(v).len - 2 > m->hi))
+			return bad(err, at, m->name, "must have %.0f to %.0f bytes", m->lo, m->hi);
 		return MG_OK;
 	case MG_ARRAY:
-		if (m->hi > 0 && ((double)json_len(v) < m->lo || (double)json_len(v) > m->hi))
-			return fail(err, MG_EINVAL, "%s: must have %g to %g items", m->name, m->lo, m->hi);
-		return MG_OK;
+		if (!any && ((double)json_len(v) < m->lo || (double)json_len(v) > m->hi))
+			return bad(err, at, m->name, "must have %.0f to %.0f items", m->lo, m->hi);
+		return check_items(v, m, err);
+	case MG_OBJECT:
+		return check_members_of(v, m, at, err);
 	default:
 		return MG_OK;
 	}
 }
 
-static int check_member(struct mg_view v, const struct member *m, struct err *err)
+static int check_inner(struct mg_view v, const struct member *m, struct at at, struct err *err)
 {
 	char want[96];
 
-	if (!(type_of(v) & m->types)) {
-		type_words(m->types & ~(unsigned)NIL, want, sizeof(want));
-		return fail(err, MG_EINVAL, "%s: must be %s", m->name, want);
-	}
-	return check_range(v, m, err);
+	if (type_of(v) & m->types)
+		return check_range(v, m, &at, err);
+	type_words(m->types & ~(unsigned)NIL, want, sizeof(want));
+	return bad(err, &at, m->name, "must be %s", want);
 }
 
 /* NULL: not judged. */
@@ -173,7 +254,7 @@ static int check_members(struct mg_view request, struct err *err)
 		const struct member *m = member_of(json_name(v));
 
 		if (m)
-			rc = check_member(v, m, err);
+			rc = check_inner(v, m, (struct at){ NULL, -1 }, err);
 	}
 	return rc;
 }
@@ -293,35 +374,19 @@ static int check_tools(struct mg_view request, struct err *err)
 	return MG_OK;
 }
 
-/* Members that are one word of a few. */
-static const struct choice { const char *outer, *name; const char *of[10]; } choices[] = {
-	{ NULL, "reasoning_effort", { "max", "xhigh", "high", "medium", "low", "minimal", "none" } },
-	{ "reasoning", "effort", { "max", "xhigh", "high", "medium", "low", "minimal", "none" } },
-	{ "response_format", "type", { "text", "json_object", "json_schema", "grammar", "python" } },
-	{ NULL, "tool_choice", { "none", "auto", "required" } },
-	{ NULL, "verbosity", { "low", "medium", "high", "xhigh", "max" } },
-	{ NULL, "route", { "fallback", "sort" } },
-	{ NULL, "service_tier", { "auto", "default", "flex", "priority", "fast", "scale" } },
-	{ "cache_control", "type", { "ephemeral" } },
-	{ "cache_control", "ttl", { "5m", "1h" } },
-	{ "prediction", "type", { "content" } },
-};
-
-static int check_words(struct mg_view request, struct err *err)
+static int check_choice(struct mg_view choice, struct err *err)
 {
-	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		const struct choice *w = &choices[i];
-		struct mg_view v = json_get(w->outer ? json_get(request, w->outer) : request, w->name);
-		char list[128];
-		size_t len = 0;
+	if (json_is(json_get(choice, "type"), "function") && json_kind(json_get(json_get(choice, "function"), "name")) != MG_STRING)
+		return fail(err, MG_EINVAL, "tool_choice.function.name: must be a string");
+	return MG_OK;
+}
 
-		if (json_kind(v) <= MG_NULL || (!w->outer && json_kind(v) == MG_OBJECT) || one_of(v, w->of))
-			continue;
-		for (size_t k = 0; w->of[k]; k++)
-			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", !k ? "" : w->of[k + 1] ? ", " : " or ", w->of[k]);
-		return fail(err, MG_EINVAL, "%s%s%s: must be %s%s", w->outer ? w->outer : "", w->outer ? "." : "", w->name, list,
-			mg_is((struct mg_str){ w->name, strlen(w->name) }, "tool_choice") ? ", or an object" : "");
-	}
+static int check_bias(struct mg_view bias, struct err *err)
+{
+	for (struct mg_view v = json_at(bias, 0); v.doc; v = json_next(v))
+		if (json_kind(v) != MG_NUMBER || fabs(number_of(v)) > 100)
+			return fail(err, MG_EINVAL, "logit_bias.%.*s: must be a number between -100 and 100",
+				(int)(json_name(v).len < 64 ? json_name(v).len : 64), json_name(v).at);
 	return MG_OK;
 }
 
@@ -366,6 +431,8 @@ static int check_pairs(struct mg_view request, struct err *err)
 
 	if (json_kind(outer) == MG_STRING && b.at && (a.len != b.len || memcmp(a.at, b.at, a.len)))
 		return fail(err, MG_EINVAL, "reasoning_effort: says something else than reasoning.effort; give one of them");
+	if (json_kind(json_get(request, "preset")) == MG_STRING)
+		return fail(err, MG_EINVAL, "preset: this gateway has none of that name");
 	if (json_kind(json_get(reasoning, "effort")) == MG_STRING && json_kind(json_get(reasoning, "max_tokens")) == MG_NUMBER)
 		return fail(err, MG_EINVAL, "reasoning: give 'effort' or 'max_tokens', not both");
 	return MG_OK;
@@ -383,7 +450,9 @@ int chat_check(struct mg_view request, struct err *err)
 	if (!rc)
 		rc = check_tools(request, err);
 	if (!rc)
-		rc = check_words(request, err);
+		rc = check_choice(json_get(request, "tool_choice"), err);
+	if (!rc)
+		rc = check_bias(json_get(request, "logit_bias"), err);
 	if (!rc)
 		rc = check_schema(json_get(request, "response_format"), err);
 	if (!rc)

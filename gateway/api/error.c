@@ -148,6 +148,8 @@ void api_refuse(struct http_request *r, const struct refusal *why, struct relay 
 		headers[n++] = text_header("X-RateLimit-Remaining", "0");
 		headers[n++] = text_header("X-RateLimit-Reset", limit.reset);
 	}
+	if (why->allow.len)
+		headers[n++] = (struct http_header){ "Allow", why->allow };
 	if (why->status == 401)
 		headers[n++] = (struct http_header){ "WWW-Authenticate", MG_STR("Bearer") };
 	api_send(r, why->status, headers, buf_view(&body));

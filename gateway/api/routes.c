@@ -88,13 +88,12 @@ static bool strip(struct mg_str *path, const char *prefix)
 	return true;
 }
 
-/* *known: the path exists, with another method. */
-static const struct route *find(struct mg_str method, struct mg_str path, struct mg_str args[3], bool *known)
+/* NULL: there is no such path, or allow says with which methods there is one. */
+static const struct route *find(struct mg_str method, struct mg_str path, struct mg_str args[3], struct buf *allow)
 {
 	struct mg_str below = path;
 	bool versioned = strip(&below, "/api/v1") || strip(&below, "/v1");
 
-	*known = false;
 	for (const struct route *r = api_routes; r->method; r++) {
 		bool root = r->path[0] == '!';
 
@@ -104,8 +103,11 @@ static const struct route *find(struct mg_str method, struct mg_str path, struct
 			continue;
 		if (mg_is(method, r->method) || (mg_is(method, "HEAD") && !strcmp(r->method, "GET")))
 			return r;
-		*known = true;
+		if (!memmem(allow->at, allow->len, r->method, strlen(r->method)))
+			buf_print(allow, "%s%s, ", r->method, !strcmp(r->method, "GET") ? ", HEAD" : "");
 	}
+	if (allow->len)
+		buf_text(allow, "OPTIONS");
 	return NULL;
 }
 
@@ -151,13 +153,26 @@ static bool authorise(struct api_call *c, enum access access)
 
 /* ------------------------------------------------ the server's events */
 
+static void refuse_path(struct http_request *h, struct mg_str allow)
+{
+	struct refusal why = { .status = 405, .error_type = "invalid_request", .allow = allow };
+
+	if (!allow.len) {
+		api_error(h, 404, "not_found", "Not found");
+		return;
+	}
+	snprintf(why.message, sizeof(why.message), "Method not allowed: this path has %.*s", (int)allow.len, allow.at);
+	api_refuse(h, &why, NULL);
+}
+
 static void on_head(struct http_request *h)
 {
 	struct worker *w = server_ctx(h->server);
 	struct api_call *c;
 	const struct route *route;
+	char methods[64];
+	struct buf allow = buf_on(methods, sizeof(methods));
 	uint64_t began_us;
-	bool known;
 
 	metric_add(M_HTTP_IN_FLIGHT, 1, METRIC_PLAIN);
 	c = pool_alloc(h->pool, sizeof(*c));
@@ -169,9 +184,9 @@ static void on_head(struct http_request *h)
 	h->owner = c;
 	if (cors_preflight(h))
 		return;
-	route = find(h->method, h->path, c->args, &known);
+	route = find(h->method, h->path, c->args, &allow);
 	if (!route) {
-		api_error(h, known ? 405 : 404, known ? "invalid_request" : "not_found", known ? "Method not allowed" : "Not found");
+		refuse_path(h, buf_view(&allow));
 		return;
 	}
 	c->route = route->path;

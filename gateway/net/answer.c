@@ -112,18 +112,18 @@ void http_reply(struct http_request *r, int status, const struct http_header *he
 
 void req_refuse(struct req *q, int status, const char *why)
 {
-	char id[REFUSAL_ID];
+	char id[REFUSAL_ID], body[REFUSAL_BODY];
 	struct http_header headers[] = {
 		{ "Content-Type", MG_STR("application/json") },
 		{ "X-Request-Id", { id, 0 } },
 		{ "Connection", MG_STR("close") },
+		{ status == 405 ? "Allow" : NULL, MG_STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") },
 		{ NULL, { NULL, 0 } },
 	};
 
 	refusal_id(id);
 	headers[1].value.len = strlen(id);
-	http_reply(&q->pub, status, headers,
-		pool_print(q->pub.pool, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}\n", status, why));
+	http_reply(&q->pub, status, headers, (struct mg_str){ body, refusal_body(body, (unsigned)status, why) });
 }
 
 void http_stream(struct http_request *r, int status, const struct http_header *headers)

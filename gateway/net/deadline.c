@@ -10,8 +10,8 @@
  * The timer is lazy: a later deadline is only noted, and the timer, when it
  * fires early, is set again.  So a request costs no work on the timers.
  *
- * Past a deadline the socket is shut down, never closed: MHD sees the end, and
- * its CLOSED notification takes the connection out.
+ * Past a deadline the socket is shut down, never closed, where a request began
+ * with a 408 before: MHD sees the end, and its CLOSED notification takes the connection out.
  */
 #include "net/server_parts.h"
 
@@ -27,6 +27,18 @@ void conn_due(struct conn *c, uint64_t after_ms)
 	c->due_ms = loop_now_ms(l) + after_ms;
 	if (!c->timer.slot || c->timer.due_ms > c->due_ms)
 		loop_timer_set(l, &c->timer, after_ms);
+}
+
+/* Of a request that did not come whole in time nothing has been answered; of one that was refused, has. */
+static void late(struct conn *c)
+{
+	struct req *q = c->req;
+
+	if (q && !q->queued && !q->replied && !c->left) {
+		q->pub.status = 408;
+		refusal_send(c, 408, refusal_words(408));
+	}
+	conn_cut(c);
 }
 
 void conn_cut(struct conn *c)
@@ -60,7 +72,7 @@ static void body_check(struct conn *c)
 	uint64_t left = c->body_end_ms > now ? c->body_end_ms - now : 0;
 
 	if (!left || seen - c->progress < l->head_ms * 1024 / 1000) {
-		conn_cut(c);
+		late(c);
 		return;
 	}
 	c->progress = seen;
@@ -92,6 +104,8 @@ void conn_deadline(struct timer *t)
 		body_check(c);
 	else if (c->phase == CONN_ANSWER)
 		answer_check(c);
+	else if (c->phase == CONN_HEAD)
+		late(c);
 	else
 		conn_cut(c);
 }

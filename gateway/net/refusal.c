@@ -14,8 +14,6 @@
 #include <time.h>
 #include "base/crypto.h"
 
-enum { TEXT_MAX = 512 };
-
 typedef enum MHD_Result queue_fn(struct MHD_Connection *, unsigned int, struct MHD_Response *);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -30,9 +28,10 @@ static void find_queue(void)
 		abort();	/* no answer could ever be given */
 }
 
-static const char *words(unsigned status)
+const char *refusal_words(unsigned status)
 {
 	switch (status) {
+	case 408: return "the request did not come in time";
 	case 413: return "the request's body is larger than this gateway takes";
 	case 414: return "the request's target is longer than this gateway takes";
 	case 431: return "the request's head is larger than this gateway takes";
@@ -41,9 +40,23 @@ static const char *words(unsigned status)
 	return status < 500 ? "not a well-formed HTTP request" : "the request could not be read";
 }
 
-static int envelope(char *out, size_t max, unsigned status, const char *why)
+static const char *kind(unsigned status)
 {
-	return snprintf(out, max, "{\"error\":{\"code\":%u,\"message\":\"%s\"}}\n", status, why);
+	switch (status) {
+	case 408: return "timeout";
+	case 413: return "payload_too_large";
+	case 501:
+	case 505: return "invalid_request";
+	}
+	return status < 500 ? "invalid_request" : "server";
+}
+
+size_t refusal_body(char out[static REFUSAL_BODY], unsigned status, const char *why)
+{
+	int n = snprintf(out, REFUSAL_BODY, "{\"error\":{\"code\":%u,\"message\":\"%s\",\"metadata\":{\"error_type\":\"%s\"}},\"user_id\":null}\n",
+		status, why, kind(status));
+
+	return (size_t)n < REFUSAL_BODY ? (size_t)n : 0;
 }
 
 void refusal_id(char out[static REFUSAL_ID])
@@ -56,15 +69,16 @@ void refusal_id(char out[static REFUSAL_ID])
 
 size_t refusal_text(char out[static REFUSAL_TEXT], const char *more, unsigned status, const char *why)
 {
-	char body[TEXT_MAX], id[REFUSAL_ID], date[64];
-	int len = envelope(body, sizeof(body), status, why), n;
+	char body[REFUSAL_BODY], id[REFUSAL_ID], date[64];
+	size_t len = refusal_body(body, status, why);
+	int n;
 	time_t now = time(NULL);
 	struct tm tm;
 
 	refusal_id(id);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 	n = snprintf(out, REFUSAL_TEXT, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\n%s"
-		"Connection: close\r\nContent-Length: %d\r\n\r\n%s", status, MHD_get_reason_phrase_for(status), date, id, more, len, body);
+		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s", status, MHD_get_reason_phrase_for(status), date, id, more, len, body);
 	return (size_t)n < REFUSAL_TEXT ? (size_t)n : 0;
 }
 
@@ -102,7 +116,7 @@ enum MHD_Result MHD_queue_response(struct MHD_Connection *mhd, unsigned int stat
 	if (!c || (c->req && c->req->response == response))
 		return queue(mhd, status, response);
 	if (!c->req || (!c->req->queued && !c->req->swallow))
-		refusal_send(c, status, words(status));
+		refusal_send(c, status, refusal_words(status));
 	conn_condemn(c);
 	return MHD_NO;
 }

@@ -132,8 +132,10 @@ void reqs_tell(struct server *s);
 ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max);
 
 /* refusal.c: the answers that go around the handler */
-enum { REFUSAL_ID = 48, REFUSAL_TEXT = 1024 };
+enum { REFUSAL_ID = 48, REFUSAL_BODY = 512, REFUSAL_TEXT = 1024 };
 void refusal_id(char out[static REFUSAL_ID]);
+const char *refusal_words(unsigned status);
+size_t refusal_body(char out[static REFUSAL_BODY], unsigned status, const char *why);	/* the envelope; its length */
 size_t refusal_text(char out[static REFUSAL_TEXT], const char *more, unsigned status, const char *why);
 void refusal_send(const struct conn *c, unsigned status, const char *why);
 

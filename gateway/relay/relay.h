@@ -39,6 +39,7 @@ struct refusal {
 	const char *provider_name, *provider_code, *raw;
 	bool is_byok;			/* ... at an account of the customer's own */
 	bool previous;			/* add previous_errors from the relay's attempts */
+	struct mg_str allow;		/* of a 405: the methods that there are; else absent */
 };
 
 /* The last chunk's facts. */

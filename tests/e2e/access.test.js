@@ -134,6 +134,15 @@ test('paths and methods that are none', async () => {
   }
 });
 
+test('a method that a path has not: which it has is said once each', async () => {
+  for (const [method, path, allow] of [['GET', '/api/v1/chat/completions', 'POST, OPTIONS'], ['PUT', '/api/v1/models/user', 'GET, HEAD, OPTIONS'],
+    ['PUT', '/v1/keys/x', 'GET, HEAD, PATCH, DELETE, OPTIONS'], ['POST', '/', 'HEAD, OPTIONS']]) {
+    const r = await call(g, path, { method });
+    eq([r.status, r.headers.allow], [405, allow], `${method} ${path}`);
+    ok(JSON.parse(r.text).error.message.includes(allow), r.text);
+  }
+});
+
 test('browsers: the origins that are named, and no others', async () => {
   const from = (origin, method = 'GET', more = {}) => call(g, '/api/v1/models', { method, headers: { origin, ...more } });
   const asked = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,x-custom' };

@@ -20,7 +20,7 @@ const carried = {
   tool_choice: { type: 'function', function: { name: 'f' } },
   verbosity: 'low', prediction: { type: 'content', content: 'perhaps' }, image_config: { aspect_ratio: '1:1', steps: 3 },
   web_search_options: { search_context_size: 'low' }, x_search_filter: { handles: ['a'] }, prompt_cache_key: 'pk',
-  prompt_cache_options: { mode: 'explicit' }, user: 'u-1', metadata: { team: 'blue' }, safe_prompt: true, raw_mode: { a: [1, 2.50] },
+  prompt_cache_options: { mode: 'explicit' }, user: 'u-1', metadata: { team: 'blue' }, service_tier: 'default', modalities: ['text'], safe_prompt: true, raw_mode: { a: [1, 2.50] },
 };
 for (const [name, value] of Object.entries(carried))
   test(`${name} is carried`, async () => {
@@ -37,7 +37,7 @@ test('numbers keep their digits', async () => {
 });
 
 const ours = { provider: { allow_fallbacks: true }, route: 'fallback', models: ['acme/up'], usage: { include: true }, transforms: [],
-  session_id: 's', trace: { trace_id: 't' }, debug: { echo_upstream_body: true }, include_reasoning: true, max_tool_calls: 3,
+  plugins: [{ id: 'x_none', any: [1] }], session_id: 's', trace: { trace_id: 't' }, debug: { echo_upstream_body: true }, include_reasoning: true, max_tool_calls: 3,
   stop_server_tools_when: [{ type: 'x' }] };
 for (const [name, value] of Object.entries(ours))
   test(`${name} is the gateway's own: no upstream sees it`, async () => {
@@ -52,8 +52,11 @@ test('what is absent stays absent', async () => {
 });
 
 test('null is as good as absent', async () => {
-  const r = await ask({ temperature: null, stop: null, tools: null, seed: null, max_tokens: null, response_format: null, tool_choice: null });
+  const r = await ask({ temperature: null, stop: null, tools: null, seed: null, max_tokens: null, response_format: null, tool_choice: null, preset: null,
+    plugins: null, reasoning: { effort: null, max_tokens: null, exclude: null } });
   eq(r.status, 200, r.text);
+  const of = await ask({ model: null, models: ['acme/up'] });
+  eq([of.status, up.asked.at(-1).json.model], [200, 'm'], of.text);
 });
 
 const parts = [{ type: 'text', text: 'look' }, { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' } },
@@ -82,6 +85,17 @@ const bad = [
   ['response_format.json_schema.name', { response_format: { type: 'json_schema', json_schema: { name: 'no spaces', schema: {} } } }],
   ['tool_choice', { tool_choice: 'some' }], ['prediction.type', { prediction: { type: 'guess' } }], ['metadata.team', { metadata: { team: 7 } }],
   ['metadata', { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => ['k' + i, 'v'])) }], ['metadata', { metadata: { 'a[0]': 'v' } }],
+  ['preset', { preset: 'mail' }], ['plugins[0].id', { plugins: [{}] }], ['plugins[1]', { plugins: [{ id: 'web', enabled: false }, 'web'] }],
+  ['plugins[0].enabled', { plugins: [{ id: 'web', enabled: 'no' }] }], ['stop[1]', { stop: ['a', 7] }], ['modalities[0]', { modalities: [['text']] }],
+  ['transforms[0]', { transforms: [{}] }], ['stop_server_tools_when[0]', { stop_server_tools_when: ['x'] }],
+  ['logit_bias.50256', { logit_bias: { 50256: 'x' } }], ['logit_bias.50256', { logit_bias: { 50256: 101 } }],
+  ['reasoning.max_tokens', { reasoning: { max_tokens: 'many' } }], ['reasoning.exclude', { reasoning: { exclude: 1 } }],
+  ['reasoning.enabled', { reasoning: { enabled: 'yes' } }], ['reasoning.summary', { reasoning: { summary: 'long' } }],
+  ['reasoning.mode', { reasoning: { mode: 'amateur' } }], ['reasoning.effort', { reasoning: { effort: 5 } }],
+  ['response_format.type', { response_format: {} }], ['tool_choice.type', { tool_choice: {} }],
+  ['tool_choice.function.name', { tool_choice: { type: 'function' } }], ['prediction.content', { prediction: { type: 'content', content: 7 } }],
+  ['audio.format', { audio: { voice: 'alloy', format: 1 } }], ['debug.echo_upstream_body', { debug: { echo_upstream_body: 'yes' } }],
+  ['provider.options', { provider: { options: [] } }], ['max_tokens: must be between 1 and 1000000000', { max_tokens: 10 ** 10 }],
   ['tools[0].type', { tools: [{}] }], ['tools[0].function.name', { tools: [{ type: 'function' }] }], ['n', { n: 2 }],
   ['messages', { messages: [] }], ['messages[0].role', { messages: [{ role: 'king', content: '' }] }], ['messages[0].content', { messages: [{ role: 'user' }] }],
   ['messages[0].tool_call_id', { messages: [{ role: 'tool', content: 'x' }] }],
@@ -98,7 +112,7 @@ for (const [name, more] of bad)
     const r = await ask({ messages: text, ...more });
     eq(r.status, 400, r.text);
     const { message } = JSON.parse(r.text).error;
-    ok(message.startsWith(name + ':'), message);
+    ok(message.startsWith(name.includes(': ') ? name : name + ':'), message);
     eq(up.asked.length, before, 'no upstream was asked');
   });
 

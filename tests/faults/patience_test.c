@@ -23,6 +23,32 @@ static uint64_t patience_of_server(const char *first, const char *piece)
 	return clock_ms() - from;
 }
 
+/* What the server says before it ends it. */
+static bool says(const char *first, const char *want)
+{
+	struct buf b;
+	int fd = dial(port);
+	bool closed, good;
+
+	buf_init(&b, 1 << 16);
+	say(fd, first, strlen(first));
+	closed = drink(fd, &b, 2000);
+	close(fd);
+	good = closed && (*want ? !strncmp(b.at, want, strlen(want)) && count(b.at, "HTTP/1.1 ") == 1 : b.len == 1);
+	if (!good)
+		printf("# closed %d: %.300s\n", closed, b.at);
+	buf_release(&b);
+	return good;
+}
+
+static void too_late(void)
+{
+	ok(says("", ""), "R8 a silent connection is told nothing");
+	ok(says("GET / HTTP/1.1\r\nX: ", "HTTP/1.1 408 "), "R8 a head that does not end: 408");
+	ok(says("POST / HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc", "HTTP/1.1 408 "), "R8 a body that does not end: 408");
+	ok(says("GET / HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 200 "), "R8 an idle connection behind an answer is told nothing more");
+}
+
 static void deadlines(void)
 {
 	uint64_t ms;
@@ -109,6 +135,7 @@ int main(void)
 	raw_run();
 	unix_socket();
 	deadlines();
+	too_late();
 	stalled_reader();
 	floods();
 	return raw_stop();

@@ -24,6 +24,7 @@ static bool is_envelope(const char *at, const char *status)
 	snprintf(want, sizeof(want), "{\"error\":{\"code\":%s,\"message\":\"", status);
 	return !strncmp(at, "HTTP/1.", 7) && !strncmp(at + 9, status, 3) && count(at, "X-Request-Id: ") == 1 && body && len && len < body &&
 		!strncmp(body + 4, want, strlen(want)) && strlen(body + 4) == strtoul(len + 16, NULL, 10) &&
+		strstr(body, "\"metadata\":{\"error_type\":\"") && !!strstr(at, "\r\nAllow: ") == !strcmp(status, "405") &&
 		strstr(at, "Content-Type: application/json\r\n") && strstr(at, "X-Request-Id: req-") &&
 		strstr(at, "Connection: close\r\n") && !strstr(at, "<html>");
 }
@@ -49,6 +50,11 @@ static void parsed(void)
 {
 	static const struct { const char *text, *status, *claim; } rows[] = {
 		{ "GET /a//b HTTP/1.1\r\n" H "\r\n", "400", "the guard's own" },
+		{ "GET\r\n", "400", "a first line without a blank" },
+		{ "GET\r\n" H "\r\n", "400", "a first line without a blank, and a head behind it" },
+		{ " GET / HTTP/1.1\r\n" H "\r\n", "400", "a blank before the method" },
+		{ "SSH-2.0-OpenSSH_9\r\n", "400", "another protocol" },
+		{ "TRACE / HTTP/1.1\r\n" H "\r\n", "405", "a method that is never served" },
 		{ "GET /\r\n\r\n", "400", "a request line without a version" },
 		{ "GET / HTTP/x.y\r\n" H "\r\n", "400", "a version of letters" },
 		{ "GET / http/1.1\r\n" H "\r\n", "400", "a version in small letters" },
