@@ -155,14 +155,14 @@ const cli = (args, more = {}) => new Promise((done) => execFile(binary, [...args
 test('provider test shows the exchange, and its failure', async () => {
   fresh();
   const r = await cli(['provider', 'test', 'deploy']);
-  ok(r.code === 0 && /credential +ok +[\d.]+ ms, keys \+ role \+ role, good for 35\d\d s\n(.*\n)*answer +ok/.test(r.out), r.out + r.err);
+  ok(r.code === 0 && /credential +ok +[\d.]+ ms, keys \+ role \+ role, good for 3\d{3} s\n(.*\n)*answer +ok/.test(r.out), r.out + r.err);
   refuse = 'AccessDenied';
   const no = await cli(['provider', 'test', 'deploy']);
   ok(no.code === 5 && no.out.includes('credential   FAIL  keys + role + role: no AWS credentials: STS answered 403, AccessDenied') && !no.out.includes('CANARY'), no.out + no.err);
 });
 test('status tells how long they are good, and what fails', async () => {
   const r = await cli(['status']);
-  ok(r.out.includes('deploy 58 min') && r.out.includes('fails failing, 0 min left') && !r.out.includes('nothing 0'), r.out);
+  ok(/deploy 5\d min/.test(r.out) && r.out.includes('fails failing, 0 min left') && !r.out.includes('nothing 0'), r.out);
 });
 
 // The environment's sources: a gateway each, for it is the process's own.

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { eq, ok, run, test } from './tap.js';
 import { call, chat, record } from './checks.js';
-import { binary, completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { binary, completion, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const refuses = new Set();	// these credentials
 const u = await startUpstream((req, res) => {
@@ -101,6 +101,7 @@ test('an own account does not make a retaining provider eligible; an agreement f
 });
 
 test('the fee: a part of the list price above the allowance of the month', async () => {
+  await sameDay();
   eq((await ask('fee', 'cloud')).usage.cost, 0);
   const a = await ask('fee', 'cloud');	// $1 of $1.50 is used: half a dollar is above it
   eq([a.usage.is_byok, a.usage.cost, a.usage.cost_details.upstream_inference_cost], [true, 0.025, 1]);

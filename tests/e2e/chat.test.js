@@ -146,10 +146,8 @@ test('a client that leaves: the upstream is closed within a second', async () =>
     body: JSON.stringify({ model: 'acme/one', stream: true, messages: [{ role: 'user', content: 'x' }] }) });
   const reader = r.body.getReader();
   await reader.read();
-  const t = Date.now();
   stop.abort();
   await until('the upstream to be closed', () => asked.closed, 1000);
-  ok(Date.now() - t < 1000);
 });
 
 test('pass-through: what nobody knows stays, what must be ours is', async () => {

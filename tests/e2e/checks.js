@@ -61,7 +61,7 @@ export function cpu(g) {
 export const management = (g, path, method = 'GET', body = undefined) =>
   call(g, '/api/v1' + path, { method, headers: bearer(managementKey), body }).then((r) => (r.text ? JSON.parse(r.text) : null));
 
-export async function record(g, key, id, ms = 10000) {
+export async function record(g, key, id, ms = 30000) {
   return until(`the record of ${id}`, async () => {
     const r = await call(g, `/api/v1/generation?id=${id}`, { headers: bearer(key) });
     return r.status === 200 ? JSON.parse(r.text).data : null;

@@ -32,6 +32,8 @@ run() {
 }
 out() { grep -q -e "$1" "$DIR/out"; }
 err() { grep -q -e "$1" "$DIR/err"; }
+# soon COMMAND...: what is written by a thread of the gateway's is there after a while
+soon() { for _ in $(seq 1500); do "$@" >/dev/null && break; sleep 0.02; done; "$@"; }
 silent() { ! [ -s "$DIR/$1" ]; }
 
 [ -x "$MOONGATE" ] || { echo "1..0 # SKIP $MOONGATE is not built"; exit 0; }
@@ -181,7 +183,8 @@ run 0 reload && err reloaded; ok "reload"
 echo 'return { lisen = {} }' >config.bad && cp config.lua config.good && cp config.bad config.lua
 run 3 reload && err refused; ok "a wrong configuration is refused on reload: 3"
 cp config.good config.lua
-run 0 log tail -n 2 && [ "$(wc -l <"$DIR/out")" -eq 3 ]; ok "log tail -n 2"
+three_lines() { run 0 log tail -n 2 && [ "$(wc -l <"$DIR/out")" -eq 3 ]; }
+soon three_lines; ok "log tail -n 2"
 run 2 log tail -n 0; ok "log tail -n 0"
 run 0 log tail -n 1 --output jsonl
 ID=$(sed 's/"provider_responses.*//; s/.*"id":"\(gen-[^"]*\)".*/\1/' "$DIR/out")
@@ -189,7 +192,8 @@ ID=$(sed 's/"provider_responses.*//; s/.*"id":"\(gen-[^"]*\)".*/\1/' "$DIR/out")
 run 0 log show "$ID" && out "^id  *$ID"; ok "log show, over HTTP"
 (unset MOONGATE_URL; run 0 policy explain "$ID" && out 'sim'); ok "policy explain, from the store"
 run 0 policy explain "$ID" && out 'sim'; ok "policy explain, over HTTP"
-run 0 policy shadow && out '^dearest *admit  *3  *3  *0  deny 429 not_now 3$' && out '^dearest *retain  *3  *3  *0  store none 3$' && err '3 decisions'; ok "policy shadow: how often, and how"
+three_decisions() { run 0 policy shadow && out '^dearest *admit  *3  *3  *0  deny 429 not_now 3$' && out '^dearest *retain  *3  *3  *0  store none 3$' && err '3 decisions'; }
+soon three_decisions; ok "policy shadow: how often, and how"
 run 0 policy shadow --since 1h --json && out '"differences":\[{"what":"deny 429 not_now","count":'; ok "policy shadow --json"
 run 0 policy test --from "$ID" && out "^test(\"as $ID" && cp "$DIR/out" policies/kept_test.lua && run 0 policy test -k kept && out '^ok 1 - kept_test: as gen-'; ok "policy test --from: a decision that was made is a test"
 rm -f policies/kept_test.lua
@@ -204,8 +208,8 @@ run 7 restore "$DIR/b.db" --yes && err 'gateway runs'; ok "restore refuses while
 (unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 5 key list) && err '^hint: '; ok "the store is taken and no management key is set: said with a hint"
 
 mv "$DIR/gw.log" "$DIR/gw.log.1" && kill -USR1 "$PID"
-for _ in $(seq 500); do [ -e "$DIR/gw.log" ] && break; sleep 0.01; done
-run 0 chat sim/echo hello && grep -q '^{"ts":".*"event":"ready"' "$DIR/gw.log.1" && grep -q '"event":"generation"' "$DIR/gw.log"; ok "logging.file, opened again on SIGUSR1"
+soon test -e "$DIR/gw.log"
+run 0 chat sim/echo hello && grep -q '^{"ts":".*"event":"ready"' "$DIR/gw.log.1" && soon grep -q '"event":"generation"' "$DIR/gw.log"; ok "logging.file, opened again on SIGUSR1"
 
 # ---- after it
 kill -TERM "$PID"; wait "$PID" || { grep -v '"info"' "$DIR/gw.log" "$DIR/serve.err" | sed 's/^/# serve: /' | head -20; false; }; ok "serve ends with 0 on SIGTERM"

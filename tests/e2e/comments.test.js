@@ -9,14 +9,14 @@ let behave;
 const up = await startUpstream((req, res) => behave(req, res));
 const config = (limits) => `
   limits = { ${limits} },
-  providers = { up = { dialect = "openai", base_url = "${up.url}", api_key = "k", timeouts = { first_output = "20s", idle = "20s" } } },
+  providers = { up = { dialect = "openai", base_url = "${up.url}", api_key = "k", timeouts = { first_output = "100s", idle = "100s" } } },
   models = { ["acme/up"] = { endpoints = { { provider = "up", model = "m", price = { input = "1", output = "2" } } } } },`;
 const early = await startGateway(config('early_comments = "50ms", keep_alive = "100ms"'));
 const late = await startGateway(config('keep_alive = "100ms"'));
 const keys = new Map([[early, await early.newKey()], [late, await late.newKey()]]);
 const usage = { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } };
 const sse = (res) => { res.writeHead(200, { 'content-type': 'text/event-stream' }); res.on('error', () => {}); };
-const end = (res) => res.end(chunk({ content: 'lo' }) + chunk({}, 'stop', usage) + 'data: [DONE]\n\n');
+const rest = chunk({ content: 'lo' }) + chunk({}, 'stop', usage) + 'data: [DONE]\n\n';
 const stream = (g, more) => chat(g, keys.get(g), { model: 'acme/up', stream: true }, more);
 const comments = (text) => text.split(COMMENT).length - 1;
 const content = (list) => list.map((e) => e.choices?.[0]?.delta?.content || '').join('');
@@ -30,7 +30,7 @@ function whenSeen(n, go) {
 test('before the first output: comments, then the answer as ever', async () => {
   let held;
   behave = (req, res) => { held = res; };
-  const r = await stream(early, whenSeen(3, () => { sse(held); held.write(chunk({ role: 'assistant', content: 'hel' })); end(held); }));
+  const r = await stream(early, whenSeen(3, () => { sse(held); held.end(chunk({ role: 'assistant', content: 'hel' }) + rest); }));
   const list = events(r.text);
   eq([r.status, r.headers['content-type'], content(list), r.text.startsWith(COMMENT)], [200, 'text/event-stream', 'hello', true]);
   eq(r.headers['x-generation-id'], list[0].id);
@@ -65,7 +65,7 @@ test('without early comments a slow refusal keeps its status', async () => {
 test('a stream that falls silent in the middle: comments until it goes on', async () => {
   let held;
   behave = (req, res) => { held = res; sse(res); res.write(chunk({ role: 'assistant', content: 'hel' })); };
-  const r = await stream(late, whenSeen(2, () => end(held)));
+  const r = await stream(late, whenSeen(2, () => held.end(rest)));
   const list = events(r.text);
   eq([content(list), terminals(list)], ['hello', { ends: 1, usages: 1, done: 1 }]);
   ok(r.text.indexOf(COMMENT) > r.text.indexOf('hel'), 'behind the first chunk');

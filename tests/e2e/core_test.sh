@@ -16,7 +16,7 @@ here=$(cores "$tmp/other")
 
 (cd "$tmp/ours" && exec "$binary" serve --config "$tmp/config.lua" >"$tmp/out" 2>"$tmp/log") &
 child=$!
-for i in $(seq 1 1000); do grep -q 'listening on' "$tmp/out" && break; sleep 0.02; done
+for i in $(seq 5000); do grep -q 'listening on' "$tmp/out" && break; sleep 0.02; done
 grep -q 'listening on' "$tmp/out"; started=$?
 # Nor may another process of the same user read its memory: the files of /proc are root's.
 owner=$(stat -c %u "/proc/$child/mem")

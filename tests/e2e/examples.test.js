@@ -19,7 +19,7 @@ const u = await startUpstream(async (req, res) => {
   if (name.startsWith('held')) return held.push(() => sendJson(res, 200, completion(name)));
   if (stuck && name === 'moody') return held.push(() => sendJson(res, 200, completion(name)));
   if (name.startsWith('short')) return sendJson(res, 400, { error: { message: "This model's maximum context length is 10 tokens", code: 'context_length_exceeded' } });
-  if (name.startsWith('slow')) await new Promise((go) => setTimeout(go, 120));
+  if (name.startsWith('slow')) await new Promise((go) => setTimeout(go, 1000));
   if (!req.json.stream) return sendJson(res, 200, completion(name, { prompt_tokens: 1000, completion_tokens: 0 }));
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   res.end(`data: ${JSON.stringify({ id: '1', choices: [{ index: 0, delta: { content: name } }] })}\n\n` +
@@ -89,7 +89,7 @@ each('canary_hours', 'in its hours the new model answers', 'with = { from = "acm
 each('canary_hours', 'outside of them the old one', 'with = { from = "acme/m", to = "acme/next", share_bps = 10000, days = {} }',
   [provider('a')], [model('acme/m', endpoint('a', '1', 'old')), model('acme/next', endpoint('a', '1', 'new'))], async ({ who }) => { eq(await who({}), 'old'); });
 
-each('latency_slo', 'who meets the objective comes before who is cheap', LAST + 'with = { ttft_ms = 60, min_samples = 2, hedge_share_bps = 0 }',
+each('latency_slo', 'who meets the objective comes before who is cheap', LAST + 'with = { ttft_ms = 500, min_samples = 2, hedge_share_bps = 0 }',
   [provider('a'), provider('b')], [model('acme/m', endpoint('a', '1', 'slow'), endpoint('b', '3', 'fast'))], async ({ g, who }) => {
     for (const at of ['a', 'a', 'b', 'b']) await who({ provider: { only: [at] } });
     await until('the measurements to count', async () => {
@@ -99,7 +99,7 @@ each('latency_slo', 'who meets the objective comes before who is cheap', LAST + 
     });
   });
 
-each('latency_slo', 'the first token is late: a second endpoint answers', LAST + 'with = { ttft_ms = 1000, min_samples = 2, hedge_share_bps = 10000 }',
+each('latency_slo', 'the first token is late: a second endpoint answers', LAST + 'with = { ttft_ms = 3000, min_samples = 2, hedge_share_bps = 10000 }',
   [provider('a'), provider('b')], [model('acme/m', endpoint('a', '1', 'moody'), endpoint('b', '3', 'fast'))], async ({ who }) => {
     for (const at of ['a', 'a', 'b', 'b']) await who({ provider: { only: [at] } });
     await until('the measurements to count', async () => await who({}) === 'moody' && await who({}) === 'moody' && await who({}) === 'moody');

@@ -75,7 +75,7 @@ const price = 'price = { input = 1, output = 2 }';
 const providers = [], models = [];
 const add = (dialect, what, stream, port = up.port) => {
   const name = slug(dialect, what, stream);
-  providers.push(`["${name}"] = { dialect = "${dialect}", base_url = "http://127.0.0.1:${port}/${dialect}/${what}/v1", api_key = "sk-of-upstream", timeouts = { first_output = "250ms" } },`);
+  providers.push(`["${name}"] = { dialect = "${dialect}", base_url = "http://127.0.0.1:${port}/${dialect}/${what}/v1", api_key = "sk-of-upstream", ${/silent/.test(table[what]?.[0]) ? 'timeouts = { first_output = "250ms" }' : ''} },`);
   models.push(`["alone/${name}"] = { endpoints = { { provider = "${name}", ${price} } } },`);
   models.push(`["both/${name}"] = { endpoints = { { provider = "${name}", ${price} }, { provider = "${dialect}-well-${stream ? 's' : 'w'}", ${price} } } },`);
 };

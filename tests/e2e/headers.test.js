@@ -86,8 +86,9 @@ test('an upstream that says when: Retry-After in seconds, rounded up, and in mil
 });
 
 test('a limit of the gateway itself: which, what is left, and when it may be tried again', async () => {
-  let r;
-  for (let i = 0; i < 21; i++) r = await chat(g, key, { model: 'acme/free:free' });
+  let r, i = 0;	// twenty a minute; some more where it takes its time, or the minute turns
+  do r = await chat(g, key, { model: 'acme/free:free' }); while (r.status === 200 && ++i < 100);
+  ok(i >= 20 && i < 100, `${i} were let in`);
   eq([r.status, ...headersOf(r, ['x-ratelimit-limit', 'x-ratelimit-remaining'])], [429, '20', '0']);
   const wait = Number(r.headers['x-ratelimit-reset']) - Date.now();
   ok(wait > 0 && wait <= 61000, `reset in ${wait} ms`);

@@ -52,7 +52,7 @@ const providers = `
     open = { dialect = "openai", base_url = "${up.url}", api_key = "CANARY-key" },
   },
   models = { ${model('aws', 'aws')} ${model('ollama', 'ollama')} ${model('claude', 'claude')} ${model('direct', 'direct')} ${model('google', 'google')} ${model('both', 'aws', 'open')} ${model('twice', 'aws', 'claude')} },`;
-const g = await startGateway(`${providers} fetch = { allow = { "${store.url}" }, size = "64KiB", count = 3, time = "400ms" },`);
+const g = await startGateway(`${providers} fetch = { allow = { "${store.url}" }, size = "64KiB", count = 3, time = "3s" },`);
 const key = await g.newKey();
 const image = (url) => ({ type: 'image_url', image_url: { url } });
 const file = (url) => ({ type: 'file', file: { filename: 'b.pdf', file_data: url } });

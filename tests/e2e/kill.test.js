@@ -70,22 +70,22 @@ test(`${kills} times kill -9 under load (seed ${seed}): the audit is clean each 
   }
   const a = await until('no hold to be open', async () => { const r = await audit(g); return r.open === 0 || r.code ? r : null; });
   eq([a.code, a.open], [0, 0], a.text);
-}, Math.max(60, kills * 6) * 1000);
+}, Math.max(180, kills * 10) * 1000);
 
 test('every generation that a client saw finish is there once, with its cost', async () => {
   ok(seen.size > kills, `${seen.size} answers`);
   let sum = 0n;
   for (const [id, cost] of seen) {
-    eq(nanos((await record(g, key, id, 2000)).usage), cost, id);
+    eq(nanos((await record(g, key, id)).usage), cost, id);
     sum += cost;
   }
   console.log(`# ${seen.size} answers whole, ${begun.size} begun, ${kills} kills`);
   ok(await charged() >= sum, 'charged at least what was shown');
-}, Math.max(60, kills * 6) * 1000);
+}, Math.max(180, kills * 10) * 1000);
 
 test('what was begun and not finished is there, too; nothing else is charged', async () => {
   let sum = 0n;
-  for (const id of begun) sum += nanos((await record(g, key, id, 2000)).usage);
+  for (const id of begun) sum += nanos((await record(g, key, id)).usage);
   const extra = await charged() - sum;
   ok(extra >= 0n, `charged ${extra} nUSD less than the records say`);
   // Requests whose client saw nothing of an answer: at most those under way at a kill.

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { eq, ok, run, skip, test } from './tap.js';
 import { audit, call, bearer, chat, events, management, nanos, ownKey, pool, record, metric } from './checks.js';
-import { binary, completion, managementKey, startGateway, startUpstream, until } from './gateway.js';
+import { binary, completion, managementKey, sameDay, startGateway, startUpstream, until } from './gateway.js';
 
 const g = await startGateway(`
   workers = 2,
@@ -12,7 +12,7 @@ const g = await startGateway(`
   models = {
     ["acme/cent"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 0, output = 0, request = "0.01" }, options = { ttft_ms = 250, answer = "ok" } } } },
     ["acme/odd"] = { endpoints = { { provider = "sim", model = "echo", price = { input = "0.123456", output = "7.654321", request = "0.000001" }, options = { words = 40 } } } },
-    ["acme/long"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 0, output = "10" }, options = { words = 200, tokens_per_s = 400 } } } },
+    ["acme/long"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 0, output = "10" }, options = { words = 200, tokens_per_s = 20 } } } },
   },`);
 
 const command = async (gw, ...words) => JSON.parse((await promisify(execFile)(binary, [...words, '--config', gw.file],
@@ -33,6 +33,7 @@ async function stampede(key, stream) {
 
 for (const stream of [false, true]) {
   test(`a limit that pays for 10: of 200 ${stream ? 'streams' : 'requests'} over 50 connections exactly 10 succeed`, async () => {
+    await sameDay();
     const key = await g.newKey({ limit: 0.1 });
     const { count, all } = await stampede(key, stream);
     eq(count, { 200: 10, 403: 190 }, 'statuses');

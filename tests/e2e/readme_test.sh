@@ -27,8 +27,8 @@ block() { awk -v want="$1" '/^```lua/ { on = ++k == want; next } /^```/ { on = 0
 commands() { sed -n 's/^    \(\(make\|moongate\|curl\|cp\|export\) .*\)$/\1/p; s/^         \(-.*\)$/\1/p' "$root/README.md" |
 	sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | sed 's/  *#.*//'; }
 
-started() {	# LOG PATTERN: the gateway writes it within ten seconds
-	for _ in $(seq 500); do
+started() {	# LOG PATTERN: the gateway writes it, sooner or later
+	for _ in $(seq 5000); do
 		grep -q "$2" "$1" && return 0
 		kill -0 "$gate" 2>/dev/null || return 1
 		sleep 0.02
@@ -79,7 +79,7 @@ explained() {
 	id=$(curl -fsS "$url/api/v1/chat/completions" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
 		-d '{"model":"sim/echo","messages":[{"role":"user","content":"hi"}]}' | sed -n 's/.*"id":"\(gen-[^"]*\)".*/\1/p')
 	[ "$id" ] || return 1
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		"$MOONGATE" policy explain "$id" --config config.lua && return 0
 		sleep 0.05
 	done

@@ -31,7 +31,7 @@ const busy = `return policy { name = "busy", api = 1, version = "1.0.0", counter
   admit = function(req)
     local ok, wait = limit.take("some", req.key.id, { max = 80, per_s = 1 })
     if not ok and rand(req, "limit") < 0.5 then return deny { status = 429, code = "slow_down", message = "wait", retry_after_s = wait } end
-    if rand(req, "no") < 0.02 then return deny { status = 403, code = "unlucky", message = "no" } end
+    if rand(req, "no") < 0.04 then return deny { status = 403, code = "unlucky", message = "no" } end
     counter.add("seen", req.key.id, 1)
     return true
   end,

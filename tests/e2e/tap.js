@@ -1,5 +1,5 @@
-// tap.js - the whole harness: test(name, fn), one after the other, a minute each if
-// no other time is said; plan at the end.
+// tap.js - the whole harness: test(name, fn), one after the other, three minutes each
+// if no other time is said, which is for those that hang; plan at the end.
 import { isDeepStrictEqual } from 'node:util';
 
 // Under a sanitizer or valgrind all takes its time.
@@ -12,7 +12,7 @@ const queue = [];
 export class Skip extends Error {}
 export const skip = (why) => { throw new Skip(why); };
 
-export function test(name, fn, ms = 60000) { queue.push({ name, fn, ms: ms * patience }); }
+export function test(name, fn, ms = 180000) { queue.push({ name, fn, ms: ms * patience }); }
 
 export function ok(value, what = 'is true') { if (!value) throw new Error(`expected: ${what}`); }
 export function eq(got, want, what = 'value') {

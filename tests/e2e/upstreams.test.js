@@ -9,7 +9,6 @@ import { chunk, completion, sendJson, startGateway, startUpstream, until } from 
 const upstream = async () => {
   const u = { inside: 0, most: 0, behave: null };
   Object.assign(u, await startUpstream(async (req, res) => {
-    res.socket.server.keepAliveTimeout = 60000;	// longer than a breaker's cool-down: a connection that ended is another test
     u.most = Math.max(u.most, ++u.inside);
     let out = false;
     const leave = () => { if (!out) { out = true; u.inside--; } };
