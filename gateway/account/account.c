@@ -205,15 +205,14 @@ void accounts_free(struct accounts *a)
 
 static bool looks_like_a_key(struct mg_str key)
 {
+	static const bool allowed[256] = { ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['_'] = true, ['-'] = true };
+	bool all = true;
+
 	if (key.len < 23 || key.len > TOKEN_MAX || memcmp(key.at, "sk-", 3))
 		return false;
-	for (size_t i = 3; i < key.len; i++) {
-		char c = key.at[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_' && c != '-')
-			return false;
-	}
-	return true;
+	for (size_t i = 3; i < key.len; i++)
+		all &= allowed[(unsigned char)key.at[i]];
+	return all;
 }
 
 static int find_management(struct accounts *a, struct key_facts *out)

@@ -137,8 +137,6 @@ void chat_completions(struct api_call *c)
 	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
 	if (r->client.session.in_confidence.at)
 		r->d.facts.session = r->client.session.in_confidence;
-	if (!r->d.facts.policy.len && http_header(h, "X-Moongate-Policy").at)
-		r->d.facts.policy = http_header(h, "X-Moongate-Policy");
 	key_of(r, &r->d.facts);
 	asked_of(c->http, &r->d.facts);
 	r->stream = r->d.facts.stream;

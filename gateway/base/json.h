@@ -33,8 +33,11 @@ static inline uint32_t json_name_bit(const char *name, size_t len)
 struct mg_view json_find(struct mg_view v, const char *member, size_t len, uint32_t bit);
 static inline struct mg_view json_get(struct mg_view v, const char *member)
 {
-	size_t len = strlen(member);
+	size_t len;
 
+	if (!v.doc)
+		return v;
+	len = strlen(member);
 	return json_find(v, member, len, json_name_bit(member, len));
 }
 struct mg_view json_at(struct mg_view v, size_t i);	/* i-th item or member, O(i) */
@@ -52,7 +55,9 @@ bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, be
  * and stands in them is not copied, but a piece of its own. */
 enum { JSON_PIECE = 64 * 1024, JSON_PIECES = 64 };
 struct json_piece { struct mg_str text; size_t at; };	/* stands before the at-th byte of out */
-struct mg_writer { struct buf *out; struct buf own; size_t start; unsigned depth; bool bad, done; char closers[JSON_DEPTH]; bool first[JSON_DEPTH];
+struct mg_writer { struct buf *out; struct buf own; size_t start;
+	uint64_t objects, filled;	/* a bit for each open bracket, the innermost lowest: is it an object? is there something in it? */
+	unsigned depth; bool bad, done;
 	struct pool *pool; struct mg_str lasting; struct json_piece *pieces; size_t n_pieces; struct buf joined; };
 void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
 struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */

@@ -51,14 +51,30 @@ enum mg_kind json_kind(struct mg_view v)
 	return n ? (enum mg_kind)n->kind : MG_ABSENT;
 }
 
-static inline bool named(const struct json_doc *d, const struct node *n, const char *name, size_t len)
-{
-	const char *own;
+enum { SHORT = 16 };
 
-	if (n->name_len != len)
-		return false;
-	own = node_name(d, n);
-	return !len || (*own == *name && !memcmp(own, name, len));
+/* Two names of one length up to SHORT: as two words, in which some bytes may stand twice. */
+static inline bool same_short(const char *a, const char *b, size_t len)
+{
+	uint64_t x[2], y[2];
+	uint32_t p[2], q[2];
+
+	if (len >= 8) {
+		memcpy(x, a, 8), memcpy(x + 1, a + len - 8, 8);
+		memcpy(y, b, 8), memcpy(y + 1, b + len - 8, 8);
+		return x[0] == y[0] && x[1] == y[1];
+	}
+	if (len >= 4) {
+		memcpy(p, a, 4), memcpy(p + 1, a + len - 4, 4);
+		memcpy(q, b, 4), memcpy(q + 1, b + len - 4, 4);
+		return p[0] == q[0] && p[1] == q[1];
+	}
+	return !len || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+}
+
+static bool same_long(const char *a, const char *b, size_t len)
+{
+	return !memcmp(a, b, len);
 }
 
 __attribute__((noinline))
@@ -67,21 +83,37 @@ static struct mg_view get_from_table(const struct json_doc *d, const struct node
 	const uint32_t *slots = d->slots + n->table + 1;
 	uint32_t mask = slots[-1], at = json_hash(name, len) & mask;
 
-	for (; slots[at]; at = (at + 1) & mask)
-		if (named(d, &d->nodes[slots[at]], name, len))
+	for (; slots[at]; at = (at + 1) & mask) {
+		const struct node *m = &d->nodes[slots[at]];
+
+		if (m->name_len == len && same_long(node_name(d, m), name, len))
 			return (struct mg_view){ d, slots[at] };
+	}
 	return absent;
 }
 
-__attribute__((noinline))
-static struct mg_view get_from_list(const struct json_doc *d, uint32_t first, const char *name, size_t len)
+__attribute__((always_inline))
+static inline struct mg_view get_from_list(const struct json_doc *d, uint32_t first, const char *name, size_t len,
+	bool (*same)(const char *a, const char *b, size_t len))
 {
 	const struct node *nodes = d->nodes;
 
 	for (uint32_t i = first; i; i = nodes[i].next)
-		if (named(d, &nodes[i], name, len))
+		if (nodes[i].name_len == len && same(node_name(d, &nodes[i]), name, len))
 			return (struct mg_view){ d, i };
 	return absent;
+}
+
+__attribute__((noinline))
+static struct mg_view get_short(const struct json_doc *d, uint32_t first, const char *name, size_t len)
+{
+	return get_from_list(d, first, name, len, same_short);
+}
+
+__attribute__((noinline))
+static struct mg_view get_long(const struct json_doc *d, uint32_t first, const char *name, size_t len)
+{
+	return get_from_list(d, first, name, len, same_long);
 }
 
 /* Most names are not there: the searches stand apart, so that this needs no stack. */
@@ -96,7 +128,7 @@ struct mg_view json_find(struct mg_view v, const char *member, size_t len, uint3
 		return get_from_table(d, n, member, len);
 	if (!(n->table & bit))	/* an empty one has none */
 		return (struct mg_view){ NULL, 0 };
-	return get_from_list(d, v.node + 1, member, len);
+	return len <= SHORT ? get_short(d, v.node + 1, member, len) : get_long(d, v.node + 1, member, len);
 }
 
 struct mg_view json_at(struct mg_view v, size_t i)
@@ -189,6 +221,7 @@ size_t json_unescape(const char **at, char out[static 4])
 }
 
 /* Whole runs between the escapes are copied at once. */
+__attribute__((noinline))
 static struct mg_str unescaped(struct pool *p, const char *at, size_t len)
 {
 	const char *end = at + len, *esc;
@@ -229,6 +262,7 @@ struct mg_str json_text(struct pool *p, struct mg_view v)
 	return unescaped(p, d->text + n->at + 1, n->len - 2);
 }
 
+__attribute__((noinline))
 static bool is_escaped(const char *at, const char *end, const char *word, size_t left)
 {
 	while (at < end) {

@@ -20,26 +20,11 @@ static void escape(struct buf *out, unsigned char c)
 	buf_put(out, text, 2);
 }
 
-/* Most texts have nothing to escape. */
-static void quote_plain(struct buf *out, struct mg_str text)
-{
-	char *to = text.len < SIZE_MAX - 2 ? buf_room(out, text.len + 2) : NULL;
-
-	if (!to)
-		return;
-	to[0] = to[text.len + 1] = '"';
-	memcpy(to + 1, text.at, text.len);
-	out->len += text.len + 2;
-}
-
-void json_quote(struct buf *out, struct mg_str text)
+__attribute__((noinline))
+static void quote_escaped(struct buf *out, struct mg_str text)
 {
 	const unsigned char *at = (const unsigned char *)text.at, *end, *run;
 
-	if (at && utf8_plain(at, text.len) == text.len) {
-		quote_plain(out, text);
-		return;
-	}
 	buf_put(out, "\"", 1);
 	for (run = at, end = at ? at + text.len : at; at < end; run = at) {
 		size_t n;
@@ -61,6 +46,23 @@ void json_quote(struct buf *out, struct mg_str text)
 		at++;
 	}
 	buf_put(out, "\"", 1);
+}
+
+/* Most texts have nothing to escape. */
+void json_quote(struct buf *out, struct mg_str text)
+{
+	char *to;
+
+	if (!text.at || utf8_plain((const unsigned char *)text.at, text.len) != text.len) {
+		quote_escaped(out, text);
+		return;
+	}
+	to = buf_room(out, text.len + 2);
+	if (!to)
+		return;
+	to[0] = to[text.len + 1] = '"';
+	memcpy(to + 1, text.at, text.len);
+	out->len += text.len + 2;
 }
 
 void json_writer_init(struct mg_writer *w, struct buf *out)
@@ -115,21 +117,18 @@ static void put_name(struct buf *out, const char *name, bool comma)
 /* The comma and the name before a value; false when no value may stand here. */
 static bool begin(struct mg_writer *w, const char *name)
 {
-	bool object = w->depth && w->closers[w->depth - 1] == '}', comma;
+	bool object = w->objects & 1, comma = w->filled & 1;	/* the top is no object, and takes one value */
 
-	if (w->bad || (w->depth ? object != !!name : w->done || name)) {
+	if (w->bad || object != !!name || (w->done && !w->depth)) {
 		w->bad = true;
 		return false;
 	}
-	comma = w->depth && !w->first[w->depth - 1];
-	if (w->depth)
-		w->first[w->depth - 1] = false;
-	else
-		w->done = true;
+	w->done = true;
+	w->filled |= 1;
 	if (name)
 		put_name(w->out, name, comma);
-	else if (comma)
-		buf_put(w->out, ",", 1);
+	else
+		buf_put(w->out, ",", comma);
 	return true;
 }
 
@@ -142,8 +141,9 @@ void json_open(struct mg_writer *w, const char *name, char bracket)
 	if (!begin(w, name))
 		return;
 	buf_put(w->out, &bracket, 1);
-	w->closers[w->depth] = bracket == '{' ? '}' : ']';
-	w->first[w->depth++] = true;
+	w->objects = w->objects << 1 | (bracket == '{');
+	w->filled <<= 1;
+	w->depth++;
 }
 
 void json_close(struct mg_writer *w)
@@ -152,7 +152,10 @@ void json_close(struct mg_writer *w)
 		w->bad = true;
 		return;
 	}
-	buf_put(w->out, &w->closers[--w->depth], 1);
+	buf_put(w->out, w->objects & 1 ? "}" : "]", 1);
+	w->objects >>= 1;
+	w->filled >>= 1;
+	w->depth--;
 }
 
 /* Takes what is large and lasts as it stands; false: it must be copied. */

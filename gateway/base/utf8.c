@@ -51,20 +51,20 @@ static bool plain_block(const unsigned char *at)
 	return !any;
 }
 
-/* The one to seven bytes from i on, with some of them, or of those before, a second time. */
-static inline bool rest_plain(const unsigned char *at, size_t i, size_t len)
+/* Up to 16 bytes, as names and words are: two words, in which some of them may stand twice. */
+static inline bool short_plain(const unsigned char *at, size_t len)
 {
 	unsigned char word[8] = "        ";
 
-	if (i)
-		return !utf8_special(at + len - 8);
-	if (len < 4) {
+	if (len >= 8)
+		return !(utf8_special(at) | utf8_special(at + len - 8));
+	if (len >= 4) {
+		memcpy(word, at, 4);
+		memcpy(word + 4, at + len - 4, 4);
+	} else if (len) {
 		word[0] = at[0];
 		word[1] = at[len / 2];
 		word[2] = at[len - 1];
-	} else {
-		memcpy(word, at, 4);
-		memcpy(word + 4, at + len - 4, 4);
 	}
 	return !utf8_special(word);
 }
@@ -73,6 +73,8 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 {
 	size_t i = 0;
 
+	if (len <= 16 && short_plain(at, len))
+		return len;
 	while (len - i >= 8) {
 		uint64_t bits = utf8_special(at + i);
 
@@ -83,7 +85,7 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 			while (len - i >= BLOCK && plain_block(at + i))
 				i += BLOCK;
 	}
-	if (i < len && rest_plain(at, i, len))
+	if (i && !utf8_special(at + len - 8))	/* with some of those before a second time */
 		return len;
 	while (i < len && !special(at[i]))
 		i++;

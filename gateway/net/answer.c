@@ -13,9 +13,11 @@ struct mg_str http_header(const struct http_request *r, const char *name)
 {
 	const struct req *q = (const struct req *)(const void *)r;
 	const char *at = NULL;
-	size_t len = 0;
+	size_t len = strlen(name);
 
-	if (!q->conn || MHD_lookup_connection_value_n(q->conn->mhd, MHD_HEADER_KIND, name, strlen(name), &at, &len) != MHD_YES || !at)
+	if (!q->conn || !(q->shape.names & guard_name_bit(name, len)))
+		return (struct mg_str){ NULL, 0 };
+	if (MHD_lookup_connection_value_n(q->conn->mhd, MHD_HEADER_KIND, name, len, &at, &len) != MHD_YES || !at)
 		return (struct mg_str){ NULL, 0 };
 	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
 		len--;

@@ -20,7 +20,15 @@ struct guard_head {
 struct guard_body {
 	bool chunked, declared;		/* neither: no body */
 	uint64_t len;			/* when declared */
+	uint64_t names;			/* the bits of the headers' names */
 };
+
+/* A bit of 64 for a header's name, in capitals or not: a head keeps those of its own, so that
+ * most headers it does not have are not looked for. */
+static inline uint64_t guard_name_bit(const char *name, size_t len)
+{
+	return UINT64_C(1) << ((len ? (name[0] & 0x1fu) * 7 + (name[len - 1] & 0x1fu) * 3 + (unsigned)len : 0) & 63);
+}
 
 /* 0, or the status to refuse with; then *why is a constant text for the client. */
 int guard_check(struct MHD_Connection *mhd, const struct guard_head *head, struct guard_body *body, const char **why);

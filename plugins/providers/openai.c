@@ -113,11 +113,11 @@ static int models_request(struct mg_call *c, struct mg_http *out)
 
 /* ----------------------------------------------------------------- usage */
 
-static uint64_t count_of(struct mg_call *c, struct mg_view o, const char *outer, const char *member)
+static uint64_t count_of(struct mg_call *c, struct mg_view o, const char *member)
 {
 	uint64_t n = 0;
 
-	c->host->count(c->host->get(outer ? c->host->get(o, outer) : o, member), &n);
+	c->host->count(c->host->get(o, member), &n);
 	return n;
 }
 
@@ -170,13 +170,13 @@ static int64_t cost_of(struct mg_call *c, struct mg_view u)
 	return -1;
 }
 
-static uint64_t cached_of(struct mg_call *c, struct mg_view u)
+static uint64_t cached_of(struct mg_call *c, struct mg_view u, struct mg_view prompt)
 {
 	static const char *const names[] = { "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens" };
-	uint64_t n = count_of(c, u, "prompt_tokens_details", "cached_tokens");
+	uint64_t n = count_of(c, prompt, "cached_tokens");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !n; i++)
-		n = count_of(c, u, NULL, names[i]);
+		n = count_of(c, u, names[i]);
 	return n;
 }
 
@@ -190,36 +190,38 @@ static uint64_t less(uint64_t *from, uint64_t part)
 
 static int usage(struct mg_call *c, struct mg_view u)
 {
-	static const char prompt[] = "prompt_tokens_details", completion[] = "completion_tokens_details";
+	struct mg_view prompt, completion;
 	struct mg_usage m = { .size = sizeof(m), .requests = 1 };
 	uint64_t total;
 
 	if (c->host->kind(u) != MG_OBJECT)	/* most frames of a stream have none */
 		return MG_OK;
+	prompt = c->host->get(u, "prompt_tokens_details");
+	completion = c->host->get(u, "completion_tokens_details");
 	m.cost_nusd = cost_of(c, u);
-	total = count_of(c, u, NULL, "total_tokens");
-	m.input = count_of(c, u, NULL, "prompt_tokens");
-	m.output = count_of(c, u, NULL, "completion_tokens");
+	total = count_of(c, u, "total_tokens");
+	m.input = count_of(c, u, "prompt_tokens");
+	m.output = count_of(c, u, "completion_tokens");
 	if (!m.input && !m.output)
 		m.input = total;		/* vectors and ranks: some say nothing else */
-	m.reasoning = count_of(c, u, completion, "reasoning_tokens");
+	m.reasoning = count_of(c, completion, "reasoning_tokens");
 	if (!m.reasoning)
-		m.reasoning = count_of(c, u, NULL, "reasoning_tokens");
+		m.reasoning = count_of(c, u, "reasoning_tokens");
 	if (m.reasoning > m.output || (total && total >= m.input && total - m.input == m.output + m.reasoning))
 		m.output += m.reasoning;	/* theirs leaves it out */
-	m.cached = cached_of(c, u);
+	m.cached = cached_of(c, u, prompt);
 	if (m.cached <= m.input)		/* else theirs leaves it out */
 		m.input -= m.cached;
-	m.cache_write = count_of(c, u, prompt, "cache_write_tokens");
+	m.cache_write = count_of(c, prompt, "cache_write_tokens");
 	if (!m.cache_write)
-		m.cache_write = count_of(c, u, prompt, "cache_creation_input_tokens");
+		m.cache_write = count_of(c, prompt, "cache_creation_input_tokens");
 	m.cache_write = less(&m.input, m.cache_write);
-	m.audio_in = less(&m.input, count_of(c, u, prompt, "audio_tokens"));
+	m.audio_in = less(&m.input, count_of(c, prompt, "audio_tokens"));
 	m.reasoning = less(&m.output, m.reasoning);
-	m.audio_out = less(&m.output, count_of(c, u, completion, "audio_tokens"));
-	m.searches = count_of(c, u, "server_tool_use", "web_search_requests");
+	m.audio_out = less(&m.output, count_of(c, completion, "audio_tokens"));
+	m.searches = count_of(c, c->host->get(u, "server_tool_use"), "web_search_requests");
 	if (!m.searches)
-		m.searches = count_of(c, u, NULL, "num_search_queries");
+		m.searches = count_of(c, u, "num_search_queries");
 	return c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 

@@ -177,10 +177,11 @@ static int content(struct mg_call *c, const struct choice *ch, struct mg_view v)
 static int audio(struct mg_call *c, const struct choice *ch, struct mg_view v)
 {
 	const struct mg_host *h = c->host;
-	struct mg_writer *w = h->writer(c);
+	struct mg_writer *w;
 
 	if (h->kind(v) != MG_OBJECT)
 		return MG_OK;
+	w = h->writer(c);
 	h->open(w, NULL, '{');
 	h->put_raw(w, "id", h->raw(h->get(v, "id")));
 	h->put_raw(w, "transcript", h->raw(h->get(v, "transcript")));
@@ -328,7 +329,7 @@ static enum mg_finish meaning(const struct choice *ch)
 	};
 	struct mg_str word = { ch->finish.at, ch->finish.len };
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && !mg_is(word, "stop"); i++)	/* as most are */
 		if (mg_is(word, words[i].word))
 			return words[i].finish;
 	return ch->n_tools ? MG_TOOL_CALLS : MG_STOP;	/* some say stop behind tool calls */
@@ -340,12 +341,13 @@ static int conclude_choice(struct mg_call *c, const struct choice *ch)
 		.message = { "the upstream gave up on its answer", 34 } };
 	const struct chat *st = c->state;
 	const struct word *w = ch->native.len ? &ch->native : &ch->finish;
+	enum mg_finish finish = meaning(ch);
 
 	if (!ch->finish.len && !st->whole)
 		return c->host->fail(c, MG_EPROTO, "the answer ended without a finish reason");
-	if (meaning(ch) == MG_FAILED)
+	if (finish == MG_FAILED)
 		return c->host->emit(c, MG_EVENT(MG_EV_ERROR, .failure = &broke));
-	return c->host->emit(c, MG_EVENT(MG_EV_FINISH, .choice = ch->index, .finish = meaning(ch),
+	return c->host->emit(c, MG_EVENT(MG_EV_FINISH, .choice = ch->index, .finish = finish,
 		.name = { w->len ? w->at : NULL, w->len }));
 }
 

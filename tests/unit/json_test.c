@@ -210,6 +210,7 @@ static void writer(void)
 {
 	struct pool *p = pool_new(1 << 20);
 	struct mg_writer *w = json_writer(p), small;
+	struct mg_view read;
 	struct buf b;
 
 	json_open(w, NULL, '{');
@@ -252,6 +253,12 @@ static void writer(void)
 	for (int i = 0; i < 65; i++)
 		json_close(w);
 	ok(!json_written(w).at, "65 levels stick");
+	w = json_writer(p);
+	for (int i = 0; i < 64; i++)
+		json_open(w, i % 2 ? "a" : NULL, i % 2 ? '[' : '{');
+	for (int i = 64; i-- > 0; json_close(w))
+		json_put_int(w, i % 2 ? NULL : "b", i);
+	ok(json_written(w).len == 565 && !json_parse(p, json_written(w), &read, NULL), "each of 64 levels knows its bracket, and whether a comma is due");
 	buf_init(&b, 12);
 	buf_text(&b, "data: ");
 	json_writer_init(&small, &b);
@@ -408,6 +415,41 @@ static void blocks(void)
 	ok(sees, "a bad byte is seen at each place of a long string");
 }
 
+/* Names and texts of up to 40 bytes are looked at in words that overlap. */
+static void words(void)
+{
+	char text[80], name[64], other[64];
+	bool found = true, seen = true;
+
+	memset(name, 'n', sizeof(name));
+	for (size_t len = 1; len <= 40; len++) {
+		struct pool *p = pool_new(1 << 20);
+		struct mg_view v;
+		struct buf b;
+
+		name[len] = '\0';
+		snprintf(text, sizeof(text), "{\"%s\":1}", name);
+		found = found && !parse(p, text, strlen(text), &v, NULL) && json_get(v, name).doc;
+		buf_init(&b, 1 << 10);
+		json_quote(&b, (struct mg_str){ name, len });
+		seen = seen && b.len == len + 2;
+		for (size_t i = 0; i < len; i++) {
+			memcpy(other, name, sizeof(name));
+			other[i] = 'm';
+			found = found && !json_get(v, other).doc;
+			other[i] = '\x1f';
+			buf_reset(&b);
+			json_quote(&b, (struct mg_str){ other, len });
+			seen = seen && b.len == len + 7 && !memcmp(b.at + 1 + i, "\\u001f", 6);
+		}
+		buf_release(&b);
+		pool_free(p);
+		name[len] = 'n';
+	}
+	ok(found, "a name of any length is found, and none that differs in one byte");
+	ok(seen, "a byte to escape is seen at each place of a short text, and nowhere else");
+}
+
 int main(void)
 {
 	grammar();
@@ -419,5 +461,6 @@ int main(void)
 	pieces_refused();
 	splice();
 	blocks();
+	words();
 	return tap_done();
 }
