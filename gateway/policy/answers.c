@@ -4,7 +4,71 @@
  * wish is nobody's wish.
  */
 #include <math.h>
-#include "policy/state.h"
+#include <stdarg.h>
+#include "base/config.h"
+#include "base/utf8.h"
+#include "policy/fields.h"
+
+/* ---- what is wrong with it */
+
+/* The first finding counts. */
+int answer_odd(lua_State *L, const char *fmt, ...)
+{
+	struct policy_state *s = state_of(L);
+	va_list args;
+
+	va_start(args, fmt);
+	if (!*s->wrong)
+		vsnprintf(s->wrong, sizeof(s->wrong), fmt, args);
+	va_end(args);
+	return -1;
+}
+
+void answer_begin(struct policy_state *s)
+{
+	*s->wrong = '\0';
+}
+
+const char *answer_wrong(struct policy_state *s, const char *otherwise)
+{
+	if (!*s->wrong)
+		return otherwise;
+	snprintf(s->error, sizeof(s->error), "%s", s->wrong);	/* a policy's own word: there it is logged where that may be */
+	return s->error;
+}
+
+static const char *nth_word(const void *arg, size_t i)
+{
+	return ((const char *const *)arg)[i];
+}
+
+/* A wish that is not heard must not look granted. */
+int answer_only(lua_State *L, int i, const char *what, const char *const *names)
+{
+	int top = lua_gettop(L);
+	char odd[NAME_BYTES] = "";
+	bool found = false;
+	const char *like;
+
+	bare_push(L, i);
+	lua_pushnil(L);
+	while (lua_next(L, top + 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "1";
+
+		if (!is_one_of(name, names) && (!found || strcmp(name, odd) < 0)) {	/* of several the same one each time */
+			snprintf(odd, sizeof(odd), "%s", name);
+			found = true;
+		}
+		lua_pop(L, 1);
+	}
+	lua_settop(L, top);
+	if (!found)
+		return 0;
+	like = config_nearest(odd, nth_word, names);
+	return answer_odd(L, "%s has no member '%s'%s%s%s", what, odd, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+}
+
+/* ---- single members */
 
 /* An answer is read outside of any call, where an error would be the end of the
  * process: so no metamethod runs, whatever objects of ours are in it. */
@@ -28,7 +92,7 @@ static int read_number(lua_State *L, int i, const char *name, uint64_t max, uint
 
 	if (type != LUA_TNIL) {
 		if (!lua_isinteger(L, -1) || n < 0)
-			rc = -1;
+			rc = answer_odd(L, "%s must be a whole number from 0 on", name);
 		else
 			*out = (uint64_t)n < max ? (uint64_t)n : max;
 	}
@@ -45,7 +109,7 @@ static int read_text(lua_State *L, int i, const char *name, struct pool *p, stru
 	if (type != LUA_TNIL) {
 		text = type == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
 		if (!text || !(*out = pool_dup(p, (struct mg_str){ text, len })).at)
-			rc = -1;
+			rc = answer_odd(L, "%s must be a string", name);
 	}
 	lua_pop(L, 1);
 	return rc;
@@ -58,7 +122,25 @@ static int read_bool(lua_State *L, int i, const char *name, bool *out)
 	if (type != LUA_TNIL)
 		*out = lua_toboolean(L, -1);
 	lua_pop(L, 1);
-	return type == LUA_TNIL || type == LUA_TBOOLEAN ? 0 : -1;
+	return type == LUA_TNIL || type == LUA_TBOOLEAN ? 0 : answer_odd(L, "%s must be true or false", name);
+}
+
+/* One of these words, of which the list of choices is made for whoever wrote another. */
+static int read_word(lua_State *L, int i, const char *name, struct pool *p, const char *const *words, struct mg_str *out)
+{
+	struct mg_str said = { NULL, 0 };
+	char list[100] = "";
+
+	if (read_text(L, i, name, p, &said))
+		return -1;
+	if (said.at && !is_one_of(said.at, words)) {
+		for (size_t n = 0; *words; words++)
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s\"%s\"", n ? ", " : "", *words);
+		return answer_odd(L, "%s must be one of %s", name, list);
+	}
+	if (said.at)
+		*out = said;
+	return 0;
 }
 
 int words_read(lua_State *L, int i, struct pool *p, struct words *out)
@@ -90,13 +172,13 @@ int words_read(lua_State *L, int i, struct pool *p, struct words *out)
 	return 0;
 }
 
-static int read_words(lua_State *L, int i, const char *name, struct pool *p, struct words *out, bool *given)
+int words_named(lua_State *L, int i, const char *name, struct pool *p, struct words *out, bool *given)
 {
 	int rc = 0;
 
 	*given = answer_field(L, i, name) != LUA_TNIL;
-	if (*given)
-		rc = words_read(L, lua_gettop(L), p, out);
+	if (*given && words_read(L, lua_gettop(L), p, out))
+		rc = answer_odd(L, "%s must be a list of strings", name);
 	lua_pop(L, 1);
 	return rc;
 }
@@ -147,18 +229,20 @@ static int lists_tighten(lua_State *L, int i, struct decision *d)
 	struct words w;
 	bool given;
 
-	if (read_words(L, i, "only", d->pool, &w, &given) || (given && w.n && narrow(&p->only, &w, d->pool)))
+	if (words_named(L, i, "only", d->pool, &w, &given) || (given && w.n && narrow(&p->only, &w, d->pool)))
 		return -1;
-	if (read_words(L, i, "ignore", d->pool, &w, &given) || (given && widen(&p->ignore, &w, d->pool)))
+	if (words_named(L, i, "ignore", d->pool, &w, &given) || (given && widen(&p->ignore, &w, d->pool)))
 		return -1;
-	if (read_words(L, i, "guards", d->pool, &w, &given) || (given && widen(&p->guards, &w, d->pool)))
+	if (words_named(L, i, "guards", d->pool, &w, &given))
 		return -1;
-	if (read_words(L, i, "order", d->pool, &p->order, &given))
+	if (given && w.n)	/* whoever relies on one must not believe that it runs */
+		return answer_odd(L, "prefs.guards: this gateway has no content guardrails");
+	if (words_named(L, i, "order", d->pool, &p->order, &given))
 		return -1;
-	return read_words(L, i, "quantizations", d->pool, &p->quantizations, &given);
+	return words_named(L, i, "quantizations", d->pool, &p->quantizations, &given);
 }
 
-static int read_cut(lua_State *L, int i, const char *name, struct number *out, bool tighten)
+static int read_cut(lua_State *L, int i, const char *of, const char *name, struct number *out, bool tighten)
 {
 	int type = answer_field(L, i, name);
 	double x = lua_tonumber(L, -1);
@@ -167,7 +251,7 @@ static int read_cut(lua_State *L, int i, const char *name, struct number *out, b
 	if (type == LUA_TNIL)
 		return 0;
 	if (type != LUA_TNUMBER || !isfinite(x) || x < 0)
-		return -1;
+		return answer_odd(L, "%s.%s must be a number from 0 on", of, name);
 	if (!tighten || !out->set || x < out->n)
 		*out = (struct number){ true, x };
 	return 0;
@@ -175,39 +259,49 @@ static int read_cut(lua_State *L, int i, const char *name, struct number *out, b
 
 static int cuts_read(lua_State *L, int i, const char *name, struct number out[4])
 {
-	static const char *const names[4] = { "p50", "p75", "p90", "p99" };
+	static const char *const names[] = { "p50", "p75", "p90", "p99", NULL };
 	int rc = 0, type = answer_field(L, i, name);
 
-	if (type != LUA_TNIL && !table_at(L, -1))
-		rc = -1;
+	if (type != LUA_TNIL)
+		rc = table_at(L, -1) ? answer_only(L, lua_gettop(L), name, names) : answer_odd(L, "%s must be a table, such as { p90 = 1.5 }", name);
 	for (int k = 0; type != LUA_TNIL && !rc && k < 4; k++)
-		rc = read_cut(L, lua_gettop(L), names[k], &out[k], false);
+		rc = read_cut(L, lua_gettop(L), name, names[k], &out[k], false);
 	lua_pop(L, 1);
 	return rc;
 }
 
 static int price_tighten(lua_State *L, int i, struct prefs *p)
 {
-	int rc = 0, type = answer_field(L, i, "max_price"), at = lua_gettop(L);
+	static const char *const names[] = { "prompt", "completion", "request", "image", NULL }, max[] = "max_price";
+	struct number *const to[] = { &p->max_prompt, &p->max_completion, &p->max_request, &p->max_image };
+	int rc = 0, type = answer_field(L, i, max), at = lua_gettop(L);
 
 	if (type != LUA_TNIL)
-		rc = !table_at(L, at) || read_cut(L, at, "prompt", &p->max_prompt, true) ||
-			read_cut(L, at, "completion", &p->max_completion, true) ||
-			read_cut(L, at, "request", &p->max_request, true) || read_cut(L, at, "image", &p->max_image, true) ? -1 : 0;
+		rc = table_at(L, at) ? answer_only(L, at, max, names) : answer_odd(L, "max_price must be a table, such as { prompt = 1.0 }");
+	for (int k = 0; type != LUA_TNIL && !rc && names[k]; k++)
+		rc = read_cut(L, at, max, names[k], to[k], true);
 	lua_pop(L, 1);
 	return rc;
 }
 
+enum { PREFS_MAX = 32 };
+
 /* Protections only tighten; the rest is replaced. */
 int prefs_tighten(lua_State *L, int i, struct decision *d)
 {
+	static const char *const collections[] = { "allow", "deny", NULL }, *const sorts[] = { "", "price", "throughput", "latency", "exacto", NULL },
+		*const partitions[] = { "model", "none", NULL }, *const tiers[] = { "", "default", "priority", "flex", NULL };
+	const char *names[PREFS_MAX + 1];
 	struct prefs *p = &d->facts.prefs;
 	struct mg_str collection = { NULL, 0 };
 	bool zdr = false;
 
-	if (!table_at(L, i) || lists_tighten(L, i, d) || price_tighten(L, i, p))
+	if (!table_at(L, i))
+		return answer_odd(L, "prefs must be a table");
+	fields_names(prefs_fields, names, PREFS_MAX);
+	if (answer_only(L, i, "prefs", names) || lists_tighten(L, i, d) || price_tighten(L, i, p))
 		return -1;
-	if (read_bool(L, i, "zdr", &zdr) || read_text(L, i, "data_collection", d->pool, &collection) ||
+	if (read_bool(L, i, "zdr", &zdr) || read_word(L, i, "data_collection", d->pool, collections, &collection) ||
 	    read_bool(L, i, "allow_fallbacks", &p->allow_fallbacks) ||
 	    read_bool(L, i, "require_parameters", &p->require_parameters) || read_bool(L, i, "distillable", &p->distillable))
 		return -1;
@@ -215,15 +309,18 @@ int prefs_tighten(lua_State *L, int i, struct decision *d)
 	p->deny_data_collection |= mg_is(collection, "deny");
 	if (cuts_read(L, i, "max_latency_s", p->latency_s) || cuts_read(L, i, "min_throughput_tps", p->throughput_tps))
 		return -1;
-	return read_text(L, i, "sort_by", d->pool, &p->sort_by) || read_text(L, i, "partition", d->pool, &p->partition) ||
-		read_text(L, i, "service_tier", d->pool, &p->service_tier) ? -1 : 0;
+	return read_word(L, i, "sort_by", d->pool, sorts, &p->sort_by) || read_word(L, i, "partition", d->pool, partitions, &p->partition) ||
+		read_word(L, i, "service_tier", d->pool, tiers, &p->service_tier) ? -1 : 0;
 }
 
 static int read_hedge(lua_State *L, int i, struct plan *p)
 {
+	static const char *const names[] = { "after_ms", "max_extra", NULL };
 	uint64_t extra = 1;
 
-	if (!table_at(L, i) || read_number(L, i, "after_ms", 600000, &p->hedge_after_ms) || read_number(L, i, "max_extra", 2, &extra))
+	if (!table_at(L, i))
+		return answer_odd(L, "plan.hedge must be a table, such as { after_ms = 900 }");
+	if (answer_only(L, i, "plan.hedge", names) || read_number(L, i, "after_ms", 600000, &p->hedge_after_ms) || read_number(L, i, "max_extra", 2, &extra))
 		return -1;
 	p->hedge_extra = (unsigned)extra;
 	return 0;
@@ -232,13 +329,27 @@ static int read_hedge(lua_State *L, int i, struct plan *p)
 /* Without a key: the request's session. */
 static int read_sticky(lua_State *L, int i, struct decision *d)
 {
+	static const char *const names[] = { "key", "ttl_s", NULL };
 	uint64_t ttl = d->plan.sticky_ttl_s;
 	struct mg_str key = d->facts.session;
 
-	if (!table_at(L, i) || read_text(L, i, "key", d->pool, &key) || read_number(L, i, "ttl_s", 30 * 86400, &ttl))
+	if (!table_at(L, i))
+		return answer_odd(L, "plan.sticky must be a table, such as { key = req.session, ttl_s = 600 }");
+	if (answer_only(L, i, "plan.sticky", names) || read_text(L, i, "key", d->pool, &key) || read_number(L, i, "ttl_s", 30 * 86400, &ttl))
 		return -1;
 	d->plan.sticky_key = key;
 	d->plan.sticky_ttl_s = ttl;
+	return 0;
+}
+
+/* Negative ones are told, and the plan is given up. */
+static int plan_number(lua_State *L, const char *name, uint64_t max, uint64_t *out)
+{
+	lua_Integer n = lua_tointeger(L, -1);
+
+	if (!lua_isinteger(L, -1) || n < 0)
+		return answer_odd(L, "plan.%s must be a whole number from 0 on", name);
+	*out = (uint64_t)n < max ? (uint64_t)n : max;
 	return 0;
 }
 
@@ -249,8 +360,7 @@ static int plan_member(lua_State *L, const char *name, struct decision *d)
 		{ "deadline_ms", offsetof(struct plan, deadline_ms), 3600000 }, { "connect_timeout_ms", offsetof(struct plan, connect_ms), 600000 },
 		{ "ttft_timeout_ms", offsetof(struct plan, first_output_ms), 3600000 }, { "idle_timeout_ms", offsetof(struct plan, idle_ms), 3600000 } };
 	struct plan *p = &d->plan;
-	lua_Integer n = lua_tointeger(L, -1);
-	uint64_t value;
+	uint64_t value = 0;
 
 	if (!strcmp(name, "sticky"))
 		return read_sticky(L, lua_gettop(L), d);
@@ -258,49 +368,67 @@ static int plan_member(lua_State *L, const char *name, struct decision *d)
 		return read_hedge(L, lua_gettop(L), p);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (!strcmp(name, times[i].name)) {
-			value = (uint64_t)n < times[i].max ? (uint64_t)n : times[i].max;
+			if (plan_number(L, name, times[i].max, &value))
+				return -1;
 			memcpy((char *)p + times[i].at, &value, sizeof(value));
-			return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
+			return 0;
 		}
+	if (plan_number(L, name, INT64_MAX, &value))
+		return -1;
 	if (!strcmp(name, "max_attempts"))
-		p->attempts = n < 6 ? (unsigned)n : 6;
+		p->attempts = value < 6 ? (unsigned)value : 6;
 	else if (!strcmp(name, "max_attempts_per_model"))
-		p->attempts_per_model = n < 3 ? (unsigned)n : 3;
+		p->attempts_per_model = value < 3 ? (unsigned)value : 3;
 	else if (!strcmp(name, "max_charge_nusd"))
-		p->max_charge_nusd = n;
+		p->max_charge_nusd = (int64_t)value;
 	else
 		return -1;
-	return lua_isinteger(L, -1) && n >= 0 ? 0 : -1;
+	return 0;
+}
+
+/* Something in the plan is odd: in an order that is always the same, what? */
+static int plan_odd(lua_State *L, int i, struct decision *d)
+{
+	static const char *const members[] = { "connect_timeout_ms", "deadline_ms", "hedge", "idle_timeout_ms", "max_attempts", "max_attempts_per_model",
+		"max_charge_nusd", "sticky", "ttft_timeout_ms", NULL };
+
+	answer_begin(state_of(L));
+	if (answer_only(L, i, "plan", members))
+		return -1;
+	for (size_t k = 0; members[k]; k++) {
+		if (answer_field(L, i, members[k]) != LUA_TNIL)
+			plan_member(L, members[k], d);
+		lua_pop(L, 1);
+	}
+	return -1;
 }
 
 /* Later policies overwrite field by field; the hard limits stand. */
-int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES])
+int plan_read(lua_State *L, int i, struct decision *d)
 {
 	struct plan before = d->plan;
 	int top = lua_gettop(L), rc = 0;
 
-	*wrong = '\0';
+	answer_begin(state_of(L));
 	if (!table_at(L, i))
 		return -1;
 	bare_push(L, i);
 	lua_pushnil(L);
 	while (lua_next(L, top + 1)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "1";
-
-		if (plan_member(L, name, d) && (!rc || strcmp(name, wrong) < 0)) {	/* of several the same one each time */
-			snprintf(wrong, NAME_BYTES, "%s", name);
+		if (lua_type(L, -2) != LUA_TSTRING || plan_member(L, lua_tostring(L, -2), d))
 			rc = -1;
-		}
 		lua_pop(L, 1);
 	}
 	lua_settop(L, top);
+	if (rc)
+		rc = plan_odd(L, i, d);
 	if (rc)
 		d->plan = before;
 	return rc;
 }
 
 /* A name that is no sink's is a mistake, not a sink that is left out: its author means to allow one. */
-static int sinks_take(const struct words *names, unsigned *sinks)
+static int sinks_take(lua_State *L, const struct words *names, unsigned *sinks)
 {
 	unsigned out = 0;
 
@@ -310,7 +438,7 @@ static int sinks_take(const struct words *names, unsigned *sinks)
 		while (k < SINKS && !mg_is(names->at[i], sink_names[k]))
 			k++;
 		if (k == SINKS)
-			return -1;
+			return answer_odd(L, "sinks has no '%.40s'", names->at[i].at);
 		out |= 1u << k;
 	}
 	*sinks = out;
@@ -319,12 +447,14 @@ static int sinks_take(const struct words *names, unsigned *sinks)
 
 int keep_read(lua_State *L, int i, struct pool *p, struct keep *out)
 {
+	static const char *const members[] = { "store", "ttl_s", "cache", "sinks", NULL };
 	struct words names = { NULL, 0 };
 	bool listed, found = false;
 	const char *store;
 
-	if (!table_at(L, i) || read_number(L, i, "ttl_s", INT64_MAX, &out->ttl_s) || read_bool(L, i, "cache", &out->cache) ||
-	    read_words(L, i, "sinks", p, &names, &listed) || (listed && sinks_take(&names, &out->sinks)))
+	answer_begin(state_of(L));
+	if (!table_at(L, i) || answer_only(L, i, "what retain returns", members) || read_number(L, i, "ttl_s", INT64_MAX, &out->ttl_s) || read_bool(L, i, "cache", &out->cache) ||
+	    words_named(L, i, "sinks", p, &names, &listed) || (listed && sinks_take(L, &names, &out->sinks)))
 		return -1;
 	answer_field(L, i, "store");
 	store = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -334,40 +464,84 @@ int keep_read(lua_State *L, int i, struct pool *p, struct keep *out)
 			found = true;
 		}
 	lua_pop(L, 1);
-	return found ? 0 : -1;
+	return found ? 0 : answer_odd(L, "store must be \"none\", \"metadata\", \"hashed\" or \"full\"");
 }
 
+/* ---- denials */
+
+/* Words for a client: of one line, well-formed, cut between characters. */
+void words_plain(const char *text, size_t len, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, w; i < len; i += w) {
+		w = utf8_char((const unsigned char *)text + i, len - i);
+		if (n + (w ? w : 1) >= size)
+			break;
+		if (w > 1)
+			memcpy(out + n, text + i, w);
+		else
+			out[n] = !w ? '?' : (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
+		w = w ? w : 1;
+		n += w;
+	}
+	out[n] = '\0';
+}
+
+static void words_said(lua_State *L, int i, const char *name, const char *otherwise, char *out, size_t size)
+{
+	const char *text = otherwise;
+	size_t len = strlen(otherwise);
+
+	if (answer_field(L, i, name) == LUA_TSTRING)
+		text = lua_tolstring(L, -1, &len);
+	words_plain(text, len, out, size);
+	lua_pop(L, 1);
+}
+
+/* What deny{} has checked; 0 where the table was made by hand and has something else there. */
+static uint64_t count_said(lua_State *L, int i, const char *name, uint64_t max)
+{
+	int type = answer_field(L, i, name);
+	lua_Integer n = lua_tointeger(L, -1);
+
+	lua_pop(L, 1);
+	return type != LUA_TNUMBER || n < 0 ? 0 : (uint64_t)n < max ? (uint64_t)n : max;
+}
+
+/* Of what deny{} gave: no mistake in its smaller members lets the request pass. */
 int denial_read(lua_State *L, int i, struct denial *out)
 {
-	uint64_t status = 0, after = 0, limit = 0;
-	bool deny = false;
+	uint64_t status;
+	bool deny;
 
-	if (!table_at(L, i) || read_bool(L, i, "deny", &deny) || !deny)
+	answer_begin(state_of(L));
+	if (!table_at(L, i))
 		return -1;
-	if (read_number(L, i, "status", 599, &status) || status < 400 || read_number(L, i, "retry_after_s", 86400 * 31, &after)
-	    || read_number(L, i, "limit", INT64_MAX / 2, &limit))
+	answer_field(L, i, "deny");
+	deny = lua_isboolean(L, -1) && lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	status = count_said(L, i, "status", 600);
+	if (!deny || status < 400 || status > 599)
 		return -1;
-	answer_field(L, i, "code");
-	answer_field(L, i, "message");
 	out->status = (int)status;
-	out->retry_after_s = (unsigned)after;
-	out->limit = limit;
-	snprintf(out->code, sizeof(out->code), "%s", lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "denied");
-	snprintf(out->message, sizeof(out->message), "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "Denied by a policy");
-	lua_pop(L, 2);
+	out->retry_after_s = (unsigned)count_said(L, i, "retry_after_s", 86400 * 31);
+	out->limit = count_said(L, i, "limit", INT64_MAX / 2);
+	words_said(L, i, "code", "denied", out->code, sizeof(out->code));
+	words_said(L, i, "message", "Denied by a policy", out->message, sizeof(out->message));
 	return 0;
 }
 
 int action_read(lua_State *L, int i, struct pool *p, struct action *out)
 {
+	static const char *const members[] = { "action", "skip", "delay_ms", "model", NULL }, *const skips[] = { "model", "provider", NULL };
 	struct mg_str what = { NULL, 0 }, skip = { NULL, 0 };
 
-	if (!table_at(L, i) || read_text(L, i, "action", p, &what) || read_text(L, i, "skip", p, &skip) ||
+	answer_begin(state_of(L));
+	if (!table_at(L, i) || answer_only(L, i, "an action", members) || read_text(L, i, "action", p, &what) || read_word(L, i, "skip", p, skips, &skip) ||
 	    read_number(L, i, "delay_ms", 60000, &out->after_ms) || read_text(L, i, "model", p, &out->model))
 		return -1;
 	out->skip = mg_is(skip, "model") ? SKIP_MODEL : mg_is(skip, "provider") ? SKIP_PROVIDER : SKIP_NOTHING;
-	if (skip.at && out->skip == SKIP_NOTHING)
-		return -1;
 	if (mg_is(what, "next"))
 		out->what = ACT_NEXT;
 	else if (mg_is(what, "retry"))
@@ -379,147 +553,4 @@ int action_read(lua_State *L, int i, struct pool *p, struct action *out)
 	else
 		return -1;
 	return 0;
-}
-
-/* ---- shape */
-
-static bool may_shape(const char *name)
-{
-	static const char *const names[] = { "max_tokens", "temperature", "reasoning", "verbosity", "service_tier", "store", "user",
-		"metadata", "seed", "stop", "logit_bias", "parallel_tool_calls" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	return false;
-}
-
-static json_t *to_json(lua_State *L, int i, int depth);
-
-static json_t *list_json(lua_State *L, int i, lua_Integer n, int depth)
-{
-	json_t *list = json_array();
-
-	for (lua_Integer k = 1; list && k <= n; k++) {
-		json_t *item;
-
-		lua_rawgeti(L, i, k);
-		item = to_json(L, lua_gettop(L), depth + 1);
-		lua_pop(L, 1);
-		if (!item || json_array_append_new(list, item)) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static json_t *object_json(lua_State *L, int i, int depth)
-{
-	json_t *object = json_object();
-
-	lua_pushnil(L);
-	while (object && lua_next(L, i)) {
-		json_t *value = lua_type(L, -2) == LUA_TSTRING ? to_json(L, lua_gettop(L), depth + 1) : NULL;
-
-		if (!value || json_object_set_new(object, lua_tostring(L, -2), value)) {
-			lua_pop(L, 2);
-			json_decref(object);
-			return NULL;
-		}
-		lua_pop(L, 1);
-	}
-	return object;
-}
-
-static json_t *to_json(lua_State *L, int i, int depth)
-{
-	json_t *out = NULL;
-
-	if (depth > 8 || !lua_checkstack(L, 8))
-		return NULL;
-	switch (lua_type(L, i)) {
-	case LUA_TBOOLEAN: return json_boolean(lua_toboolean(L, i));
-	case LUA_TSTRING: return json_stringn(lua_tostring(L, i), lua_rawlen(L, i));
-	case LUA_TNUMBER: return lua_isinteger(L, i) ? json_integer(lua_tointeger(L, i)) : json_real(lua_tonumber(L, i));
-	case LUA_TUSERDATA:
-		bare_push(L, i);
-		out = to_json(L, lua_gettop(L), depth);
-		lua_pop(L, 1);
-		return out;
-	case LUA_TTABLE:
-		return lua_rawlen(L, i) ? list_json(L, i, (lua_Integer)lua_rawlen(L, i), depth) : object_json(L, i, depth);
-	default: return NULL;
-	}
-}
-
-static struct mg_str json_of(lua_State *L, int i, struct pool *p)
-{
-	json_t *value = to_json(L, i, 0);
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
-	struct mg_str out = { NULL, 0 };
-
-	if (text)
-		out = pool_dup(p, (struct mg_str){ text, strlen(text) });
-	free(text);
-	json_decref(value);
-	return out;
-}
-
-/* A later policy's word about a member takes the place of an earlier one's. */
-static int edit(struct shape *out, struct pool *p, const char *name, struct mg_str value)
-{
-	size_t i = 0;
-
-	if (!may_shape(name))
-		return -1;
-	while (i < out->n && !mg_is(out->edits[i].name, name))
-		i++;
-	if (i == sizeof(out->edits) / sizeof(out->edits[0]))
-		return -1;
-	out->edits[i].name = pool_dup(p, (struct mg_str){ name, strlen(name) });
-	out->edits[i].value = value;
-	if (i == out->n)
-		out->n++;
-	return out->edits[i].name.at ? 0 : -1;
-}
-
-static int sets_read(lua_State *L, int i, struct decision *d, struct shape *out)
-{
-	int rc = 0;
-
-	lua_pushnil(L);
-	while (!rc && lua_next(L, i)) {
-		struct mg_str value = lua_type(L, -2) == LUA_TSTRING ? json_of(L, lua_gettop(L), d->pool) : (struct mg_str){ NULL, 0 };
-
-		rc = value.at ? edit(out, d->pool, lua_tostring(L, -2), value) : -1;
-		lua_pop(L, rc ? 2 : 1);
-	}
-	return rc;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct mg_str *x = &((const struct shape_edit *)a)->name, *y = &((const struct shape_edit *)b)->name;
-
-	return strcmp(x->at ? x->at : "", y->at ? y->at : "");
-}
-
-int shape_read(lua_State *L, int i, struct decision *d, struct shape *out)
-{
-	int top = lua_gettop(L), rc = 0;
-	struct words drops = { NULL, 0 };
-	bool given;
-
-	if (!lua_istable(L, i))
-		return -1;
-	if (answer_field(L, i, "set") != LUA_TNIL)
-		rc = lua_istable(L, -1) ? sets_read(L, lua_gettop(L), d, out) : -1;
-	if (!rc)
-		rc = read_words(L, i, "drop", d->pool, &drops, &given);
-	for (size_t k = 0; !rc && k < drops.n; k++)
-		rc = edit(out, d->pool, drops.at[k].at, (struct mg_str){ NULL, 0 });
-	qsort(out->edits, out->n, sizeof(out->edits[0]), by_name);	/* a table has no order of its own */
-	lua_settop(L, top);
-	return rc;
 }

@@ -205,13 +205,13 @@ static int line_read(lua_State *L, struct decision *d, struct bill *out)
 	lua_getfield(L, -4, "pusd");
 	lua_getfield(L, -5, "side");
 	if (lua_type(L, -5) != LUA_TSTRING || !lua_isinteger(L, -4) || !lua_isinteger(L, -3) || !lua_isinteger(L, -2) || lua_type(L, -1) != LUA_TSTRING)
-		return -1;
+		return answer_odd(L, "line %zu of the bill: code and side must be strings, qty, rate_pusd and pusd whole numbers", out->n + 1);
 	side = lua_tostring(L, -1);
 	if (lua_tointeger(L, -4) < 0)
-		return -1;
+		return answer_odd(L, "line %zu of the bill: qty is below 0; for a discount let the rate or the amount be", out->n + 1);
 	kind = side_named(side);
 	if (kind < 0)
-		return -1;
+		return answer_odd(L, "line %zu of the bill: there is no side '%.40s', but cost, charge and customer_paid", out->n + 1, side);
 	code = pool_dup(d->pool, (struct mg_str){ lua_tostring(L, -5), lua_rawlen(L, -5) });
 	if (!code.at)
 		return -1;
@@ -230,8 +230,10 @@ int bill_read(lua_State *L, int i, struct decision *d, struct bill *out)
 		return -1;
 	lua_getfield(L, i, "lines");
 	n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : -1;
-	if (n < 0 || n > (lua_Integer)(sizeof(out->lines) / sizeof(out->lines[0])))
+	if (n < 0)
 		rc = -1;
+	else if (n > (lua_Integer)(sizeof(out->lines) / sizeof(out->lines[0])))
+		rc = answer_odd(L, "a bill has %zu lines at most", sizeof(out->lines) / sizeof(out->lines[0]));
 	for (lua_Integer k = 1; !rc && k <= n; k++) {
 		lua_rawgeti(L, top + 1, k);
 		rc = lua_istable(L, -1) ? line_read(L, d, out) : -1;

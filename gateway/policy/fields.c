@@ -142,6 +142,13 @@ const struct field *field_named(const struct field *f, const char *name)
 	return f->name ? f : NULL;
 }
 
+void fields_names(const struct field *f, const char **out, size_t max)
+{
+	for (size_t i = 0; i < max && f->name; i++)
+		*out++ = f++->name;
+	*out = NULL;
+}
+
 static const char *nth_name(const void *arg, size_t i)
 {
 	return ((const struct field *)arg)[i].name;

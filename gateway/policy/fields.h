@@ -37,6 +37,7 @@ void fields_set(lua_State *L, const struct field *f, const void *thing);
 /* The value as bytes, equal for equal values only: their number, or -1 when there is no room. */
 int field_image(const struct field *f, const void *thing, char *out, size_t size);
 void empty_push(lua_State *L);	/* the sight of an empty table */
+void fields_names(const struct field *f, const char **out, size_t max);	/* then NULL */
 const struct field *field_named(const struct field *f, const char *name);	/* NULL: none */
 
 #endif

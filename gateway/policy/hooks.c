@@ -109,7 +109,7 @@ void keep_answer(struct policy_state *s, struct decision *d, const struct entry 
 		return;
 	}
 	if (keep_read(s->L, lua_gettop(s->L), d->pool, out)) {
-		hook_failed(s, d, e, HOOK_RETAIN, "retain must return {store, ttl_s, cache, sinks}");
+		hook_failed(s, d, e, HOOK_RETAIN, answer_wrong(s, "retain must return {store, ttl_s, cache, sinks}"));
 		*out = keep_nothing;
 	}
 	lua_pop(s->L, 1);
@@ -148,6 +148,8 @@ void policy_retain(struct policy_state *s, struct decision *d)
 
 /* ---- resolve */
 
+const char *const resolve_gives = "resolve must return nil, {models, prefs, strategy, note} or deny{}";
+
 static int models_take(struct policy_state *s, struct decision *d, int at)
 {
 	struct words models = d->facts.models;
@@ -156,6 +158,8 @@ static int models_take(struct policy_state *s, struct decision *d, int at)
 	if (answer_field(s->L, at, "models") != LUA_TNIL)
 		rc = words_read(s->L, lua_gettop(s->L), d->pool, &models) || !models.n ? -1 : 0;
 	lua_pop(s->L, 1);
+	if (rc)
+		answer_odd(s->L, "models must be a list of slugs, one at least");
 	if (!rc && models.at != d->facts.models.at) {
 		d->facts.models = models;
 		d->resolved = true;
@@ -175,10 +179,13 @@ static const char *text_of(struct policy_state *s, struct decision *d, int at, c
 
 int resolution_read(struct policy_state *s, struct decision *d, int at)
 {
+	static const char *const members[] = { "models", "prefs", "strategy", "note", NULL };
 	struct facts before = d->facts;
 	bool resolved = d->resolved;
-	int rc = models_take(s, d, at);
+	int rc;
 
+	answer_begin(s);
+	rc = !table_at(s->L, at) || answer_only(s->L, at, "what resolve returns", members) ? -1 : models_take(s, d, at);
 	if (!rc && answer_field(s->L, at, "prefs") != LUA_TNIL)
 		rc = prefs_tighten(s->L, lua_gettop(s->L), d);
 	lua_settop(s->L, at);
@@ -231,8 +238,8 @@ bool policy_resolve(struct policy_state *s, struct decision *d, struct denial *n
 			lua_settop(s->L, at - 1);
 			return false;
 		}
-		if (!lua_isnil(s->L, at) && (!table_at(s->L, at) || resolution_take(s, d, e, at)))
-			hook_failed(s, d, e, HOOK_RESOLVE, "resolve must return nil, {models, prefs, strategy, note} or deny{}");
+		if (!lua_isnil(s->L, at) && resolution_take(s, d, e, at))
+			hook_failed(s, d, e, HOOK_RESOLVE, answer_wrong(s, resolve_gives));
 		lua_settop(s->L, at - 1);
 	}
 	if (s->shadows)
@@ -253,13 +260,10 @@ void candidates_push(struct policy_state *s, struct candidate *const *list, size
 
 int plan_take(struct policy_state *s, struct decision *d, const struct entry *e)
 {
-	char wrong[NAME_BYTES];
-	int rc = plan_read(s->L, lua_gettop(s->L), d, wrong);
+	int rc = plan_read(s->L, lua_gettop(s->L), d);
 
-	if (rc && *wrong)	/* a policy's own word: there it is logged where that may be */
-		snprintf(s->error, sizeof(s->error), "plan.%s: no such member, or no whole number from 0 on", wrong);
 	if (rc)
-		hook_failed(s, d, e, HOOK_PLAN, *wrong ? s->error : "plan must return nil or a plan");
+		hook_failed(s, d, e, HOOK_PLAN, answer_wrong(s, "plan must return nil or a plan"));
 	return rc;
 }
 
@@ -303,7 +307,7 @@ bool policy_shape(struct policy_state *s, struct decision *d, const struct endpo
 			continue;
 		}
 		if (!lua_isnil(s->L, -1) && shape_read(s->L, lua_gettop(s->L), d, out)) {
-			hook_failed(s, d, e, HOOK_SHAPE, "shape may set or drop parameters of its list only");
+			hook_failed(s, d, e, HOOK_SHAPE, answer_wrong(s, "shape must return nil or { set = {}, drop = {} }"));
 			ok = false;
 		}
 		lua_pop(s->L, 1);
@@ -389,7 +393,7 @@ void policy_on_error(struct policy_state *s, struct decision *d, const struct at
 		if (!lua_isnil(s->L, -1)) {
 			said = !action_read(s->L, lua_gettop(s->L), d->pool, &a);
 			if (!said)
-				hook_failed(s, d, e, HOOK_ON_ERROR, "on_error must return an action of act, or nil");
+				hook_failed(s, d, e, HOOK_ON_ERROR, answer_wrong(s, "on_error must return an action of act, or nil"));
 		}
 		lua_pop(s->L, 1);
 		if (!said)
@@ -432,8 +436,9 @@ int price_step(struct policy_state *s, struct decision *d, const struct entry *e
 	lua_pushvalue(L, at);
 	if (hook_call(s, d, e, HOOK_PRICE, 4, 1))
 		return -1;
+	answer_begin(s);
 	if (bill_read(L, at + 1, d, &now) || !appended(bill, &now)) {
-		hook_failed(s, d, e, HOOK_PRICE, "price must return the bill, with lines appended only");
+		hook_failed(s, d, e, HOOK_PRICE, answer_wrong(s, "price must return the bill, with lines appended only"));
 		return -1;
 	}
 	lua_replace(L, at);

@@ -49,14 +49,14 @@ static int l_ipairs(lua_State *L)
 	return 3;
 }
 
-/* Numbers before strings, each in its order; other keys have none. */
+/* Numbers before strings before booleans, each in its order. */
 static bool key_before(lua_State *L, int a, int b)
 {
 	int ta = lua_type(L, a), tb = lua_type(L, b);
 
 	if (ta != tb)
-		return ta == LUA_TNUMBER || (ta != LUA_TSTRING && tb != LUA_TNUMBER && tb != LUA_TSTRING && ta < tb);
-	return (ta == LUA_TNUMBER || ta == LUA_TSTRING) && lua_compare(L, a, b, LUA_OPLT);
+		return ta == LUA_TNUMBER || (ta == LUA_TSTRING && tb == LUA_TBOOLEAN);
+	return ta == LUA_TBOOLEAN ? lua_toboolean(L, a) < lua_toboolean(L, b) : lua_compare(L, a, b, LUA_OPLT);
 }
 
 /* Merges the keys at [lo, mid) and [mid, hi) of table `at` through table `by`. */
@@ -105,8 +105,8 @@ static int each_pair(lua_State *L)
 	return 2;
 }
 
-/* In an order of its own: a table's differs between states (R66 of replay). */
-static int l_pairs(lua_State *L)
+/* What is a key by its address alone has no order that is the same in another state. */
+void keys_push(lua_State *L, const char *function)
 {
 	lua_Integer n = 0;
 
@@ -117,6 +117,10 @@ static int l_pairs(lua_State *L)
 	lua_newtable(L);
 	lua_pushnil(L);
 	while (lua_next(L, 1)) {
+		int type = lua_type(L, -2);
+
+		if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
+			luaL_error(L, "%s: a key is a %s, which has no order; use its id or name", function, kind_name(L, -2));
 		lua_pop(L, 1);
 		lua_pushvalue(L, -1);
 		lua_rawseti(L, 2, ++n);
@@ -124,6 +128,12 @@ static int l_pairs(lua_State *L)
 	}
 	if (n > 1)
 		sort_keys(L, 2, n);
+}
+
+/* In an order of its own: a table's differs between states (R66 of replay). */
+static int l_pairs(lua_State *L)
+{
+	keys_push(L, "pairs");
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, 1);
 	lua_pushinteger(L, 0);

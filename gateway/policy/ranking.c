@@ -56,7 +56,8 @@ static void place(lua_State *L, const struct keyed *keys, lua_Integer n, int to)
 static void order_by(lua_State *L, int to)
 {
 	lua_Integer n = list_length(L, 1);
-	bool desc = lua_isstring(L, 3) && !strcmp(lua_tostring(L, 3), "desc");
+	static const char *const dirs[] = { "asc", "desc", NULL };
+	bool desc = luaL_checkoption(L, 3, "asc", dirs) == 1;
 	struct ruler r = ruler_at(L, 2, 1);
 	struct keyed few[FEW], *keys = few;
 	int top = lua_gettop(L);

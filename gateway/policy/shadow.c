@@ -148,10 +148,10 @@ void shadow_resolve(struct policy_state *s, struct decision *d)
 			agrees(d, e, HOOK_RESOLVE);
 		else if (!denial_read(s->L, at, &no))
 			differs(d, e, HOOK_RESOLVE, "deny %d %s", no.status, no.code);
-		else if (table_at(s->L, at) && !resolution_read(s, d, at))
+		else if (!resolution_read(s, d, at))
 			compare_facts(d, e, &now);
 		else
-			hook_failed(s, d, e, HOOK_RESOLVE, "resolve must return nil, {models, prefs, strategy, note} or deny{}");
+			hook_failed(s, d, e, HOOK_RESOLVE, answer_wrong(s, resolve_gives));
 		lua_settop(s->L, at - 1);
 		d->facts = now;
 		d->resolved = resolved;
@@ -274,7 +274,7 @@ void shadow_shape(struct policy_state *s, struct decision *d, const struct endpo
 			continue;
 		}
 		if (!lua_isnil(s->L, -1) && shape_read(s->L, lua_gettop(s->L), d, &then)) {
-			hook_failed(s, d, e, HOOK_SHAPE, "shape may set or drop parameters of its list only");
+			hook_failed(s, d, e, HOOK_SHAPE, answer_wrong(s, "shape must return nil or { set = {}, drop = {} }"));
 			differs(d, e, HOOK_SHAPE, "skip the endpoint");
 		} else {
 			compare_shape(d, e, now, &then);
@@ -297,7 +297,7 @@ void shadow_on_error(struct policy_state *s, struct decision *d, const struct at
 		if (lua_isnil(s->L, -1))
 			agrees(d, e, HOOK_ON_ERROR);
 		else if (action_read(s->L, lua_gettop(s->L), d->pool, &a))
-			hook_failed(s, d, e, HOOK_ON_ERROR, "on_error must return an action of act, or nil");
+			hook_failed(s, d, e, HOOK_ON_ERROR, answer_wrong(s, "on_error must return an action of act, or nil"));
 		else if (a.what != now->what || a.skip != now->skip || (a.what == ACT_RETRY && a.after_ms != now->after_ms))
 			differs(d, e, HOOK_ON_ERROR, "%s%s", action_names[a.what], skip_names[a.skip]);
 		else

@@ -525,10 +525,7 @@ static int l_note(lua_State *L)
 	struct mg_str text;
 
 	s->impure = true;	/* it is to be in each decision's record */
-	luaL_checkstring(L, 1);
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, 1);
+	format_push(L, lua_tocfunction(L, lua_upvalueindex(1)));
 	if (!d || !s->entry || s->hook == HOOK_NONE || s->tracing)
 		return 0;
 	text = (struct mg_str){ lua_tostring(L, -1), lua_rawlen(L, -1) };
@@ -579,7 +576,8 @@ void shared_open(lua_State *L, int names)
 	lookup_open(L, names);
 	lua_getfield(L, names, "string");
 	lua_getfield(L, -1, "format");
+	lua_getupvalue(L, -1, 1);
 	lua_pushcclosure(L, l_note, 1);
 	lua_setfield(L, names, "note");
-	lua_pop(L, 1);
+	lua_pop(L, 2);
 }

@@ -155,6 +155,7 @@ struct policy_state {
 	bool replaying;			/* nothing is logged, and what it shares is its own */
 	bool strayed;			/* replaying: asked what its record does not know, or is a matter of what was spent before */
 	char error[400];		/* of the last call that failed */
+	char wrong[240];		/* with the last answer */
 };
 
 /* ---- sandbox.c */
@@ -178,8 +179,11 @@ bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
 int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env);
 void library_open(lua_State *L, int names);	/* base, math, table, string */
 void terms_open(lua_State *L, int names);	/* set, glob, slug, hash, time, act, deny, rand */
+/* The table at 1, as it is, stays there, with its keys in order at 2, and nothing above; raises for whom there is none. */
+void keys_push(lua_State *L, const char *function);
 void sort_keys(lua_State *L, int at, lua_Integer n);	/* the list at `at`: numbers before strings, each in its order */
 void strings_open(lua_State *L, int names);
+int format_push(lua_State *L, lua_CFunction format);	/* string.format of all arguments, by Lua's own; raises as the function that runs */
 void plain_text(lua_State *L, int i);	/* pushes it without an address */
 void ranking_open(lua_State *L, int names);
 void column_bare(lua_State *L, const struct proxy *p);	/* columns.c: pushes a table of its numbers */
@@ -289,6 +293,7 @@ extern const char *const action_names[4], *const skip_names[3];	/* by what and s
 /* After the question is pushed: what it says of keeping; nothing at all where it fails. */
 void keep_answer(struct policy_state *s, struct decision *d, const struct entry *e, struct keep *out);
 void keep_narrow(struct keep *all, bool said, const struct keep *one);	/* said: somebody did, before */
+extern const char *const resolve_gives;
 int resolution_read(struct policy_state *s, struct decision *d, int at);	/* into d's facts; -1: nonsense, nothing is changed */
 /* The bill on top is replaced by the next one, and stays where it fails. */
 int price_step(struct policy_state *s, struct decision *d, const struct entry *e, const struct endpoint *endpoint,
@@ -363,12 +368,18 @@ void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, in
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */
+void answer_begin(struct policy_state *s);
+int answer_odd(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* -1; of an answer the first one is told */
+int answer_only(lua_State *L, int i, const char *what, const char *const *names);	/* -1: the table at i has another member, too */
+const char *answer_wrong(struct policy_state *s, const char *otherwise);	/* what is odd; until the next call */
 int answer_field(lua_State *L, int i, const char *name);	/* its type; the value is on top */
 int prefs_tighten(lua_State *L, int i, struct decision *d);
 int words_read(lua_State *L, int i, struct pool *p, struct words *out);
-int plan_read(lua_State *L, int i, struct decision *d, char wrong[static NAME_BYTES]);	/* wrong: the member, or "" */
+int words_named(lua_State *L, int i, const char *name, struct pool *p, struct words *out, bool *given);
+void words_plain(const char *text, size_t len, char *out, size_t size);	/* one line of UTF-8, whatever text is */
+int plan_read(lua_State *L, int i, struct decision *d);
 int plan_take(struct policy_state *s, struct decision *d, const struct entry *e);	/* hooks.c: the plan on top; -1: it is none, which is noted */
-int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);
+int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);	/* shapes.c */
 int keep_read(lua_State *L, int i, struct pool *p, struct keep *out);	/* what is not said stays as it is there */
 int denial_read(lua_State *L, int i, struct denial *out);	/* 0 only for a deny{} */
 int action_read(lua_State *L, int i, struct pool *p, struct action *out);

@@ -108,7 +108,7 @@ static int s_split(lua_State *L)
 	}
 }
 
-static int s_format(lua_State *L)
+int format_push(lua_State *L, lua_CFunction format)
 {
 	size_t n;
 	const char *f = luaL_checklstring(L, 1, &n);
@@ -127,12 +127,12 @@ static int s_format(lua_State *L)
 			plain_text(L, i);
 			lua_replace(L, i);
 		}
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, 1);
+	format(L);	/* not called by Lua, so that its errors name the policy's line */
 	burn(L, lua_rawlen(L, -1) / 8);
 	return 1;
 }
+
+static int s_format(lua_State *L) { return format_push(L, lua_tocfunction(L, lua_upvalueindex(1))); }
 
 void strings_open(lua_State *L, int names)
 {

@@ -2,6 +2,7 @@
  * What policies talk about: sets and globs, provider slugs, stable draws, the
  * hour, denials and actions.
  */
+#include <math.h>
 #include "policy/state.h"
 
 /* ---- set */
@@ -49,19 +50,7 @@ static int set_any(lua_State *L)
 
 static int set_list(lua_State *L)
 {
-	lua_Integer n = 0;
-
-	bare(L);
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, 1)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, 2, ++n);
-		burn(L, 8);
-	}
-	if (n > 1)
-		sort_keys(L, 2, n);
+	keys_push(L, "set.list");
 	return 1;
 }
 
@@ -307,12 +296,18 @@ static int action(lua_State *L, const char *what)
 
 static int act_next(lua_State *L)
 {
+	static const char *const members[] = { "skip", NULL };
+
 	lua_settop(L, 1);
+	luaL_argcheck(L, lua_isnil(L, 1) || table_at(L, 1), 1, "nothing, or a table such as { skip = \"provider\" } expected");
 	action(L, "next");
-	if (table_at(L, 1)) {
-		lua_getfield(L, 1, "skip");
-		lua_setfield(L, 2, "skip");
-	}
+	if (lua_isnil(L, 1))
+		return 1;
+	answer_begin(state_of(L));
+	if (answer_only(L, 1, "act.next{}", members))
+		return luaL_error(L, "%s", answer_wrong(state_of(L), ""));
+	lua_getfield(L, 1, "skip");
+	lua_setfield(L, 2, "skip");
 	return 1;
 }
 
@@ -337,11 +332,34 @@ static int act_model(lua_State *L)
 
 static int act_stop(lua_State *L) { return action(L, "stop"); }
 
+/* A number that was worked out may be a fraction, or below 0 by a moment: it is no reason to let the request pass. */
+static void whole(lua_State *L, const char *name)
+{
+	double x;
+
+	if (lua_getfield(L, 1, name) != LUA_TNIL && !lua_isinteger(L, -1)) {
+		x = lua_type(L, -1) == LUA_TNUMBER ? ceil(lua_tonumber(L, -1)) : NAN;
+		if (isnan(x))
+			luaL_error(L, "deny{}: %s must be a number", name);
+		lua_pushinteger(L, x < 0 ? 0 : x < INT32_MAX ? (lua_Integer)x : INT32_MAX);
+		lua_setfield(L, 1, name);
+	} else if (lua_tointeger(L, -1) < 0) {
+		lua_pushinteger(L, 0);
+		lua_setfield(L, 1, name);
+	}
+	lua_settop(L, 1);
+}
+
 static int l_deny(lua_State *L)
 {
+	static const char *const members[] = { "status", "code", "message", "retry_after_s", "limit", "deny", NULL };
 	lua_Integer status;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	answer_begin(state_of(L));
+	if (answer_only(L, 1, "deny{}", members))
+		return luaL_error(L, "%s", answer_wrong(state_of(L), ""));
 	lua_getfield(L, 1, "status");
 	lua_getfield(L, 1, "code");
 	lua_getfield(L, 1, "message");
@@ -349,6 +367,8 @@ static int l_deny(lua_State *L)
 	if (status < 400 || status > 599 || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
 		return luaL_error(L, "deny{} needs status (400..599), code, message");
 	lua_settop(L, 1);
+	whole(L, "retry_after_s");
+	whole(L, "limit");
 	lua_pushboolean(L, 1);
 	lua_setfield(L, 1, "deny");
 	return 1;

@@ -5,7 +5,7 @@
  */
 #include "policy/state.h"
 
-enum { WHEN_FUEL = 2000 };
+enum { WHEN_FUEL = 2000, REASON_BYTES = 64 };
 
 /* `live` of the endpoint at hand: upvalue 1 is the sight itself. */
 static int live_index(lua_State *L)
@@ -126,6 +126,19 @@ static const char *line_of(struct policy_state *s, struct decision *d, struct en
 	return dup(d, text);
 }
 
+/* The reason on top, as clients and records read it. */
+static const char *reason(const struct policy_state *s, struct decision *d)
+{
+	char code[REASON_BYTES];
+	size_t len;
+	const char *text = lua_type(s->L, -1) == LUA_TSTRING ? lua_tolstring(s->L, -1, &len) : NULL;
+
+	if (!text)
+		return "filtered";
+	words_plain(text, len, code, sizeof(code));
+	return dup(d, code);
+}
+
 static struct verdict run(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c, bool remember)
 {
 	lua_State *L = s->L;
@@ -141,7 +154,7 @@ static struct verdict run(struct policy_state *s, struct decision *d, struct ent
 	} else if (lua_toboolean(L, -2)) {
 		v = (struct verdict){ NULL, NULL };
 	} else {
-		v.why = dup(d, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "filtered");
+		v.why = reason(s, d);
 		v.by = line_of(s, d, e, c);
 	}
 	lua_pop(L, 2);

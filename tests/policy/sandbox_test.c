@@ -124,6 +124,10 @@ static const struct attack { const char *name, *code, *word; } attacks[] = {
 	{ "a deny of numbers", "deny { status = 1e308, code = 1, message = {} }", "deny{} needs" },
 	{ "a library in a hook", "use_lib(\"p\")", "" },
 	{ "a policy in a hook", "return policy({ 1 })", "filter must return" },
+	{ "an order of addresses", "local t = {} for i = 1, 9 do t[{}] = i end for k, v in pairs(t) do return v > 4 end", "a key is a table, which has no order" },
+	{ "an order of functions", "local t = {} for i = 1, 9 do t[function() return i end] = i end return #set.list(t) > 0", "a key is a function, which has no order" },
+	{ "a format that fails, in a note", "note(\"%d\", 0.5)", "p.lua:1: bad argument #2 to 'note'" },
+	{ "a format that fails", "return (\"%d\"):format({}) and true", "p.lua:1: bad argument #1 to 'format'" },
 	{ "its own parameters", "my.x = 1", "my" },
 };
 
@@ -325,6 +329,39 @@ static void empty_rank(void)
 	world_release(&w);
 }
 
+/* ---- what clients read of a policy's words */
+
+static void denied(const char *given, unsigned after_s, const char *claim)
+{
+	struct world w;
+	struct denial no;
+	char source[400];
+
+	snprintf(source, sizeof(source), POLICY("resolve = function(req) return deny { status = 429, code = \"c\", message = \"m\", %s } end"), given);
+	ok(open_with(&w, source) && world_ask(&w) && !policy_resolve(w.state, &w.d, &no) && no.status == 429 && no.retry_after_s == after_s, claim);
+	world_release(&w);
+}
+
+static void words(void)
+{
+	struct world w;
+	struct denial no;
+
+	denied("retry_after_s = 1.2", 2, "a fraction of a second denies, and is rounded up");
+	denied("retry_after_s = -5", 0, "a time that is past denies");
+	denied("retry_after_s = -0.5", 0, "a time that is just past denies");
+	denied("retry_after_s = math.huge", 86400 * 31, "a time without end denies");
+	denied("retry_after_s = math.maxinteger, limit = -1", 86400 * 31, "a limit below 0 denies");
+	ok(open_with(&w, POLICY("admit = function() return deny { status = 403, code = \"c\\r\\nd\\0e\", message = \"\\xff\\xc3\\xa9 \\n\" .. (\"\\xc3\\xa9\"):rep(200) } end")) && world_ask(&w) &&
+		!policy_admit(w.state, &w.d, &no) && !strcmp(no.code, "c  d e") && !strncmp(no.message, "?\xc3\xa9  \xc3\xa9", 7) && strlen(no.message) == 199,
+		"a denial's words are one line of whole characters");
+	world_release(&w);
+	ok(open_with(&w, FILTER("return false, \"no\\n\\xff\" .. (\"x\"):rep(1000)")) && world_ask(&w) && !world_route(&w, &no) && !strncmp(no.message, "No endpoints", 12) &&
+		!strchr(no.message, '\n') && !strchr(no.message, '\xff') && strlen(w.d.candidates[0].dropped) == 63 && !strncmp(w.d.candidates[0].dropped, "no ?x", 5),
+		"a filter's reason is short, and one line");
+	world_release(&w);
+}
+
 /* ---- answers that are objects of ours: they are read where no error may be raised */
 
 static const char *const kept[] = { "ep.live", "ep.live.ttft_ms", "ep", "req", "req.prefs", "req.models", "_ENV", "string", "ep.usd", "my" };
@@ -442,6 +479,7 @@ int main(void)
 		ours("memo = { filter = \"variant\" },", kept[i]);
 	}
 	leaks();
+	words();
 	sorting();
 	starved();
 	return tap_done();
