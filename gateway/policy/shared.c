@@ -3,7 +3,6 @@
  * counters, and who answered a conversation last.  Sharded by key, bounded:
  * a shard that is full forgets what is oldest.
  */
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include "base/clock.h"
@@ -164,17 +163,17 @@ static struct shard *shard_lock(struct shared *sh, const struct name *n)
 static void sticky_name(struct name *n, struct mg_str owner, const char *key, size_t len)
 {
 	static _Atomic uint64_t seeds[2];
-	char text[40];
-	int wrote;
+	uint64_t hashes[2];
+	char text[32];
 
 	for (int i = 0; i < 2; i++) {
 		uint64_t none = 0;
 
 		if (!atomic_load(&seeds[i]))
 			atomic_compare_exchange_strong(&seeds[i], &none, random_number() | 1);
+		hashes[i] = hash64(key, len, seeds[i]);
 	}
-	wrote = snprintf(text, sizeof(text), "%016" PRIx64 "%016" PRIx64, hash64(key, len, seeds[0]), hash64(key, len, seeds[1]));
-	name_make(n, "sticky", owner, text, (size_t)wrote);
+	name_make(n, "sticky", owner, text, base64url(hashes, sizeof(hashes), text));
 }
 
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s)
