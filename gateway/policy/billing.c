@@ -135,19 +135,26 @@ void billing_open(lua_State *L, int names)
 
 /* ---- back in C */
 
-static bool is_prompt(const char *code)
-{
-	static const char *const codes[] = { "input", "cached", "cache_write", "image_tokens", "audio_in", "audio_cached" };
+enum part { OTHER, PROMPT, COMPLETION, PARTS };
+static const struct { const char *code; size_t at; enum rate rate; enum part part; } buckets[] = {
+#define BUCKET(member, rate, part) { #member, offsetof(struct mg_usage, member), rate, part }
+	BUCKET(input, RATE_PROMPT, PROMPT), BUCKET(cached, RATE_CACHE_READ, PROMPT), BUCKET(cache_write, RATE_CACHE_WRITE, PROMPT),
+	BUCKET(cache_write_1h, RATE_CACHE_WRITE_1H, PROMPT), BUCKET(image_tokens, RATE_IMAGE_TOKENS, PROMPT),
+	BUCKET(audio_in, RATE_AUDIO_IN, PROMPT), BUCKET(audio_cached, RATE_AUDIO_CACHE, PROMPT),
+	BUCKET(output, RATE_COMPLETION, COMPLETION), BUCKET(reasoning, RATE_REASONING, COMPLETION), BUCKET(audio_out, RATE_AUDIO_OUT, COMPLETION),
+	BUCKET(images_out, RATE_IMAGE, OTHER), BUCKET(searches, RATE_SEARCH, OTHER), BUCKET(requests, RATE_REQUEST, OTHER),
+	BUCKET(characters, RATE_CHARACTER, OTHER), BUCKET(seconds, RATE_SECOND, OTHER),
+#undef BUCKET
+};
+enum { BUCKETS = sizeof(buckets) / sizeof(buckets[0]) };
 
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (!strncmp(code, codes[i], strlen(codes[i])))
-			return true;	/* cache_write_1h and the _tier of each, too */
-	return false;
-}
-
-static bool is_completion(const char *code)
+/* The _tier of each, too. */
+static enum part part_of(const char *code)
 {
-	return !strncmp(code, "output", 6) || !strncmp(code, "reasoning", 9) || !strncmp(code, "audio_out", 9);
+	for (size_t i = 0; i < BUCKETS; i++)
+		if (!strncmp(code, buckets[i].code, strlen(buckets[i].code)))
+			return buckets[i].part;
+	return OTHER;
 }
 
 static int64_t rounded(money_sum pusd)
@@ -157,7 +164,7 @@ static int64_t rounded(money_sum pusd)
 
 static void add_up(struct bill *b)
 {
-	money_sum cost = 0, own = 0, charge = 0, prompt = 0, completion = 0;
+	money_sum cost = 0, own = 0, charge = 0, parts[PARTS] = { 0 };
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct bill_line *l = &b->lines[i];
@@ -170,16 +177,13 @@ static void add_up(struct bill *b)
 			own += l->pusd;
 		else
 			cost += l->pusd;
-		if (is_prompt(l->code))
-			prompt += l->pusd;
-		else if (is_completion(l->code))
-			completion += l->pusd;
+		parts[part_of(l->code)] += l->pusd;
 	}
 	b->cost_nusd = rounded(cost);
 	b->own_nusd = rounded(own);
 	b->charge_nusd = rounded(charge);
-	b->prompt_nusd = rounded(prompt);
-	b->completion_nusd = rounded(completion);
+	b->prompt_nusd = rounded(parts[PROMPT]);
+	b->completion_nusd = rounded(parts[COMPLETION]);
 }
 
 static const char *const sides[] = { [SIDE_COST] = "cost", [SIDE_CHARGE] = "charge", [SIDE_CUSTOMER] = "customer_paid" };
@@ -302,16 +306,6 @@ void bill_copy(lua_State *L, int i)
 
 /* ---- list price, for when no policy says one */
 
-static const struct { const char *code; size_t at; enum rate rate; } buckets[] = {
-#define BUCKET(member, rate) { #member, offsetof(struct mg_usage, member), rate }
-	BUCKET(input, RATE_PROMPT), BUCKET(cached, RATE_CACHE_READ), BUCKET(cache_write, RATE_CACHE_WRITE),
-	BUCKET(cache_write_1h, RATE_CACHE_WRITE_1H), BUCKET(image_tokens, RATE_IMAGE_TOKENS), BUCKET(audio_in, RATE_AUDIO_IN),
-	BUCKET(audio_cached, RATE_AUDIO_CACHE), BUCKET(output, RATE_COMPLETION), BUCKET(reasoning, RATE_REASONING),
-	BUCKET(audio_out, RATE_AUDIO_OUT), BUCKET(images_out, RATE_IMAGE), BUCKET(searches, RATE_SEARCH),
-	BUCKET(requests, RATE_REQUEST), BUCKET(characters, RATE_CHARACTER), BUCKET(seconds, RATE_SECOND),
-#undef BUCKET
-};
-
 static uint64_t bucket(const struct mg_usage *u, size_t i)
 {
 	uint64_t n;
@@ -320,26 +314,35 @@ static uint64_t bucket(const struct mg_usage *u, size_t i)
 	return n;
 }
 
-int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out)
+/* The charge is the cost, line by line. */
+void list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out)
 {
+	money_sum all = 0, parts[PARTS] = { 0 };
 	struct rates rates;
+	size_t n = 0;
 
 	bill_clear(out);
 	endpoint_rates(e, usage_prompt_tokens(u), at_ms, &rates);
-	for (int side = SIDE_COST; side <= SIDE_CHARGE; side++)
-		for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
-			struct bill_line *l = &out->lines[out->n];
-			uint64_t qty = bucket(u, i);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct bill_line *l = &out->lines[n];
+		uint64_t qty = bucket(u, i);
 
-			if (!qty)
-				continue;
-			*l = (struct bill_line){ buckets[i].code, qty, rates.pusd[buckets[i].rate], 0, side };
-			if (money_add(&l->pusd, qty, l->rate_pusd))
-				l->pusd = (money_sum)INT64_MAX * 1000;
-			out->n++;
-		}
-	add_up(out);
-	return 0;
+		if (!qty)
+			continue;
+		*l = (struct bill_line){ buckets[i].code, qty, rates.pusd[buckets[i].rate], 0, SIDE_COST };
+		if (money_add(&l->pusd, qty, l->rate_pusd))
+			l->pusd = (money_sum)INT64_MAX * 1000;
+		parts[buckets[i].part] += l->pusd;
+		all += l->pusd;
+		n++;
+	}
+	memcpy(out->lines + n, out->lines, n * sizeof(out->lines[0]));
+	for (size_t i = n; i < 2 * n; i++)
+		out->lines[i].side = SIDE_CHARGE;
+	out->n = 2 * n;
+	out->cost_nusd = out->charge_nusd = rounded(all);
+	out->prompt_nusd = rounded(parts[PROMPT]);
+	out->completion_nusd = rounded(parts[COMPLETION]);
 }
 
 /* At an account of the customer's: what the upstream takes is nothing that we pay, and nothing that we may charge. */

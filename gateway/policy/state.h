@@ -346,7 +346,7 @@ int bill_read(lua_State *L, int i, struct decision *d, struct bill *out);
 void bill_push(lua_State *L, const struct bill *b);
 void bill_copy(lua_State *L, int i);	/* pushes one that shares no table with it */
 void bill_own(struct bill *b, bool listed);	/* listed: no policy priced it */
-int list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
+void list_price(const struct endpoint *e, const struct mg_usage *u, int64_t at_ms, struct bill *out);
 extern const long hook_fuel[HOOK_COUNT];
 
 /* ---- readings.c */
