@@ -153,10 +153,10 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
 	struct mg_view v = json_get(request, "provider");
 	int rc;
 
-	*p = (struct prefs){ .allow_fallbacks = true, .sort_by = MG_STR(""), .partition = MG_STR("model") };
+	*p = prefs_none;
 	p->service_tier = json_text(pool, json_get(request, "service_tier"));
 	if (!p->service_tier.at || mg_is(p->service_tier, "auto"))
-		p->service_tier = (struct mg_str)MG_STR("");		/* not asked for */
+		p->service_tier = prefs_none.service_tier;
 	if (mg_is(p->service_tier, "fast"))
 		p->service_tier = (struct mg_str)MG_STR("priority");
 	if (json_is(json_get(request, "route"), "sort"))

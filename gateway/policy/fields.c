@@ -120,6 +120,7 @@ void field_push(lua_State *L, const struct field *f, const void *thing)
 		n = *(const uint64_t *)at;
 		lua_pushinteger(L, n ? clamp(n) : INT64_MAX);
 		break;
+	case K_NONE: lua_pushboolean(L, prefs_usual(at)); break;
 	case K_MAKE: f->make(L, thing); break;
 	case K_LATER: lua_pushnil(L); break;
 	}
@@ -162,6 +163,21 @@ void field_missing(struct policy_state *s, const char *of, const struct field *f
 		return;
 	like = config_nearest(name, nth_name, fields);
 	hook_note(s->d, s->hook, s->entry, "error: %s has no member '%.60s'%s%s%s", of, name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+}
+
+bool field_usual(const struct field *f, const void *at, const void *blank)
+{
+	const struct mg_str *s = at;
+	const struct number *four = at;
+
+	switch (f->kind) {
+	case K_STR: return !s->at || !s->len || (f->otherwise && mg_is(*s, f->otherwise));
+	case K_U64: case K_SIZE: case K_I64: return !*(const uint64_t *)at;
+	case K_BOOL: case K_DENY: return *(const bool *)at == *(const bool *)blank;
+	case K_WORDS: case K_SET: case K_PAIRS: return !((const struct words *)at)->n;
+	case K_CUTS: case K_PRICES: return !four[0].set && !four[1].set && !four[2].set && !four[3].set;
+	default: return true;
+	}
 }
 
 /* ---- as bytes */
@@ -222,6 +238,11 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 		if (!size)
 			return -1;
 		*out = *(const bool *)at;
+		return 1;
+	case K_NONE:
+		if (!size)
+			return -1;
+		*out = prefs_usual(at);
 		return 1;
 	case K_STR: return image_text(*(const struct mg_str *)at, out, size);
 	case K_WORDS: case K_SET: case K_PAIRS: return image_words(at, out, size);

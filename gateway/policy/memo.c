@@ -12,6 +12,7 @@ enum { SLOTS_MAX = 64, SLOTS_MIN = 4, WAYS = 4, MEMO_BYTES = 1 << 20, KEY_BYTES 
 struct slot { uint64_t hash, used; size_t len; char key[KEY_BYTES]; unsigned char *verdicts; };
 struct memo {
 	struct part parts[PARTS_MAX]; size_t n;
+	bool prefs;			/* the whole of them, besides */
 	struct slot slots[SLOTS_MAX]; size_t n_slots;	/* 0: none for this catalogue yet */
 	struct slot *now; uint64_t stamp, ticks;	/* of the decision at hand; NULL: its values are too long */
 	int views[4];		/* registry: req and its parts, as a hook sees them that runs for the memo */
@@ -36,6 +37,10 @@ static int add_name(struct memo *m, const char *name)
 
 	if (!part_named(name, &p))
 		return add_part(m, p.base, p.field);
+	if (!strcmp(name, parts[OF_PREFS].name)) {
+		m->prefs = true;
+		return 0;
+	}
 	for (unsigned base = OF_PREFS; base < BASES; base++) {
 		if (strcmp(parts[base].name, name))
 			continue;
@@ -49,6 +54,8 @@ static int add_name(struct memo *m, const char *name)
 
 static bool declared(const struct memo *m, unsigned base, const char *name)
 {
+	if (m->prefs && base == OF_PREFS && field_named(prefs_fields, name))
+		return true;
 	for (size_t i = 0; i < m->n; i++)
 		if (m->parts[i].base == base && !strcmp(m->parts[i].field->name, name))
 			return true;
@@ -111,7 +118,7 @@ static int names_take(struct policy_state *s, struct entry *e, struct memo *m, c
 	for (lua_Integer i = 1; !bad && lua_istable(L, at) && lua_geti(L, at, i) != LUA_TNIL; i++)
 		if (lua_type(L, -1) != LUA_TSTRING || add_name(m, lua_tostring(L, -1)))
 			bad = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(not a name)";
-	if (!bad && m->n)
+	if (!bad && (m->n || m->prefs))
 		return 0;
 	return refuse(s, "%s.lua: memo.%s: '%s' is no member of req such as \"variant\", \"prefs\" or \"key.org\"", e->name, hook, bad ? bad : "");
 }
@@ -198,19 +205,30 @@ void memo_forget(struct policy_state *s)
 
 /* ---- slots: one for each combination of values */
 
+/* Behind its length; false: there is no room. */
+static bool add_image(const struct field *f, const void *thing, char out[static KEY_BYTES], size_t *len)
+{
+	int n = *len + 2 < KEY_BYTES ? field_image(f, thing, out + *len + 1, KEY_BYTES - *len - 1) : -1;
+
+	if (n < 0 || n > 255)
+		return false;
+	out[*len] = (char)n;
+	*len += (size_t)n + 1;
+	return true;
+}
+
+/* 0: too long.  The prefs of who asks for nothing are a byte. */
 static size_t key_make(const struct memo *m, const struct facts *f, char out[static KEY_BYTES])
 {
-	size_t len = 0;
+	bool room = true, asks = m->prefs && !prefs_usual(&f->prefs);
+	size_t len = 1;
 
-	for (size_t i = 0; i < m->n; i++) {
-		int n = len + 2 < KEY_BYTES ? field_image(m->parts[i].field, base_of(f, m->parts[i].base), out + len + 1, KEY_BYTES - len - 1) : -1;
-
-		if (n < 0 || n > 255)
-			return 0;
-		out[len] = (char)n;
-		len += (size_t)n + 1;
-	}
-	return len;
+	*out = asks;
+	for (size_t i = 0; i < m->n && room; i++)
+		room = add_image(m->parts[i].field, base_of(f, m->parts[i].base), out, &len);
+	for (const struct field *p = prefs_fields; asks && p->name && room; p++)
+		room = add_image(p, &f->prefs, out, &len);
+	return room ? len : 0;
 }
 
 /* Where the values are kept; or, to keep them, the place of those that were not asked for longest. */

@@ -31,6 +31,7 @@ struct prefs {				/* the `provider` object */
 	struct number max_prompt, max_completion, max_request, max_image;	/* USD per million tokens; USD */
 	struct number latency_s[4], throughput_tps[4];		/* p50 p75 p90 p99 */
 };
+extern const struct prefs prefs_none;	/* of who asks for nothing */
 struct features { uint64_t prompt_tokens, max_tokens, messages, turns, images, audio_s, files, tools, code_blocks, user_chars;
 	bool json_schema; struct mg_str reasoning, lang; };
 struct facts {

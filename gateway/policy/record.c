@@ -125,21 +125,6 @@ static void put_four(struct buf *b, const struct number *at)
 	LIT(b, "]");
 }
 
-static bool usual(const struct field *f, const void *at, const void *blank)
-{
-	const struct mg_str *s = at;
-	const struct number *four = at;
-
-	switch (f->kind) {
-	case K_STR: return !s->at || !s->len || (f->otherwise && mg_is(*s, f->otherwise));
-	case K_U64: case K_SIZE: case K_I64: return !*(const uint64_t *)at;
-	case K_BOOL: case K_DENY: return *(const bool *)at == *(const bool *)blank;
-	case K_WORDS: case K_SET: case K_PAIRS: return !((const struct words *)at)->n;
-	case K_CUTS: case K_PRICES: return !four[0].set && !four[1].set && !four[2].set && !four[3].set;
-	default: return true;
-	}
-}
-
 static void put_value(struct buf *b, const struct field *f, const void *at)
 {
 	switch (f->kind) {
@@ -164,7 +149,7 @@ void put_fields(struct buf *b, unsigned base, const struct facts *facts)
 	const char *thing = base_of(facts, base), *none = base_of(&blank, base);
 
 	for (const struct field *f = parts[base].fields; f->name; f++) {
-		if (usual(f, thing + f->at, none + f->at) || elsewhere(base, f))
+		if (field_usual(f, thing + f->at, none + f->at) || elsewhere(base, f))
 			continue;
 		LIT(b, ",\"");
 		buf_text(b, f->name);
@@ -177,30 +162,33 @@ void put_fields(struct buf *b, unsigned base, const struct facts *facts)
 static void put_feat(struct buf *b, const struct features *f)
 {
 	static const struct features blank;
-	size_t n = 0, last = 0;
+	size_t start = b->len, end = start;
 
-	for (const struct field *at = feat_fields; at->name; at++, n++)
-		if (!usual(at, (const char *)f + at->at, (const char *)&blank + at->at))
-			last = n + 1;
-	if (!last)
-		return;
 	LIT(b, ",\"feat\":");
-	for (n = 0; n < last; n++) {
-		const struct field *at = &feat_fields[n];
+	for (const struct field *of = feat_fields; of->name; of++) {
+		const char *at = (const char *)f + of->at;
 
-		put(b, n ? "," : "[", 1);
-		if (usual(at, (const char *)f + at->at, (const char *)&blank + at->at))
+		put(b, of > feat_fields ? "," : "[", 1);
+		if (field_usual(of, at, (const char *)&blank + of->at)) {
 			LIT(b, "0");
-		else
-			put_value(b, at, (const char *)f + at->at);
+		} else {
+			put_value(b, of, at);
+			end = b->len;
+		}
 	}
-	LIT(b, "]");
+	if (b->failed)
+		return;
+	b->len = end;
+	if (end > start)
+		LIT(b, "]");
 }
 
 static void put_part(struct buf *b, unsigned base, const struct facts *f)
 {
 	size_t start = b->len, first;
 
+	if (base == OF_PREFS && prefs_usual(&f->prefs))
+		return;
 	LIT(b, ",\"");
 	buf_text(b, parts[base].name);
 	LIT(b, "\":");

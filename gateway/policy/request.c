@@ -23,7 +23,8 @@ const struct field prefs_fields[] = {
 	FIELD("max_latency_s", K_CUTS, AT(prefs, latency_s), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "seconds to first token"),
 	FIELD("min_throughput_tps", K_CUTS, AT(prefs, throughput_tps), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "tokens per second"),
 	FIELD("service_tier", K_STR, AT(prefs, service_tier), "\"\"|\"default\"|\"priority\"|\"flex\"", ""),
-	FIELD("guards", K_WORDS, AT(prefs, guards), WORDS, "names of content guardrails to run"), { 0 } };
+	FIELD("guards", K_WORDS, AT(prefs, guards), WORDS, "names of content guardrails to run"),
+	FIELD("none", K_NONE, 0, "boolean", "nothing is asked for: every other member is as it is by default"), { 0 } };
 const struct field key_fields[] = {
 	FIELD("id", K_STR, AT(facts, key.id), "string", ""),
 	FIELD("org", K_STR, AT(facts, key.org), "string", ""),
@@ -94,6 +95,18 @@ int part_named(const char *name, struct part *out)
 		if (len == strlen(parts[base].name) && !strncmp(parts[base].name, name, len))
 			*out = (struct part){ field_named(parts[base].fields, dot ? dot + 1 : name), (unsigned char)base };
 	return out->field && out->field->kind != K_LATER ? 0 : -1;
+}
+
+const struct prefs prefs_none = { .allow_fallbacks = true };
+
+bool prefs_usual(const struct prefs *p)
+{
+	if (!memcmp(p, &prefs_none, sizeof(*p)))	/* by far the most; what says the same in another way is looked at */
+		return true;
+	for (const struct field *f = prefs_fields; f->name; f++)
+		if (!field_usual(f, (const char *)p + f->at, (const char *)&prefs_none + f->at))
+			return false;
+	return true;
 }
 
 /* ---- mirrors */

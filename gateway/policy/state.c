@@ -143,7 +143,7 @@ void decision_init(struct decision *d, struct pool *pool)
 	*d = (struct decision){ .pool = pool, .notes_end = &d->notes, .readings_end = &d->readings, .failures_end = &d->failures,
 		.routings_end = &d->routings,
 		.stamp = atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) << 8 };
-	d->facts.prefs.allow_fallbacks = true;
+	d->facts.prefs = prefs_none;
 }
 
 void decision_denied(struct decision *d, enum hook h, const struct denial *no)

@@ -409,7 +409,7 @@ static void take_asked(struct reader *r)
 		if (mg_is(name, "models")) {
 			r->out->facts.models = scan_words(&s);
 		} else if (mg_is(name, "prefs")) {
-			r->out->facts.prefs = (struct prefs){ .allow_fallbacks = true };
+			r->out->facts.prefs = prefs_none;
 			take_part(&s, OF_PREFS, &r->out->facts);
 		} else {
 			scan_span(&s);
