@@ -11,7 +11,7 @@ lua_Integer list_length(lua_State *L, int i)
 	lua_Integer n;
 
 	luaL_argcheck(L, table_at(L, i), i, "list expected");
-	n = luaL_len(L, i);
+	n = lua_istable(L, i) ? (lua_Integer)lua_rawlen(L, i) : luaL_len(L, i);
 	luaL_argcheck(L, n >= 0 && n <= 100000, i, "list of more than 100000");
 	burn(L, (size_t)n);
 	return n;
@@ -88,13 +88,14 @@ void columns_open(lua_State *L)
 static void live_named(lua_State *L, struct ruler *r)
 {
 	const char *at = r->name + 5, *dot = strchr(at, '.');
-	char field[24] = "";
+	size_t len = dot ? (size_t)(dot - at) : strlen(at);
 
-	snprintf(field, sizeof(field), "%.*s", dot ? (int)(dot - at) : 20, at);
-	r->live = field_named(live_fields, field);
-	while (r->live && dot && r->pct < 4 && strcmp(dot + 1, pct_names[r->pct]))
+	r->live = live_fields;
+	while (r->live->name && (strncmp(r->live->name, at, len) || r->live->name[len]))
+		r->live++;
+	while (dot && r->pct < 4 && strcmp(dot + 1, pct_names[r->pct]))
 		r->pct++;
-	if (!r->live || (r->live->kind == K_MAKE) != (dot != NULL) || r->pct == 4)
+	if (!r->live->name || (r->live->kind == K_MAKE) != (dot != NULL) || r->pct == 4)
 		luaL_error(L, "an endpoint has no number '%s'", r->name);
 }
 
@@ -390,6 +391,52 @@ static bool facts_of(lua_State *L, int list, lua_Integer n, const struct live_fa
 	lua_settop(L, top);
 	live_noticed(state_of(L));
 	return true;
+}
+
+/* By the member's name. */
+static double live_of(lua_State *L, lua_Integer i, const char *name)
+{
+	lua_geti(L, 1, i);
+	walk(L, name);
+	return number_on_top(L, name, 0);
+}
+
+static bool is_stable(lua_State *L, lua_Integer i, double window_ms)
+{
+	const struct cached *c;
+
+	lua_geti(L, 1, i);
+	c = known(L);
+	lua_pop(L, 1);
+	if (c)
+		return (double)c->live->facts.outage_ago_ms > window_ms && c->live->facts.cooldown_ms <= 0;
+	return live_of(L, i, "live.outage_ago_ms") > window_ms && live_of(L, i, "live.cooldown_ms") <= 0;
+}
+
+/* stable(eps, window_ms): those without an outage in so long and without a cool-down, and the others; all of them: the list itself, alone. */
+int rank_stable(lua_State *L)
+{
+	lua_Integer n = list_length(L, 1), i = 1, yes = 0, no = 0;
+	double window_ms = luaL_checknumber(L, 2);
+
+	lua_settop(L, 2);
+	live_noticed(state_of(L));
+	while (i <= n && is_stable(L, i, window_ms))
+		i++;
+	if (i > n) {
+		lua_settop(L, 1);
+		return 1;
+	}
+	burn(L, (size_t)n);
+	lua_createtable(L, (int)n, 0);
+	lua_createtable(L, (int)n, 0);
+	for (i = 1; i <= n; i++) {
+		bool in = is_stable(L, i, window_ms);
+
+		lua_geti(L, 1, i);
+		lua_rawseti(L, in ? 3 : 4, in ? ++yes : ++no);
+	}
+	return 2;
 }
 
 struct smoothing { const struct live_facts **facts; double *samples, prior, toward; lua_Integer n; bool average, known; };

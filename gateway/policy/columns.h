@@ -26,5 +26,6 @@ int rank_clamp(lua_State *L);
 int rank_least(lua_State *L);
 int rank_most(lua_State *L);
 int rank_smooth(lua_State *L);
+int rank_stable(lua_State *L);
 
 #endif

@@ -308,7 +308,7 @@ void ranking_open(lua_State *L, int names)
 	static const luaL_Reg fns[] = { { "by", by }, { "split", split }, { "join", join }, { "first", first }, { "last", last },
 		{ "pick", pick }, { "lead", lead }, { "all", all }, { "sort", sort_in_place }, { "groups", groups },
 		{ "draw", draw }, { "sum", rank_sum }, { "product", rank_product }, { "clamp", rank_clamp }, { "smooth", rank_smooth },
-		{ "least", rank_least }, { "most", rank_most }, { NULL, NULL } };
+		{ "least", rank_least }, { "most", rank_most }, { "stable", rank_stable }, { NULL, NULL } };
 
 	columns_open(L);
 	group_open(L, names, "rank", fns);

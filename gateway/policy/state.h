@@ -189,6 +189,7 @@ void ranking_open(lua_State *L, int names);
 void column_bare(lua_State *L, const struct proxy *p);	/* columns.c: pushes a table of its numbers */
 void billing_open(lua_State *L, int names);
 void shared_open(lua_State *L, int names);
+void budgets_open(lua_State *L, int names);
 void loader_open(lua_State *L, int names);
 void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
 const char *kind_name(lua_State *L, int i);	/* what type() says */
@@ -364,6 +365,8 @@ void shared_free(struct shared *sh);
 struct shared *shared_process(void);
 enum { VALUE_BYTES = 200 };	/* with the NUL */
 bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES]);
+/* nUSD at list price, of a workspace's own accounts in this month. */
+int64_t own_list(struct shared *sh, struct mg_str workspace, int64_t now_ms);
 void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, int64_t nusd);
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 

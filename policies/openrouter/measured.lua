@@ -19,9 +19,8 @@
 -- and cost at most `explore_max_ratio` times the cheapest, so that who did badly once is measured again.
 -- An endpoint with an outage in the last `outage_window_s` or in a cool-down comes last, and is not explored.
 local order = use_lib "or_order"
-local by, clamp, draw, join, lead, least, split = rank.by, rank.clamp, rank.draw, rank.join, rank.lead, rank.least, rank.split
-local product, smooth, sum = rank.product, rank.smooth, rank.sum
-local stable, all_stable, ranked = order.stable, order.all_stable, order.ranked
+local by, clamp, draw, join, lead, least = rank.by, rank.clamp, rank.draw, rank.join, rank.lead, rank.least
+local product, smooth, stable, sum, ranked = rank.product, rank.smooth, rank.stable, rank.sum, order.ranked
 
 -- columns: the burdens, and the effective prices alone
 local function burdens(list, my)
@@ -62,8 +61,8 @@ end
 local function balance(list, req, my)
   local u = rand(req, "explore")
   local burden, price = burdens(list, my)
-  if all_stable(list, my.window) then return drawn(list, burden, price, req, my, u) end
-  local good, bad = split(list, stable, my.window)
+  local good, bad = stable(list, my.window)
+  if not bad then return drawn(list, burden, price, req, my, u) end
   return join(drawn(good, of(good, list, burden), of(good, list, price), req, my, u), by(bad, of(bad, list, burden)))
 end
 

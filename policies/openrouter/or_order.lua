@@ -4,7 +4,6 @@ local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some 
 -- remember the endpoint that answered, so that the session's next turn can read its prompt cache
 local STICKY = { sticky = { ttl_s = 600 } }
 local by, first, join, lead, split = rank.by, rank.first, rank.join, rank.lead, rank.split -- lead changes the list itself
-local least, most = rank.least, rank.most
 local any, match = set.any, slug.match
 
 local function throughput(e) return -e.live.tput_tps.p50 end
@@ -13,10 +12,6 @@ local function latency(e) return e.live.samples > 0 and e.live.ttft_ms.p50 or ma
 local function stable(e, window)
   local l = e.live
   return l.outage_ago_ms > window and l.cooldown_ms == 0
-end
-
-local function all_stable(list, window)
-  return least(list, "live.outage_ago_ms") > window and most(list, "live.cooldown_ms") <= 0
 end
 
 -- every given percentile must hold; with `per` it is a maximum (`cut` in units of `per`), without a minimum
@@ -62,15 +57,16 @@ end
 
 -- keep a conversation on the endpoint that holds its prompt cache, if reading it is cheaper
 local function keep(list, req, my)
-  local id = sticky.get(req.session)
-  if not id then return end
-  for i = 1, #list do
-    local e = list[i]
-    if e.id == id then
-      if stable(e, my.window) and e.usd.cache_read < e.usd.prompt then lead(list, i) end
-      return
-    end
-  end
+  local i = sticky.at(req.session, list)
+  local e = i and list[i]
+  if e and e.usd.cache_read < e.usd.prompt and stable(e, my.window) then lead(list, i) end
+end
+
+-- by far the most: nobody asked for an order
+local function balanced(list, req, my, balance)
+  local out = balance(list, req, my)
+  if req.session ~= "" then keep(out, req, my) end
+  return out
 end
 
 local function one_group(list, req, p, my, balance)
@@ -85,8 +81,7 @@ local function one_group(list, req, p, my, balance)
   if key ~= "" then
     out = sorted(list, key)
   else
-    out = balance(list, req, my)
-    if req.session ~= "" then keep(out, req, my) end
+    out = balanced(list, req, my, balance)
   end
   if tier == "priority" and req.variant ~= "nitro" then
     local fast, rest = split(out, function(e) return e.tier == "priority" end)
@@ -113,7 +108,6 @@ local function one_of(out)
 end
 
 return library {
-  stable = stable, all_stable = all_stable,
   -- the list-price of a typical token; the policy's `my` has input_weight
   price = function(e, my)
     local w = my.input_weight
@@ -123,6 +117,7 @@ return library {
   -- balance(list, req, my): the list in the order of the ranking; the policy has a score "price" and my.window
   ranked = function(req, eps, my, balance)
     local p, models = req.prefs, req.models
+    if p.none and not models[2] then return balanced(supporting(eps, req.params), req, my, balance) end
     local out
     if not models[2] or p.partition == "none" then
       out = one_group(eps, req, p, my, balance) -- the list is this call's own

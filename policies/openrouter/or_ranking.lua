@@ -10,16 +10,15 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local order = use_lib "or_order"
-local by, draw, join, split = rank.by, rank.draw, rank.join, rank.split
-local stable, all_stable, ranked = order.stable, order.all_stable, order.ranked
+local by, draw, join, stable, ranked = rank.by, rank.draw, rank.join, rank.stable, order.ranked
 
 local function drawn(list, req)
   return list[2] and draw(list, "price", 2, rand(req, "balance")) or list
 end
 
 local function balance(list, req, my)
-  if all_stable(list, my.window) then return drawn(list, req) end
-  local good, bad = split(list, stable, my.window)
+  local good, bad = stable(list, my.window)
+  if not bad then return drawn(good, req) end
   return join(drawn(good, req), by(bad, "price"))
 end
 

@@ -55,6 +55,20 @@ test("sticky session goes first; a zero price does not break the draw", function
   local eps = abc(t); eps[3].usd.prompt = 0.0; eps[3].usd.completion = 0.0
   t.eq(t.ids(P.rank(t.req { u = 0.5 }, eps)), "c a b")
 end)
+test("who asks for nothing gets what anybody else does", function(t)
+  t.state().sticky["s"] = "c:acme/large"
+  local function both(r, what)
+    local plain = t.ids(P.rank(t.req(r), abc(t)))
+    r.prefs = { guards = { "none that orders anything" } }
+    t.ok(t.req {}.prefs.none and not t.req(r).prefs.none)
+    t.eq(t.ids(P.rank(t.req(r), abc(t))), plain, what)
+    return plain
+  end
+  for i = 0, 9 do both({ u = i / 10 }, "drawn") end
+  t.eq(both({ u = 0.0, session = "s" }, "session"), "c a b")
+  t.eq(both({ u = 0.0, params = { tools = true } }, "parameters"), "a c b")
+  t.eq(both({ u = 0.0, models = { "acme/small", "acme/large" } }, "models"), "a c b")
+end)
 test("variants become preferences", function(t)
   local V = use("or_variants")
   local r = t.resolve({ V }, t.req { variant = "nitro" })

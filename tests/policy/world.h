@@ -22,6 +22,7 @@ struct world {
 	struct { char hash[20], *json; } told[512]; size_t n_told;	/* endpoints, as a store has them */
 	uint64_t samples;	/* of every candidate; 0: 100 */
 	double ttft;		/* its p50, ms */
+	int64_t outage_ago_ms;	/* of every second one; 0: none */
 	const char *session;	/* of each request; NULL: none */
 };
 
@@ -157,6 +158,8 @@ static inline bool world_route(struct world *w, struct denial *no)
 		d->candidates[i].endpoint = &w->endpoints[i];
 		d->candidates[i].live = (struct live_facts){ .outage_ago_ms = INT64_MAX, .uptime_30m = 1, .samples = w->samples ? w->samples : 100,
 			.ttft_ms = { .p50 = w->ttft } };
+		if (i % 2 && w->outage_ago_ms)
+			d->candidates[i].live.outage_ago_ms = w->outage_ago_ms;
 	}
 	return route_listed(w->state, d, no);
 }
