@@ -106,6 +106,37 @@ static void put_choices(struct mg_writer *w, const struct backtest *b)
 	json_close(w);
 }
 
+static void put_real(struct mg_writer *w, const char *name, double x)
+{
+	char text[40];
+	int n = snprintf(text, sizeof(text), "%.3f", x);
+
+	json_put_raw(w, name, (struct mg_str){ text, (size_t)n });
+}
+
+static void put_mean(struct mg_writer *w, const char *name, const struct weighed *m)
+{
+	json_open(w, name, '{');
+	json_put_int(w, "decisions", (int64_t)m->n);
+	put_real(w, "effective_sample_size", weighed_size(m));
+	put_real(w, "live_mean", weighed_live(m));
+	if (m->weights)
+		put_real(w, "candidate_mean", weighed_candidate(m));
+	else
+		json_put_null(w, "candidate_mean");
+	json_close(w);
+}
+
+static void put_drawn(struct mg_writer *w, const struct backtest *b)
+{
+	json_open(w, "inverse_propensity", '{');
+	json_put_int(w, "decisions", (int64_t)b->charge_nusd.n);
+	put_real(w, "mean_weight", weighed_weight(&b->charge_nusd));
+	put_mean(w, "charge_nusd", &b->charge_nusd);
+	put_mean(w, "first_token_ms", &b->first_ms);
+	json_close(w);
+}
+
 static void put_providers(struct mg_writer *w, const struct backtest *b)
 {
 	json_open(w, "providers", '[');
@@ -150,6 +181,7 @@ static int print_json(struct backtest *b, const char *bundle, bool in_order, con
 	put_choices(&w, b);
 	put_column(&w, "live", &b->live);
 	put_column(&w, "candidate", &b->candidate);
+	put_drawn(&w, b);
 	put_providers(&w, b);
 	put_gates(&w, gates, n);
 	json_close(&w);
@@ -174,6 +206,25 @@ static void print_counts(const char *what, uint64_t live, uint64_t candidate)
 static void print_money(const char *what, int64_t live, int64_t candidate)
 {
 	printf("%-34s %12.6f %12.6f\n", what, (double)live / 1e9, (double)candidate / 1e9);
+}
+
+static void print_mean(const char *what, const struct weighed *m, double unit)
+{
+	printf("%-34s %12.6g ", what, weighed_live(m) / unit);
+	if (m->weights)
+		printf("%12.6g   effective sample size %.1f\n", weighed_candidate(m) / unit, weighed_size(m));
+	else
+		printf("%12s   the candidate chooses none that came first\n", "-");
+}
+
+static void print_drawn(const struct backtest *b)
+{
+	if (!b->charge_nusd.n)
+		return;
+	printf("drawn by the live policies %llu; each counts by the candidate's chance of it for live's (inverse propensity, no model); mean weight %.3f\n",
+		(unsigned long long)b->charge_nusd.n, weighed_weight(&b->charge_nusd));
+	print_mean("  mean charge, USD", &b->charge_nusd, 1e9);
+	print_mean("  mean first token, ms", &b->first_ms, 1);
 }
 
 static void print_text(struct backtest *b, bool in_order, const struct gate *gates, size_t n)
@@ -201,6 +252,7 @@ static void print_text(struct backtest *b, bool in_order, const struct gate *gat
 		printf("  first choice %-19s %11.1f%% %11.1f%%\n", b->providers[i].name, part(b->providers[i].live, b->decisions), part(b->providers[i].candidate, b->decisions));
 	printf("failures avoided %llu, caused %llu (estimated)   another model %llu (its quality is not judged)\n", (unsigned long long)b->avoided,
 		(unsigned long long)b->caused, (unsigned long long)b->models);
+	print_drawn(b);
 	for (size_t i = 0; i < n; i++)
 		printf("%s  %s: %s, at most %s\n", gates[i].shut ? "FAILED" : "passed", gates[i].name, gates[i].value, gates[i].limit);
 }

@@ -56,7 +56,9 @@ struct candidate {
 	const char *dropped;		/* why, or NULL: it is in the order */
 	const char *by;			/* "or_eligibility.lua:41" */
 	unsigned rank;			/* 1 is first; 0: not ranked */
+	uint32_t drawn_ppm;		/* how likely the last draw was that came to it, in millionths; 0: none did */
 	bool passed;			/* every filter said yes; routing.c alone sets it */
+	bool lot;			/* a draw could have come to it */
 };
 struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96]; };
 struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
@@ -99,6 +101,8 @@ struct decision {
 	struct plan plan;
 	struct keep keep;		/* nothing before policy_retain() */
 	bool policy_error;		/* errors alone emptied the list */
+	struct drawn { bool any; uint32_t ppm; } drawn;	/* any: the first routing's first choice was one of those that were drawn from; ppm 0: another was drawn */
+	struct lot *lots;		/* of a replay: those draws */
 	const struct endpoint *unshaped;	/* the last one that a failing shape skipped; NULL: none */
 	struct note { const char *hook, *by, *text; struct note *next; } *notes, **notes_end;	/* note(...), and each policy's own line */
 	struct shadowed *shadowed;	/* in the order in which they ran */

@@ -5,7 +5,13 @@
 #include <math.h>
 #include "policy/columns.h"
 
-struct keyed { double key; int at; };	/* measure() fills every second double */
+/* measure() fills every second double of a keyed. */
+static void measure_keys(lua_State *L, const struct ruler *r, lua_Integer n, double missing, struct keyed *keys)
+{
+	measure(L, r, n, missing, &keys->key, sizeof(*keys) / sizeof(double));
+	for (lua_Integer i = 0; i < n; i++)
+		keys[i].at = (int)i;
+}
 
 static int up(const void *a, const void *b)
 {
@@ -64,9 +70,7 @@ static void order_by(lua_State *L, int to)
 
 	if (n > FEW)
 		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
-	measure(L, &r, n, desc ? -INFINITY : INFINITY, &keys->key, sizeof(*keys) / sizeof(double));
-	for (lua_Integer i = 0; i < n; i++)
-		keys[i].at = (int)i;
+	measure_keys(L, &r, n, desc ? -INFINITY : INFINITY, keys);
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, desc ? down : up);
 	place(L, keys, n, to);
@@ -157,32 +161,34 @@ static int last(lua_State *L)
 	return 1;
 }
 
+/* Where x lies when the keys are laid end to end. */
+static lua_Integer drawn_at(const struct keyed *keys, lua_Integer n, double x)
+{
+	lua_Integer at = 0;
+
+	for (x -= keys[0].key; x >= 0 && at + 1 < n;)
+		x -= keys[++at].key;
+	return at;
+}
+
 /* pick(eps, weight, u): the index of a weighted draw. */
 static int pick(lua_State *L)
 {
 	lua_Integer n = list_length(L, 1);
-	double u = luaL_checknumber(L, 3), sum = 0, x, few[FEW], *weights = few;
-
+	double u = luaL_checknumber(L, 3), sum = 0;
 	struct ruler r = ruler_at(L, 2, 1);
+	struct keyed few[FEW], *keys = few;
 
 	luaL_argcheck(L, n > 0, 1, "the list is empty");
 	if (n > FEW)
-		weights = lua_newuserdatauv(L, sizeof(*weights) * (size_t)n, 0);
-	measure(L, &r, n, 0, weights, 1);
+		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
+	measure_keys(L, &r, n, 0, keys);
 	for (lua_Integer i = 0; i < n; i++) {
-		if (!(weights[i] >= 0) || isinf(weights[i]))
+		if (!(keys[i].key >= 0) || isinf(keys[i].key))
 			return luaL_error(L, "rank.pick: a weight is negative or not finite");
-		sum += weights[i];
+		sum += keys[i].key;
 	}
-	x = u * sum;
-	for (lua_Integer i = 0; i < n; i++) {
-		x -= weights[i];
-		if (x < 0) {
-			lua_pushinteger(L, i + 1);
-			return 1;
-		}
-	}
-	lua_pushinteger(L, n);
+	lua_pushinteger(L, draw_settle(L, keys, n, sum, drawn_at(keys, n, u * sum)) + 1);
 	return 1;
 }
 
@@ -204,16 +210,15 @@ static int lead(lua_State *L)
 }
 
 /* Keys, the least first, become weights, and a weighted draw of them comes to the front. */
-static void draw_first(struct keyed *keys, lua_Integer n, double sharpness, double u)
+static void draw_first(lua_State *L, struct keyed *keys, lua_Integer n, double sharpness, double u)
 {
 	double best = keys[0].key, sum = 0;
 	struct keyed drawn;
-	lua_Integer at = 0;
+	lua_Integer at;
 
 	for (lua_Integer i = 0; i < n; i++)
 		sum += keys[i].key = power(best / keys[i].key, sharpness);
-	for (u = u * sum - keys[0].key; u >= 0 && at + 1 < n;)
-		u -= keys[++at].key;
+	at = draw_settle(L, keys, n, sum, drawn_at(keys, n, u * sum));
 	drawn = keys[at];
 	memmove(keys + 1, keys, sizeof(*keys) * (size_t)at);
 	keys[0] = drawn;
@@ -232,18 +237,16 @@ static int draw(lua_State *L)
 	lua_createtable(L, (int)n, 0);
 	if (n > FEW)
 		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
-	measure(L, &r, n, 0, &keys->key, sizeof(*keys) / sizeof(double));
-	for (lua_Integer i = 0; i < n; i++) {
-		keys[i].at = (int)i;
+	measure_keys(L, &r, n, 0, keys);
+	for (lua_Integer i = 0; i < n; i++)
 		if (!(keys[i].key > 0))
 			return luaL_error(L, "rank.draw: item %d has no burden above 0", (int)i + 1);
-	}
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, up);
 	if (n > 0 && isinf(keys[0].key))
 		return luaL_error(L, "rank.draw: no burden is finite");
 	if (n > 1)
-		draw_first(keys, n, sharpness, u);
+		draw_first(L, keys, n, sharpness, u);
 	place(L, keys, n, 5);
 	lua_settop(L, 5);
 	return 1;

@@ -157,12 +157,12 @@ int reading(lua_State *L, const char *function, int n_asked, lua_CFunction live)
 	asked = (struct mg_str){ b->at, len };
 	if (b->failed)
 		return luaL_error(L, "%s: what is asked is too long", function);
-	if (s->tracing)		/* the same hook once more: it is told the same */
+	if (s->again)
 		before = find(d->readings, function, asked, true);
 	else if (d->given || s->replaying)
 		before = find_given(s, d, function, asked);
 	n = before ? push_said(L, d->pool, before) : live(L);
-	if (s->tracing)
+	if (s->again)
 		return n;
 	top = lua_gettop(L);
 	put_values(L, b, top - n + 1, n);

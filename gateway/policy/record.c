@@ -9,7 +9,8 @@
  * Members of the request are called as in req, and are there when they are not empty, false or 0; its id, time and
  * key are those of the row.  models, prefs: as resolve left them; asked: as they came, where that is another thing.
  * feat: the values of its table, which grows at its end alone, up to the last that is not 0.  keep is there when it is not
- * the usual one.  What is the session's name, in plan and reads, is 0.  Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided.
+ * the usual one.  What is the session's name, in plan and reads, is 0.  Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided;
+ * there drawn, where a ranking drew: from the first routing's first choice and others, how likely that choice was, 0: another was drawn.
  */
 #include "policy/record.h"
 
@@ -473,6 +474,10 @@ static void put_run(struct buf *b, const struct decision *d, const char *bundle)
 	put_readings(b, d);
 	put_shadows(b, d);
 	put_count(b, "\"errors\":", d->errors);
+	if (d->drawn.any) {
+		LIT(b, ",\"drawn\":");
+		put_decimal(b, (double)d->drawn.ppm / 1e6);
+	}
 	LIT(b, ",\"bundle\":\"");
 	put(b, bundle, BUNDLE_DIGITS);
 	LIT(b, "\",\"spent\":[");

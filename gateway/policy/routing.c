@@ -244,10 +244,12 @@ static bool list_concerns(struct policy_state *s, struct decision *d, struct ent
 	return false;
 }
 
-static void rank_all(struct policy_state *s, struct decision *d)
+static void rank_each(struct policy_state *s, struct decision *d)
 {
 	struct candidate **next = pool_alloc(d->pool, sizeof(*next) * (d->n_order + 1));
 
+	s->n_draws = 0;
+	s->drew_all = false;
 	for (size_t i = 0; next && i < s->n_chain[HOOK_RANK] && d->n_order; i++) {
 		struct entry *e = &s->entries[s->chain[HOOK_RANK][i]];
 		size_t n;
@@ -265,10 +267,43 @@ static void rank_all(struct policy_state *s, struct decision *d)
 			order_take(d, e, next, n);
 		lua_pop(s->L, 1);
 	}
+}
+
+static void rank_all(struct policy_state *s, struct decision *d)
+{
+	struct lot *later = NULL;
+
+	s->lots_end = d->routings ? &later : &d->lots;	/* what is asked of draws is asked of first choices */
+	rank_each(s, d);
+	if (!d->routings && d->n_order)
+		d->drawn = (struct drawn){ s->drew_all || d->order[0]->lot, d->order[0]->drawn_ppm };
 	if (s->shadows)
 		shadow_rank(s, d);
 	for (size_t i = 0; i < d->n_order; i++)
 		d->order[i]->rank = (unsigned)i + 1;
+}
+
+void rank_forced(struct policy_state *s, struct decision *d, const struct forced *f)
+{
+	int top;
+
+	hook_begin(s, d);
+	top = lua_gettop(s->L);
+	s->routes++;
+	d->n_order = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		d->candidates[i].rank = 0;
+		if (!d->candidates[i].passed)
+			continue;
+		d->candidates[i].dropped = NULL;
+		d->order[d->n_order++] = &d->candidates[i];
+	}
+	s->again = true;
+	s->forced = f;
+	rank_each(s, d);
+	s->forced = NULL;
+	s->again = false;
+	lua_settop(s->L, top);
 }
 
 /* ---- nothing is left */

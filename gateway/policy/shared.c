@@ -470,7 +470,7 @@ static int l_note(lua_State *L)
 
 	s->impure = true;	/* it is to be in each decision's record */
 	format_push(L, lua_tocfunction(L, lua_upvalueindex(1)));
-	if (!d || !s->entry || s->hook == HOOK_NONE || s->tracing)
+	if (!d || !s->entry || s->hook == HOOK_NONE || s->again)
 		return 0;
 	text = (struct mg_str){ lua_tostring(L, -1), lua_rawlen(L, -1) };
 	text = pool_dup(d->pool, (struct mg_str){ text.at, text.len < 256 ? text.len : 256 });
@@ -496,7 +496,7 @@ static int log_say(lua_State *L, enum log_level level)
 	s->impure = true;
 	if (s->d && !permits(keep_permit(&s->d->keep, SINK_LOG, 0), SINK_LOG, KEEP_METADATA))
 		text = "(what it says is not kept)";
-	if (!s->testing && !s->replaying && s->entry && !s->tracing)
+	if (!s->testing && !s->replaying && s->entry && !s->again)
 		log_at(level, EV_POLICY_LOG, NULL, LOG_S("policy", s->entry->name), LOG_S("text", text));
 	return 0;
 }

@@ -138,6 +138,9 @@ struct policy_state {
 	bool impure;			/* what runs has read something that a remembered verdict must not depend on */
 	bool remembers;			/* false in a test of it: nothing is remembered */
 	int live_view;			/* registry: see live_hide() */
+	bool again;			/* the same hook once more: it is told the same, and changes nothing */
+	unsigned n_draws; bool drew_all; struct lot **lots_end;	/* of the rankings that run; from all that were left; replaying: where the next one is kept */
+	const struct forced *forced;	/* replaying: how one of them is to come out; NULL: as it does */
 	bool tracing; int line; char file[NAME_BYTES + 8];	/* where the function returned */
 	struct why { char *code, *by; } *reasons; size_t n_reasons;	/* that remembered verdicts name */
 	uint64_t life;			/* how often it was built anew, see recover() */
@@ -329,7 +332,16 @@ void answer_keep(const struct waiting *w, struct mg_str text);
 void circuit_call(struct policy_state *s);
 void circuit_failed(struct policy_state *s, const struct entry *e, enum hook h, const char *what);
 
+/* ---- draws.c: which one a draw comes to; for rank.pick and rank.draw */
+struct lot { size_t n; unsigned chosen; struct chance { unsigned candidate; double p; } *at; struct lot *next; };
+struct forced { unsigned draw, candidate; };	/* the draw's number, from 0 */
+struct keyed { double key; int at; };
+/* keys: weights of the items, from 0, of the list at 1; at: the key that was drawn; returns the one that stands. */
+lua_Integer draw_settle(lua_State *L, const struct keyed *keys, lua_Integer n, double sum, lua_Integer at);
+
 /* ---- routing.c */
+/* The rankings of all that passed, once more, with one draw as it is forced to come out.  Of a replay; d is a copy, with candidates of its own. */
+void rank_forced(struct policy_state *s, struct decision *d, const struct forced *f);
 void order_push(struct policy_state *s, const struct decision *d);
 /* The list on top into next: -1 when it holds anything that it was not given, or the same twice. */
 int order_read(struct policy_state *s, struct decision *d, struct candidate **next, size_t *n);

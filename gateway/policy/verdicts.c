@@ -115,10 +115,10 @@ static const char *line_of(struct policy_state *s, struct decision *d, struct en
 	char text[NAME_BYTES + 24];
 
 	s->line = 0;
-	s->tracing = true;
+	s->again = s->tracing = true;
 	if (!ask(s, d, e, c, false))
 		lua_pop(s->L, 2);
-	s->tracing = false;
+	s->again = s->tracing = false;
 	s->impure = impure;
 	if (!s->line)
 		return dup(d, e->at[HOOK_FILTER]);

@@ -223,6 +223,26 @@ static int64_t estimated(struct tester *t, const struct mg_store_generation *row
 	return bill.charge_nusd;
 }
 
+/* ---- the same without a model, where live drew */
+
+static void weigh(struct weighed *w, uint64_t weight, int64_t x)
+{
+	w->n++;
+	w->sum += x;
+	w->weights += weight;
+	w->squares += (unsigned __int128)weight * weight;
+	w->weighed += (__int128)x * (__int128)weight;
+}
+
+static void weigh_outcome(struct tester *t, const struct drawn *then, const struct endpoint *e, int64_t charge_nusd, int64_t first_ms)
+{
+	uint64_t weight = e && then->ppm ? (uint64_t)(replay_chance(t->replay, e) * 1e12 / (double)then->ppm + 0.5) : 0;
+
+	weigh(&t->sum.charge_nusd, weight, charge_nusd);
+	if (first_ms >= 0)
+		weigh(&t->sum.first_ms, weight, first_ms);
+}
+
 static int64_t outcome(struct tester *t, const struct recorded *r, const struct mg_store_generation *row, const struct first *then, const struct first *now)
 {
 	bool failed = r->failures != NULL;
@@ -235,6 +255,8 @@ static int64_t outcome(struct tester *t, const struct recorded *r, const struct 
 	t->sum.live.cost_nusd += row->cost_nusd;
 	t->sum.live.failed += failed;
 	add_ms(&t->sum.live, g.latency);
+	if (r->drawn.any)
+		weigh_outcome(t, &r->drawn, then->endpoint, row->charge_nusd, g.latency);
 	return same_place(then, now) ? measured(t, row, &g, failed) : estimated(t, row, &g, then, now, failed);
 }
 
@@ -380,6 +402,15 @@ static int add_column(struct column *sum, const struct column *one, struct err *
 	return MG_OK;
 }
 
+static void add_weighed(struct weighed *sum, const struct weighed *one)
+{
+	sum->n += one->n;
+	sum->sum += one->sum;
+	sum->weights += one->weights;
+	sum->squares += one->squares;
+	sum->weighed += one->weighed;
+}
+
 int backtest_add(struct backtest *sum, const struct backtest *one, struct err *err)
 {
 	uint64_t *const to[] = { &sum->decisions, &sum->unreadable, &sum->measured, &sum->estimated, &sum->models, &sum->avoided, &sum->caused, &sum->own, &sum->same };
@@ -397,6 +428,8 @@ int backtest_add(struct backtest *sum, const struct backtest *one, struct err *e
 		sum->providers[at].live += one->providers[i].live;
 		sum->providers[at].candidate += one->providers[i].candidate;
 	}
+	add_weighed(&sum->charge_nusd, &one->charge_nusd);
+	add_weighed(&sum->first_ms, &one->first_ms);
 	rc = add_column(&sum->live, &one->live, err);
 	return rc ? rc : add_column(&sum->candidate, &one->candidate, err);
 }
@@ -406,6 +439,26 @@ void backtest_release(struct backtest *b)
 	free(b->live.first_ms);
 	free(b->candidate.first_ms);
 	b->live.first_ms = b->candidate.first_ms = NULL;
+}
+
+double weighed_size(const struct weighed *w)
+{
+	return w->squares ? (double)w->weights * (double)w->weights / (double)w->squares : 0;
+}
+
+double weighed_live(const struct weighed *w)
+{
+	return w->n ? (double)w->sum / (double)w->n : 0;
+}
+
+double weighed_candidate(const struct weighed *w)
+{
+	return w->weights ? (double)w->weighed / (double)w->weights : 0;
+}
+
+double weighed_weight(const struct weighed *w)
+{
+	return w->n ? (double)w->weights / (double)w->n / 1e6 : 0;
 }
 
 static int by_size(const void *a, const void *b)

@@ -6,6 +6,11 @@
  * the time to first token of the same quantile there; a failure where a draw, with the decision's own seed, is below the
  * other's error rate.  Quality is not in a record: another model is counted, and not judged.
  *
+ * Where the live policies drew their first choice, what came of it also tells of the candidate, and no model is needed: it
+ * counts as often as the candidate comes to that choice for each time that live does (inverse propensity), by the
+ * probability in the record.  How much there is behind such a mean says its effective sample size.  What follows a first
+ * attempt that failed is live's doing.
+ *
  * A limit, a counter or a budget that is asked for as it was answers as it did.  Asked for otherwise it is told again,
  * and that needs all decisions in the order of their time, in one tester: limits and counters begin empty, budgets are
  * what is in the purses that it is given, and what the candidate would have charged is spent from them.
@@ -27,12 +32,15 @@ struct column {			/* of live, and of the candidate */
 	int64_t charge_nusd, cost_nusd;
 	uint32_t *first_ms; size_t n_ms, size_ms;	/* to first token */
 };
+/* Weights in millionths; whole numbers, so that the order in which they are added up does not matter. */
+struct weighed { uint64_t n; __int128 sum; unsigned __int128 weights, squares; __int128 weighed; };
 struct backtest {
 	uint64_t decisions, unreadable;
 	uint64_t measured, estimated, models;	/* models: of the estimated, those with another model */
 	int64_t measured_nusd, was_nusd, would_nusd;	/* charges: of the measured; of the estimated, as they were and as they would be */
 	uint64_t avoided, caused;		/* failures of the first attempt */
 	uint64_t own, same;			/* that this very bundle decided; those of them that came out the same to the last byte */
+	struct weighed charge_nusd, first_ms;	/* of those whose first choice live drew; n, sum: all of them, as they were */
 	struct column live, candidate;
 	struct provider_mix { char name[64]; uint64_t live, candidate; } providers[PROVIDERS_MAX]; size_t n_providers;	/* by first choice */
 };
@@ -55,6 +63,11 @@ const struct backtest *tester_result(const struct tester *t);
 /* Into the sum; MG_ENOMEM. */
 int backtest_add(struct backtest *sum, const struct backtest *one, struct err *err);
 void backtest_release(struct backtest *b);
+/* Of how many alike the weighed mean would be as sure: (sum of weights)^2 / sum of their squares; 0: there is no such mean. */
+double weighed_size(const struct weighed *w);
+double weighed_live(const struct weighed *w);		/* the mean as it was */
+double weighed_candidate(const struct weighed *w);	/* and as it would be */
+double weighed_weight(const struct weighed *w);		/* the mean weight: 1, but for chance, where live may draw all that the candidate chooses */
 /* Milliseconds that so many percent are at most; 0: there are none.  Sorts. */
 uint32_t column_percentile(struct column *c, unsigned percent);
 

@@ -217,6 +217,8 @@ void decision_text(json_t *record, void (*line)(void *arg, const char *text), vo
 	drops(&p, candidates);
 	say(&p, "rank");
 	ranking(&p, order, candidates);
+	if (json_object_get(record, "drawn"))
+		say(&p, "           the first choice was drawn, with a probability of %.6g", json_number_value(json_object_get(record, "drawn")));
 	text = json_dumps(json_object_get(record, "plan"), JSON_COMPACT);
 	snprintf(plan, sizeof(plan), "%s", text ? text : "{}");
 	free(text);

@@ -225,6 +225,8 @@ static void put_routings(struct telling *t)
 		put_candidate(t, &last->at[i]);
 	json_close(&t->w);
 	put_order(t, last);
+	if (r->drawn.ppm)
+		put_number(t, "drawn", (double)r->drawn.ppm / 1e6);
 	put_view(t, "strategy", json_get(t->all, "strategy"), NULL);
 }
 

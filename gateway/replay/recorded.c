@@ -370,6 +370,8 @@ static void take_other(struct reader *r, struct mg_str name)
 		struct mg_str hash = scan_string(s);
 
 		snprintf(r->out->bundle, sizeof(r->out->bundle), "%.*s", (int)hash.len, hash.at);
+	} else if (mg_is(name, "drawn")) {
+		r->out->drawn = (struct drawn){ true, (uint32_t)(scan_decimal(s) * 1e6 + 0.5) };
 	} else if (mg_is(name, "denied")) {
 		take_denied(s, &r->out->refused);
 	} else {
@@ -421,7 +423,7 @@ static void take_asked(struct reader *r)
 /* Where the part about the run begins. */
 size_t recorded_decided(struct mg_str text)
 {
-	static const char *const run[] = { ",\"notes\":", ",\"reads\":", ",\"shadow\":", ",\"errors\":", ",\"bundle\":" };
+	static const char *const run[] = { ",\"notes\":", ",\"reads\":", ",\"shadow\":", ",\"errors\":", ",\"drawn\":", ",\"bundle\":" };
 	size_t least = text.len;
 
 	for (size_t i = 0; i < sizeof(run) / sizeof(run[0]); i++) {

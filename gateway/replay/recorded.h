@@ -19,6 +19,7 @@ struct recorded {
 	struct consulted *given;
 	struct refused refused;
 	struct keep keep;			/* without its sinks */
+	struct drawn drawn;
 	char bundle[ENDPOINT_DIGITS + 1];	/* the first digits of its hash */
 };
 /* MG_EINVAL, MG_EPROTO: that is no record; MG_ENOMEM. */

@@ -29,6 +29,9 @@ bool replay_strayed(const struct replay *r);
 const struct decision *replay_decision(const struct replay *r);
 const struct recorded *replay_recorded(const struct replay *r);
 struct policy_state *replay_state(struct replay *r);
+/* How likely it was that this endpoint came first: 0 or 1, where no ranking drew; else over all that the draw could have
+ * come to.  Whatever else is drawn, by another label, stays as it was.  chance.c */
+double replay_chance(struct replay *r, const struct endpoint *e);
 /* Is it decided as it was, to the last byte? */
 bool replay_same(struct replay *r);
 /* What is not, line by line; how many lines. */

@@ -31,13 +31,15 @@ local function burdens(list, my)
   return product(list, price, my.price, first, my.ttft, speed, my.throughput, succeeds, my.reliability), price
 end
 
+local function even() return 1 end
+
 -- one of them, evenly among those that are not much dearer than the cheapest; u: 0 to 1
 local function explored(list, price, u, my)
   local most, some = least(list, price) * my.max_ratio, {}
   for i = 1, #list do
     if price[i] <= most then some[#some + 1] = list[i] end
   end
-  return some[math.min(#some, math.floor(u * #some) + 1)]
+  return some[rank.pick(some, even, u)]
 end
 
 local function drawn(list, burden, price, req, my, u)

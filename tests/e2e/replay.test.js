@@ -112,6 +112,10 @@ test('a bundle that decides the same changes nothing: all is measured', async ()
   eq([code, data.estimated.decisions, data.measured.decisions, data.live], [0, 0, decisions, data.candidate]);
   ok(data.gates.length === 4 && data.gates.every((x) => x.passed), JSON.stringify(data.gates));
   eq(data.measured.charge_nusd, data.live.charge_nusd, 'the charge');
+  const { decisions: drawn, mean_weight: weight, charge_nusd: charge, first_token_ms: first } = data.inverse_propensity;
+  ok(drawn > decisions / 10 && drawn < decisions && weight > 0.8 && weight < 1.2, JSON.stringify(data.inverse_propensity));
+  ok(charge.effective_sample_size > drawn / 10 && charge.effective_sample_size <= drawn && Math.abs(charge.candidate_mean / charge.live_mean - 1) < 0.3, 'what was drawn, weighed, is what it was');
+  ok(first.decisions > drawn / 2 && first.decisions <= drawn && first.candidate_mean !== null && first.effective_sample_size > 0, 'the time to first token, too');
 });
 
 const gates = (data) => Object.fromEntries(data.gates.map((x) => [x.gate, x.passed]));
@@ -151,7 +155,7 @@ test('a sample is the same each time; one organization; since when', async () =>
 
 test('for people: text; what is wrong is said', async () => {
   const r = await moongate(['policy', 'backtest', '--candidate', live, '--max-cost-change', '2%']);
-  for (const part of [`decisions ${decisions}`, `of them ${decisions} come out the same`, 'charge, USD', 'first choice s1', 'violations of data policy', 'passed  max-cost-change: +0.00%, at most +2.00%'])
+  for (const part of [`decisions ${decisions}`, `of them ${decisions} come out the same`, 'charge, USD', 'first choice s1', 'drawn by the live policies', 'inverse propensity', 'mean first token, ms', 'effective sample size', 'violations of data policy', 'passed  max-cost-change: +0.00%, at most +2.00%'])
     ok(r.out.includes(part), `${part} in ${r.out}`);
   ok(r.code === 0 && !r.err.includes('['), 'no bar where there is no terminal');
   for (const [args, code, word] of [[[], 2, '--candidate'], [['--candidate', live, '--sample', '2'], 2, '0.1'], [['--candidate', live, '--max-p90-change', 'much'], 2, '2%'],
