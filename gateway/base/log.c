@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -24,9 +25,37 @@ static struct {
 	int fd, own;		/* own: a description of ours, to be closed; or -1 */
 	bool json, socket, torn;	/* torn: the last line went out in part */
 	char path[4096];	/* of a file of ours; else empty */
+	char lines[1 + LINE_MAX_BYTES];	/* a line feed, which ends a line that was torn; then what waits to be written */
+	size_t len;		/* of what waits */
+	atomic_bool waits;
 	_Atomic uint64_t dropped;
 	struct { uint64_t hash, since_ms, repeated; } quiet[QUIET_SLOTS];
-} sink = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = 2, .own = -1, .json = true };
+} sink = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = 2, .own = -1, .json = true, .lines = "\n" };
+
+static ssize_t put(const char *at, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = sink.socket ? send(sink.fd, at, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(sink.fd, at, len);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* What waits, behind a line feed if the last line was torn. */
+static void write_out(void)
+{
+	const char *first = sink.lines + 1, *end = first + sink.len, *from = sink.torn ? sink.lines : first, *left;
+	ssize_t n = sink.len ? put(from, (size_t)(end - from)) : 0;
+
+	left = from + (n > 0 ? n : 0);
+	if (n > 0)
+		sink.torn = left[-1] != '\n';
+	for (left = left > first ? left : first; (left = memchr(left, '\n', (size_t)(end - left))); left++)
+		atomic_fetch_add(&sink.dropped, 1);
+	sink.len = 0;
+	atomic_store_explicit(&sink.waits, false, memory_order_relaxed);
+}
 
 /* A pipe or terminal is opened once more: O_NONBLOCK on the one that we were
  * given would also hold for everybody else who has it.  A file never blocks. */
@@ -46,6 +75,7 @@ static void change(int fd, int own)
 {
 	struct stat st;
 
+	write_out();
 	if (sink.own >= 0)
 		close(sink.own);
 	sink.own = own;
@@ -121,7 +151,7 @@ static uint64_t hash_of(enum log_level lvl, enum log_event ev, const struct log_
 	uint64_t h = hash64(&(int[]){ (int)lvl, (int)ev }, 2 * sizeof(int), 0);
 
 	for (; fields->key; fields++) {
-		h = hash64(fields->key, strlen(fields->key), h);
+		h = hash64(fields->key + 2, fields->key_len, h);
 		h = fields->text ? hash64(fields->text, strlen(fields->text), h) :
 			hash64(&fields->number, sizeof(fields->number), h);
 	}
@@ -157,30 +187,43 @@ static bool is_quiet(enum log_level lvl, enum log_event ev, const struct log_fie
 	return quiet;
 }
 
-static ssize_t put(const char *at, size_t len)
+/* As much waits as a pipe takes whole, so that lines of other processes come between ours, not into them. */
+static void emit(const struct line *l, bool now)
 {
-	ssize_t n;
-
-	do
-		n = sink.socket ? send(sink.fd, at, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(sink.fd, at, len);
-	while (n < 0 && errno == EINTR);
-	return n;
+	pthread_mutex_lock(&sink.lock);
+	if (sink.len && sink.len + l->len > PIPE_BUF)
+		write_out();
+	memcpy(sink.lines + 1 + sink.len, l->at, l->len);
+	sink.len += l->len;
+	if (now)
+		write_out();
+	else
+		atomic_store_explicit(&sink.waits, true, memory_order_relaxed);
+	pthread_mutex_unlock(&sink.lock);
 }
 
-/* l->at[0] is a line feed, written when the line before it was torn. */
-static void emit(struct line *l)
+void log_flush(void)
 {
-	size_t skip;
-	ssize_t n;
-
+	if (!atomic_load_explicit(&sink.waits, memory_order_relaxed))
+		return;
 	pthread_mutex_lock(&sink.lock);
-	skip = sink.torn ? 0 : 1;
-	n = put(l->at + skip, l->len - skip);
-	if (n < 0 || (size_t)n < l->len - skip)
-		atomic_fetch_add(&sink.dropped, 1);
-	if (n > 0)
-		sink.torn = (size_t)n < l->len - skip;
+	write_out();
 	pthread_mutex_unlock(&sink.lock);
+}
+
+static _Thread_local bool gathers;
+
+void log_gather(bool on)
+{
+	gathers = on;
+	if (!on)
+		log_flush();
+}
+
+static void add_fields(struct line *l, const struct log_field *f)
+{
+	for (; f->key; f++)
+		line_field(l, f);
 }
 
 void log_write(enum log_level lvl, enum log_event ev, const char *request_id, const struct log_field *fields)
@@ -191,22 +234,13 @@ void log_write(enum log_level lvl, enum log_event ev, const char *request_id, co
 	if (lvl > log_max || (unsigned)ev >= LOG_EVENT_COUNT || is_quiet(lvl, ev, fields, &repeated))
 		return;
 	line_begin(&l, sink.json);
-	line_word(&l, "level", levels[lvl]);
-	line_word(&l, "event", events[ev].name);
-	line_word(&l, "msg", events[ev].about);
+	add_fields(&l, (const struct log_field[]){ LOG_W("level", levels[lvl]), LOG_W("event", events[ev].name),
+		LOG_W("msg", events[ev].about), { 0 } });
 	if (request_id && *request_id)
-		line_text(&l, "request_id", request_id);
+		line_field(&l, &(struct log_field)LOG_S("request_id", request_id));
 	if (repeated)
-		line_number(&l, "repeated", (int64_t)repeated);
-	for (; fields->key; fields++)
-		if (fields->form == LOG_WORD)
-			line_word(&l, fields->key, fields->text);
-		else if (fields->form == LOG_JSON)
-			line_json(&l, fields->key, fields->text);
-		else if (fields->text)
-			line_text(&l, fields->key, fields->text);
-		else
-			line_number(&l, fields->key, fields->number);
+		line_field(&l, &(struct log_field)LOG_N("repeated", repeated));
+	add_fields(&l, fields);
 	line_end(&l);
-	emit(&l);
+	emit(&l, !gathers || lvl <= LOG_WARN);
 }

@@ -43,12 +43,14 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_event { LOG_EVENTS(X) LOG_EVENT_COUNT };
 #undef X
 
-struct log_field { const char *key, *text; int64_t number; enum { LOG_TEXT, LOG_WORD, LOG_JSON } form; };	/* text, unless NULL */
+/* key: as JSON has it, with comma, quotes and colon, so that a line takes it in one piece; key_len: of the name in it. */
+struct log_field { const char *key; size_t key_len; const char *text; int64_t number; enum { LOG_TEXT, LOG_WORD, LOG_JSON } form; };	/* text, unless NULL */
+#define LOG_KEY(k)	",\"" k "\":", sizeof(k) - 1
 static inline const char *log_text(const char *s) { return s ? s : ""; }	/* a function: (array) ? ... would warn */
-#define LOG_S(k, s)	{ (k), log_text(s), 0, LOG_TEXT }
-#define LOG_W(k, s)	{ (k), log_text(s), 0, LOG_WORD }	/* a word that this program made: letters, digits, - _ . alone */
-#define LOG_J(k, s)	{ (k), log_text(s), 0, LOG_JSON }	/* a value that this program wrote, of such words and numbers */
-#define LOG_N(k, n)	{ (k), NULL, (int64_t)(n), LOG_TEXT }
+#define LOG_S(k, s)	{ LOG_KEY(k), log_text(s), 0, LOG_TEXT }
+#define LOG_W(k, s)	{ LOG_KEY(k), log_text(s), 0, LOG_WORD }	/* a word that this program made, of letters, digits, - _ . / alone */
+#define LOG_J(k, s)	{ LOG_KEY(k), log_text(s), 0, LOG_JSON }	/* a value that this program wrote, of such words and numbers */
+#define LOG_N(k, n)	{ LOG_KEY(k), NULL, (int64_t)(n), LOG_TEXT }
 
 extern enum log_level log_max;
 
@@ -59,6 +61,10 @@ int log_open_file(const char *path, bool json, enum log_level max, struct err *e
 /* Whoever turns logs moved it away: the same path once more.  MG_EINVAL: the old one stays.  Without a file nothing happens. */
 int log_reopen(struct err *err);
 uint64_t log_dropped(void);
+/* From now on the lines of this thread that are no warnings wait for log_flush(), a few together, or for
+ * a line that does not wait: then they go out before it.  false: no more, and what waits is written. */
+void log_gather(bool on);
+void log_flush(void);	/* what waits, of all threads */
 void log_write(enum log_level lvl, enum log_event ev, const char *request_id, const struct log_field *fields);
 /* Credentials in text (sk-..., Bearer ..., AIza..., AKIA..., key=..., JWTs) become ***; in place. */
 void log_redact(char *text);
@@ -66,6 +72,6 @@ void log_redact(char *text);
 /* The fields are not evaluated when the log is quieter than lvl. */
 #define log_at(lvl, ev, request_id, ...) \
 	((lvl) <= log_max ? log_write(lvl, ev, request_id, \
-		(const struct log_field[]){ __VA_ARGS__, { NULL, NULL, 0, LOG_TEXT } }) : (void)0)
+		(const struct log_field[]){ __VA_ARGS__, { NULL, 0, NULL, 0, LOG_TEXT } }) : (void)0)
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-enum { TEXT = 4096, SECOND = 20, LAST = 8, WORD_MAX = 256, KEY_MAX = 64 };	/* LAST: bytes that stay free for what closes the line */
+enum { TEXT = 4096, SECOND = 20, LAST = 8, WORD_MAX = 256 };	/* LAST: bytes that stay free for what closes the line */
 
 static bool add(struct line *l, const char *at, size_t n)
 {
@@ -50,9 +50,9 @@ void line_begin(struct line *l, bool json)
 	l->json = json;
 	l->cut = false;
 	if (json)
-		add(l, "\n{\"ts\":\"", 8);
+		add(l, "{\"ts\":\"", 7);
 	else
-		add(l, "\nts=", 4);
+		add(l, "ts=", 3);
 	add_time(l);
 	if (json)
 		add_byte(l, '"');
@@ -130,6 +130,8 @@ static void add_value(struct line *l, const char *text, size_t len, bool plain)
 	}
 }
 
+/* Seldom, and with a large stack: by itself, so that no other field pays for that. */
+__attribute__((noinline))
 static void add_redacted(struct line *l, const char *text, size_t len)
 {
 	char copy[TEXT];
@@ -140,84 +142,77 @@ static void add_redacted(struct line *l, const char *text, size_t len)
 	add_value(l, copy, strlen(copy), false);
 }
 
-/* ---- fields: there whole or not at all */
+/* ---- fields */
 
-/* False: no room.  Keys are literals of ours, and short. */
-static bool add_key(struct line *l, const char *key)
+/* False: no room for a field.  Keys are literals of ours, and short. */
+static bool add_key(struct line *l, const struct log_field *f)
 {
 	char *at = l->at + l->len;
-	size_t n;
 
 	if (l->cut || l->len > LINE_MAX_BYTES - 512) {
 		l->cut = true;
 		return false;
 	}
-	if (l->json)
-		*at++ = ',', *at++ = '"';
-	else
-		*at++ = ' ';
-	n = strlen(key);
-	memcpy(at, key, n < KEY_MAX ? n : KEY_MAX);
-	at += n < KEY_MAX ? n : KEY_MAX;
-	if (l->json)
-		*at++ = '"', *at++ = ':';
-	else
-		*at++ = '=';
-	l->len = (size_t)(at - l->at);
+	if (l->json) {
+		memcpy(at, f->key, f->key_len + 4);
+		l->len += f->key_len + 4;
+	} else {
+		*at = ' ';
+		memcpy(at + 1, f->key + 2, f->key_len);
+		at[1 + f->key_len] = '=';
+		l->len += f->key_len + 2;
+	}
 	return true;
 }
 
-void line_word(struct line *l, const char *key, const char *word)
+static void add_text(struct line *l, const char *text)
 {
-	if (add_key(l, key))
-		add_value(l, word, strlen(word), true);
-}
-
-void line_json(struct line *l, const char *key, const char *value)
-{
-	size_t was = l->len;
-
-	if (!add_key(l, key))
-		return;
-	if (l->json)
-		add(l, value, strlen(value));
-	else
-		add_value(l, value, strlen(value), false);
-	if (l->cut)
-		l->len = was;
-}
-
-void line_text(struct line *l, const char *key, const char *text)
-{
-	size_t was = l->len, len = strnlen(text, TEXT - 1);
+	size_t len = strnlen(text, TEXT - 1);
 	bool plain;
 
-	if (!add_key(l, key))
-		return;
 	while (len && text[len] && ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;	/* cut between characters */
 	if (log_secret_at(text, len, &plain) < len)
 		add_redacted(l, text, len);
 	else
 		add_value(l, text, len, plain);
-	if (l->cut)
-		l->len = was;
 }
 
-void line_number(struct line *l, const char *key, int64_t n)
+/* Most are below ten. */
+static void add_number(struct line *l, int64_t n)
 {
 	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-	size_t was = l->len, at = 24;
 	char digits[24];
+	size_t at = sizeof(digits);
 
-	if (!add_key(l, key))
+	if (n >= 0 && n < 10) {
+		add_byte(l, (char)('0' + n));
 		return;
+	}
 	do
 		digits[--at] = (char)('0' + left % 10);
 	while (left /= 10);
 	if (n < 0)
 		digits[--at] = '-';
 	add(l, digits + at, sizeof(digits) - at);
+}
+
+void line_field(struct line *l, const struct log_field *f)
+{
+	size_t was = l->len;
+
+	if (!add_key(l, f))
+		return;
+	if (!f->text)
+		add_number(l, f->number);
+	else if (f->form == LOG_WORD)
+		add_value(l, f->text, strlen(f->text), true);
+	else if (f->form == LOG_JSON && l->json)
+		add(l, f->text, strlen(f->text));
+	else if (f->form == LOG_JSON)
+		add_value(l, f->text, strlen(f->text), false);
+	else
+		add_text(l, f->text);
 	if (l->cut)
 		l->len = was;
 }

@@ -10,15 +10,10 @@
 
 enum { LINE_MAX_BYTES = 8192 };
 
-/* at[0] is a line feed: written only when the line before it was torn. */
 struct line { size_t len; bool json, cut; char at[LINE_MAX_BYTES]; };
 
 void line_begin(struct line *l, bool json);	/* with ts */
-/* Names and words of our own, with nothing in them to escape: as they stand. */
-void line_word(struct line *l, const char *key, const char *word);
-void line_json(struct line *l, const char *key, const char *value);	/* the same, for a value of JSON */
-void line_text(struct line *l, const char *key, const char *text);
-void line_number(struct line *l, const char *key, int64_t n);
+void line_field(struct line *l, const struct log_field *f);	/* whole or not at all */
 void line_end(struct line *l);
 
 /* log_redact.c: the first byte of what log_redact() would change; len when it leaves the text alone;

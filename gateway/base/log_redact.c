@@ -21,8 +21,10 @@ static struct found by_prefix(const char *at)
 {
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		const char *p = prefixes[i].text;
-		size_t n = 0, more;
+		size_t n = 1, more;
 
+		if (*p != *at)
+			continue;
 		while (p[n] && p[n] == at[n])
 			n++;
 		if (p[n])
@@ -82,7 +84,7 @@ static struct found by_name(const char *text, const char *end, const char *at)
 
 /* What a byte may be: part of a word, the first byte of a secret (it only is one
  * behind no word), what stands between a name and its value, or what a line cannot have as it is. */
-enum { WORDLY = 1, FIRST = 2, BETWEEN = 4, ODD = 8 };
+enum { WORDLY = 1, FIRST = WORDLY << 1, BETWEEN = 4, ODD = 8 };
 static const unsigned char bytes[256] = {
 	[0 ... ' ' - 1] = ODD, ['"'] = ODD, ['\\'] = ODD, [0x7f ... 0xff] = ODD,
 	['='] = BETWEEN, [':'] = BETWEEN, ['0' ... '9'] = WORDLY, ['A' ... 'B'] = WORDLY | FIRST, ['C' ... 'Z'] = WORDLY,
@@ -112,7 +114,8 @@ size_t log_secret_at(const char *text, size_t len, bool *plain)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char now = bytes[(unsigned char)text[i]];
 
-		if (((now & BETWEEN) || ((now & FIRST) && !(before & WORDLY))) && secret(text, text + i, text + i, before).len)
+		/* FIRST counts where the byte before is not WORDLY, which is the bit beside it */
+		if ((now & (BETWEEN | (FIRST & ~(before << 1)))) && secret(text, text + i, text + i, before).len)
 			return i;
 		before = now;
 		seen |= now;

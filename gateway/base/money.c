@@ -92,8 +92,15 @@ int money_add(money_sum *sum, uint64_t qty, int64_t rate_pusd)
 
 int64_t money_round(money_sum pusd)
 {
-	money_sum whole = pusd / 1000, rest = pusd % 1000;
+	money_sum whole, rest;
 
+	if (pusd == (int64_t)pusd) {	/* as almost all are: to divide twice as many bits is a call */
+		int64_t few = (int64_t)pusd, left = few % 1000;
+
+		return few / 1000 + (left >= 500) - (left <= -500);
+	}
+	whole = pusd / 1000;
+	rest = pusd % 1000;
 	if (rest >= 500)
 		whole++;
 	else if (rest <= -500)
@@ -111,8 +118,8 @@ void money_text(struct buf *b, int64_t amount, unsigned scale)
 	unsigned place = 0;
 	bool seen = false;	/* a digit of the fraction that is not a trailing zero */
 
-	if (scale > 40)
-		scale = 40;
+	if (scale > 40 || !n)
+		scale = n ? 40 : 0;
 	for (; place < scale; place++, n /= 10) {
 		seen = seen || n % 10;
 		if (seen)

@@ -4,7 +4,7 @@
  * One is written for each request, while the client waits, and few are ever read.  So it has
  * what is not in the store's row anyway, nothing that is null, and nothing that goes without
  * saying (usual_of()); what is null where something else would go without saying is false.
- * Numbers stand without names, in the order of numbers_of(), which only grows at its end.
+ * Numbers stand without names, in the order of numbers[], which only grows at its end.
  * There are two texts: what is kept for good, and labels, which retention may forbid or end:
  *
  *	{"upstream_id":"chatcmpl-1","provider_name":"OpenAI",...,"flags":["streamed"],"numbers":[28,42,...],
@@ -26,36 +26,62 @@ enum { NUMBERS = 19, COUNTS = 15, DIGITS = 21 };
 
 /* ---- what there is to keep, by name */
 
-struct texts { const char *name; const char **at; };
 enum { KEPT = 11, TEXTS = KEPT + 8 };	/* those up to KEPT for good, the others are labels */
 
-static void texts_of(struct generation *g, struct texts t[TEXTS])
-{
-	const struct texts all[TEXTS] = { { "\"upstream_id\":", &g->upstream_id }, { "\"api_type\":", &g->api_type },
-		{ "\"provider_name\":", &g->provider_name }, { "\"router\":", &g->router }, { "\"service_tier\":", &g->service_tier },
-		{ "\"workspace_id\":", &g->workspace_id }, { "\"data_region\":", &g->data_region }, { "\"finish_reason\":", &g->finish_reason },
-		{ "\"bundle\":", &g->bundle }, { "\"web_search_engine\":", &g->web_search_engine }, { "\"response_cache_source_id\":", &g->response_cache_source_id },
-		{ "\"native_finish_reason\":", &g->native_finish_reason }, { "\"request_id\":", &g->request_id }, { "\"session_id\":", &g->session_id }, { "\"preset_id\":", &g->preset_id },
-		{ "\"http_referer\":", &g->http_referer }, { "\"user_agent\":", &g->user_agent }, { "\"external_user\":", &g->external_user }, { "\"asked_hash\":", &g->asked_hash } };
+#define TEXT(member)	{ "\"" #member "\":", sizeof(#member) + 2, offsetof(struct generation, member) }
+static const struct { const char *name; size_t len, at; } texts[TEXTS] = {
+	TEXT(upstream_id), TEXT(api_type), TEXT(provider_name), TEXT(router), TEXT(service_tier), TEXT(workspace_id), TEXT(data_region),
+	TEXT(finish_reason), TEXT(bundle), TEXT(web_search_engine), TEXT(response_cache_source_id),
+	TEXT(native_finish_reason), TEXT(request_id), TEXT(session_id), TEXT(preset_id), TEXT(http_referer), TEXT(user_agent),
+	TEXT(external_user), TEXT(asked_hash),
+};
+#undef TEXT
 
-	memcpy(t, all, sizeof(all));
+#define NUMBER(member)	offsetof(struct generation, member)
+static const size_t numbers[NUMBERS] = {
+	NUMBER(tokens_prompt), NUMBER(tokens_completion), NUMBER(native_prompt), NUMBER(native_completion), NUMBER(native_reasoning),
+	NUMBER(native_cached), NUMBER(native_images), NUMBER(media_prompt), NUMBER(audio_prompt), NUMBER(media_completion),
+	NUMBER(search_results), NUMBER(fetches), NUMBER(latency), NUMBER(generation_time), NUMBER(moderation_latency), NUMBER(app_id),
+	NUMBER(usage_nusd), NUMBER(upstream_nusd), NUMBER(cache_discount_nusd),
+};
+#undef NUMBER
+
+static const char *text_of(const struct generation *g, int i)
+{
+	const char *text;
+
+	memcpy(&text, (const char *)g + texts[i].at, sizeof(text));
+	return text;
 }
 
-/* What most have there: at is one of g's texts, and `said` the record that it is compared with.  NULL: nothing. */
-static const char *usual_of(const struct generation *said, const char *const *at, const struct generation *g)
+static void set_text(struct generation *g, int i, const char *text)
 {
-	return at == &g->request_id ? (said->id ? said->id : "") : at == &g->native_finish_reason ? said->finish_reason :
-		at == &g->api_type ? "completions" : at == &g->service_tier ? "default" : NULL;
+	memcpy((char *)g + texts[i].at, &text, sizeof(text));
 }
 
-static void numbers_of(struct generation *g, int64_t *n[NUMBERS])
+static int64_t number_of(const struct generation *g, int i)
 {
-	int64_t *const all[NUMBERS] = { &g->tokens_prompt, &g->tokens_completion, &g->native_prompt, &g->native_completion,
-		&g->native_reasoning, &g->native_cached, &g->native_images, &g->media_prompt, &g->audio_prompt, &g->media_completion,
-		&g->search_results, &g->fetches, &g->latency, &g->generation_time, &g->moderation_latency, &g->app_id,
-		&g->usage_nusd, &g->upstream_nusd, &g->cache_discount_nusd };
+	int64_t n;
 
-	memcpy(n, all, sizeof(all));
+	memcpy(&n, (const char *)g + numbers[i], sizeof(n));
+	return n;
+}
+
+static void set_number(struct generation *g, int i, int64_t n)
+{
+	memcpy((char *)g + numbers[i], &n, sizeof(n));
+}
+
+/* What most have there.  NULL: nothing. */
+static const char *usual_of(const struct generation *g, int i)
+{
+	switch (texts[i].at) {
+	case offsetof(struct generation, request_id): return g->id ? g->id : "";
+	case offsetof(struct generation, native_finish_reason): return g->finish_reason;
+	case offsetof(struct generation, api_type): return "completions";
+	case offsetof(struct generation, service_tier): return "default";
+	}
+	return NULL;
 }
 
 /* ---- writing */
@@ -65,6 +91,10 @@ static size_t number_text(char out[DIGITS], int64_t n)
 	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 	size_t at = DIGITS, len;
 
+	if (n >= 0 && n < 10) {		/* as most are */
+		out[0] = (char)('0' + n);
+		return 1;
+	}
 	if (n == UNKNOWN) {
 		memcpy(out, "null", 4);
 		return 4;
@@ -98,15 +128,13 @@ static void put_endpoint(struct buf *out, const char *id, const char *model)
 	put_text(out, same ? id + len : id, NULL);
 }
 
-static void put_numbers(struct buf *out, struct generation *g)
+static void put_numbers(struct buf *out, const struct generation *g)
 {
 	char text[NUMBERS * (DIGITS + 1)];
-	int64_t *n[NUMBERS];
 	size_t len = 0;
 
-	numbers_of(g, n);
 	for (int i = 0; i < NUMBERS; i++) {
-		len += number_text(text + len, *n[i]);
+		len += number_text(text + len, number_of(g, i));
 		text[len++] = ',';
 	}
 	buf_text(out, "\"numbers\":[");
@@ -227,18 +255,14 @@ static void put_attempts(struct buf *out, const struct generation *g)
 }
 
 /* Those from the first on, each with a comma behind it. */
-static void put_texts(struct buf *out, const struct generation *given, int first, int n)
+static void put_texts(struct buf *out, const struct generation *g, int first, int n)
 {
-	struct generation copy = *given, *g = &copy;
-	struct texts t[TEXTS];
-
-	texts_of(g, t);
 	for (int i = first; i < n; i++) {
-		const char *text = *t[i].at, *usual = usual_of(given, t[i].at, g);
+		const char *text = text_of(g, i), *usual = usual_of(g, i);
 
 		if (usual ? text && !strcmp(text, usual) : !text || !*text)
 			continue;
-		buf_text(out, t[i].name);
+		buf_put(out, texts[i].name, texts[i].len);
 		if (!text || !*text) {
 			buf_put(out, "false,", 6);
 			continue;
@@ -255,12 +279,10 @@ static void close_object(struct buf *out)
 		out->at[out->len - 1] = '}';
 }
 
-int generation_write(const struct generation *given, struct buf *out, struct err *err)
+int generation_write(const struct generation *g, struct buf *out, struct err *err)
 {
-	struct generation copy = *given, *g = &copy;
-
 	buf_put(out, "{", 1);
-	put_texts(out, given, 0, KEPT);
+	put_texts(out, g, 0, KEPT);
 	put_flags(out, g);
 	put_numbers(out, g);
 	put_to_rate(out, g);
@@ -404,14 +426,11 @@ static void read_source(struct mg_view v, struct generation *g)
 
 static void read_texts(struct pool *p, struct mg_view all, struct generation *g, int first, int n)
 {
-	struct texts t[TEXTS];
-
-	texts_of(g, t);
 	for (int i = first; i < n; i++) {	/* finish_reason comes before the native one */
-		size_t len = strlen(t[i].name) - 3;	/* without quotes and colon */
-		struct mg_view v = json_find(all, t[i].name + 1, len, json_name_bit(t[i].name + 1, len));
+		size_t len = texts[i].len - 3;	/* without quotes and colon */
+		struct mg_view v = json_find(all, texts[i].name + 1, len, json_name_bit(texts[i].name + 1, len));
 
-		*t[i].at = json_kind(v) == MG_ABSENT ? usual_of(g, t[i].at, g) : text_at(p, v);
+		set_text(g, i, json_kind(v) == MG_ABSENT ? usual_of(g, i) : text_at(p, v));
 	}
 }
 
@@ -429,19 +448,17 @@ int generation_counts(const struct mg_store_generation *row, struct generation *
 {
 	static const char name[] = "\"numbers\":[";
 	const char *at = strstr(row->json, name);	/* in a text its quotes would be escaped */
-	int64_t *n[NUMBERS];
 
 	generation_init(g);
 	if (!at)
 		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
-	numbers_of(g, n);
 	at += sizeof(name) - 2;
 	for (int i = 0; i < NUMBERS && *at != ']'; i++) {
 		char *end;
 		long long value = strtoll(at + 1, &end, 10);
 
 		if (end > at + 1)
-			*n[i] = value;
+			set_number(g, i, value);
 		at += 1 + strcspn(at + 1, ",]");
 		if (!*at)
 			return fail(err, MG_EPROTO, "a kept generation record is damaged");
@@ -452,7 +469,6 @@ int generation_counts(const struct mg_store_generation *row, struct generation *
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err)
 {
 	struct mg_view all, v;
-	int64_t *n[NUMBERS];
 	int rc = json_parse(p, (struct mg_str){ row->json, strlen(row->json) }, &all, err);
 
 	generation_init(g);
@@ -461,10 +477,9 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 	v = json_get(all, "numbers");
 	if (json_kind(v) != MG_ARRAY)
 		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
-	numbers_of(g, n);
 	v = json_at(v, 0);
 	for (int i = 0; i < NUMBERS && json_kind(v) != MG_ABSENT; i++, v = json_next(v))
-		*n[i] = number_at(v);
+		set_number(g, i, number_at(v));
 	g->id = row->generation_id;
 	g->model = row->model;
 	read_texts(p, all, g, 0, KEPT);

@@ -3,6 +3,7 @@
  *
  * The second look at the timers is for what the turns started: libcurl arms a
  * timer of zero for every new transfer, and waiting for it would cost a turn.
+ * What was logged goes out at the end of a turn, together.
  */
 #include "net/loop.h"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum { BATCH = 128 };
 
@@ -341,13 +343,16 @@ static void turn(struct loop *l)
 		us = note(l, us);
 	}
 	run_timers(l, us);
+	log_flush();
 }
 
 void loop_run(struct loop *l)
 {
 	l->now_ms = clock_ms();
+	log_gather(true);
 	while (!atomic_load_explicit(&l->stop, memory_order_acquire))
 		turn(l);
 	atomic_store(&l->stop, false);
 	run_posts(l);	/* what was posted before the stop has been promised */
+	log_gather(false);
 }

@@ -2,7 +2,6 @@
  * settle.c - the end of a generation: what it cost, who pays, and the one
  * record of it, in the journal before the client sees the last chunk.
  */
-#include <inttypes.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/relay.h"
@@ -161,9 +160,11 @@ static const char *finish_word(const struct relay *r)
 /* Kept with the bill, for with it a bill is compared: so it must be an id, not a text that is called one. */
 static bool is_id(struct mg_str s)
 {
+	static const bool good[256] = { ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+		['-'] = true, ['_'] = true, ['.'] = true, [':'] = true };
 	size_t n = 0;
 
-	while (n < s.len && (strchr("-_.:", s.at[n]) ? s.at[n] != 0 : (s.at[n] >= '0' && s.at[n] <= '9') || ((s.at[n] | 32) >= 'a' && (s.at[n] | 32) <= 'z')))
+	while (n < s.len && good[(unsigned char)s.at[n]])
 		n++;
 	return n == s.len && n <= 80;
 }
@@ -376,10 +377,18 @@ static const char *attempts_json(struct relay *r)
 	for (unsigned i = 0; i < r->n_tried; i++) {
 		const struct tried *t = &r->tried[i];
 
-		buf_print(b, "%s{\"provider\":\"%s\",\"status\":%d,", i ? "," : "", t->endpoint->provider->slug, t->status);
-		if (!t->ok)
-			buf_print(b, "\"reason\":\"%s\",", t->lost ? "hedge_lost" : error_kind_name(t->kind));
-		buf_print(b, "\"ms\":%" PRIu64 "}", t->ms);
+		buf_text(b, i ? ",{\"provider\":\"" : "{\"provider\":\"");
+		buf_text(b, t->endpoint->provider->slug);
+		buf_text(b, "\",\"status\":");
+		buf_number(b, (uint64_t)(t->status > 0 ? t->status : 0));
+		if (!t->ok) {
+			buf_text(b, ",\"reason\":\"");
+			buf_text(b, t->lost ? "hedge_lost" : error_kind_name(t->kind));
+			buf_text(b, "\"");
+		}
+		buf_text(b, ",\"ms\":");
+		buf_number(b, t->ms);
+		buf_text(b, "}");
 	}
 	buf_put(b, "]", 2);	/* and a NUL */
 	return b->failed ? "[]" : b->at;
@@ -387,18 +396,17 @@ static const char *attempts_json(struct relay *r)
 
 void relay_log(struct relay *r)
 {
-	char room[64], bundle[17];
+	char room[64];
 	struct buf cost = buf_on(room, sizeof(room));
 	struct permit log = permit(r, SINK_LOG);
 
 	money_text(&cost, r->charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	snprintf(bundle, sizeof(bundle), "%s", r->policy ? bundle_hash(r->policy->bundle) : "");
 	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)), 
-		LOG_S("route", r->route), LOG_W("wire", r->surface->api), LOG_N("status", r->status), LOG_W("outcome", r->outcome),
+		LOG_W("route", r->route), LOG_W("wire", r->surface->api), LOG_N("status", r->status), LOG_W("outcome", r->outcome),
 		LOG_W("error_code", r->last && strcmp(r->outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", confided_words(log, (struct confided){ r->d.facts.model }, r->pool)),
-		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_S("provider", r->endpoint ? r->endpoint->provider->slug : ""),
+		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_W("provider", r->endpoint ? r->endpoint->provider->slug : ""),
 		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
 		LOG_S("workspace", r->key->workspace), LOG_S("app", app(r, log)),
 		LOG_S("client", program(r, log)), LOG_S("session_id", confided_words(log, r->client.session, r->pool)), LOG_N("stream", r->stream),
@@ -406,7 +414,7 @@ void relay_log(struct relay *r)
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
 		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_W("cost_usd", cost.at),
-		LOG_W("finish_reason", finish_word(r)), LOG_W("policy", bundle), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", r->overhead_us),
+		LOG_W("finish_reason", finish_word(r)), LOG_W("policy", bundle_of(r)), LOG_N("policy_us", r->d.lua_us), LOG_N("overhead_us", r->overhead_us),
 		LOG_N("bytes_in", r->http->body.len), LOG_N("bytes_out", r->http->bytes_out));
 }
 

@@ -1,6 +1,6 @@
 // drain.test.js - SIGTERM with streams under way (R91): all finish, or are told
 // that they do not; nothing new is let in; exit 0; the ledger is whole.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,7 +56,7 @@ const costs = (all) => all.reduce((sum, r) => sum + nanos(events(r.text).find((e
 
 test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
   const home = dir();
-  const g = await startGateway(config, { dir: home });
+  const g = await startGateway(`${config}\n  logging = { file = "${home}/log" },`, { dir: home });
   const key = await g.newKey();
   let begun = 0;
   const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/slow', stream: true }, { onData: (d, req, res) => { if (!res.begun) { res.begun = true; begun++; } } }));
@@ -67,6 +67,8 @@ test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
   for (const r of answers) eq([r.cut, terminals(events(r.text))], [false, { ends: 1, usages: 1, done: 1 }]);
   eq(answers.filter((r) => r.text.includes('"error"')).length, 0, 'errors');
   eq(await g.exited, { code: 0, signal: null }, g.log);
+  const lines = readFileSync(join(home, 'log'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+  eq([lines.filter((l) => l.event === 'generation').length, lines.at(-1).event], [200, 'stop'], 'a line for each, and the last is that of the end');
   await ledger(home, key, config, costs(answers));
   rmSync(home, { recursive: true, force: true });
 });

@@ -129,10 +129,12 @@ static void file(void)
 	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 1));
 	ok(strstr(contents(path), "\"n\":1}\n"), "has the lines");
 	rename(path, moved);
+	log_gather(true);
 	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 2));
-	ok(!log_reopen(&err), "moved away, it is opened again");
+	ok(!strstr(contents(moved), "\"n\":2}") && !log_reopen(&err), "moved away, it is opened again, while a line waits");
+	log_gather(false);
 	log_at(LOG_INFO, EV_READY, NULL, LOG_N("n", 3));
-	ok(strstr(contents(moved), "\"n\":2}\n") && !strstr(got, "\"n\":3}") && strstr(contents(path), "\"n\":3}\n"), "each line is in one of them");
+	ok(strstr(contents(moved), "\"n\":2}\n") && !strstr(got, "\"n\":3}") && strstr(contents(path), "\"n\":3}\n"), "each line is in one of them, the file that was open when it was logged");
 	unlink(path);
 	mkdir(path, 0700);
 	ok(log_reopen(&err) == MG_EINVAL && strstr(err.msg, "logging.file: cannot open"), "a path that cannot be opened is told");
@@ -175,10 +177,79 @@ static void threads(void)
 	ok(is_json_lines(200), "lines of four threads do not mix");
 }
 
+static int lines_got(void)
+{
+	int n = 0;
+
+	for (const char *at = got; (at = strchr(at, '\n')); at++)
+		n++;
+	return n;
+}
+
+static void gathered(void)
+{
+	int n = 0;
+
+	log_gather(true);
+	for (int i = 0; i < 3; i++)
+		log_at(LOG_INFO, EV_GENERATION, NULL, LOG_N("i", i));
+	ok(!*drain(), "what is gathered waits");
+	log_flush();
+	drain();
+	ok(is_json_lines(3) && strstr(got, "\"i\":0}") < strstr(got, "\"i\":1}") && strstr(got, "\"i\":1}") < strstr(got, "\"i\":2}"), "then it is all there, in order");
+	log_flush();
+	ok(!*drain(), "once");
+	log_at(LOG_INFO, EV_GENERATION, NULL, LOG_N("i", 3));
+	log_at(LOG_ERROR, EV_INTERNAL, NULL, LOG_N("i", 4));
+	drain();
+	ok(is_json_lines(2) && strstr(got, "\"i\":3}") < strstr(got, "\"i\":4}"), "an error waits for nothing, and takes along what came before it");
+	log_at(LOG_INFO, EV_GENERATION, NULL, LOG_N("i", 5));
+	shout("another");
+	log_gather(false);
+	log_gather(true);
+	drain();
+	ok(is_json_lines(51), "what waits goes out when nothing is gathered any more");
+	for (; n < 100 && !*drain(); n++)
+		log_at(LOG_INFO, EV_GENERATION, NULL, LOG_S("text", "................................................................"));
+	ok(n > 10 && n < 100 && got_len <= 4096 && lines_got() == n - 1, "no more waits than a pipe takes at once");
+	log_gather(false);
+	drain();
+}
+
+static void *one_line(void *arg)
+{
+	log_at(LOG_INFO, EV_GENERATION, NULL, LOG_S("who", arg));
+	return NULL;
+}
+
+/* The one that gathers is not asked: its lines go out all the same. */
+static void gathered_beside(void)
+{
+	pthread_t t;
+
+	log_gather(true);
+	log_at(LOG_INFO, EV_GENERATION, NULL, LOG_S("who", "first"));
+	pthread_create(&t, NULL, one_line, "second");
+	pthread_join(t, NULL);
+	drain();
+	ok(is_json_lines(2) && strstr(got, "first") < strstr(got, "second"), "a thread that does not gather writes at once, behind what waits");
+	log_gather(false);
+}
+
 static void full_pipe(void)
 {
 	uint64_t before = log_dropped();
-	int n = 0;
+	int n = 0, lost;
+
+	log_gather(true);
+	for (; n < 100000 && log_dropped() == before; n++)
+		log_at(LOG_INFO, EV_GENERATION, NULL, LOG_S("text", "................................................................"));
+	log_gather(false);
+	lost = (int)(log_dropped() - before);
+	drain();
+	ok(lost > 1 && lines_got() == n - lost, "of lines that were gathered each one that is dropped is counted");
+	before = log_dropped();
+	n = 0;
 
 	for (; n < 100000 && log_dropped() == before; n++)
 		log_at(LOG_INFO, EV_GENERATION, NULL, LOG_S("text", "................................................................"));
@@ -205,6 +276,8 @@ int main(void)
 	lines();
 	quiet();
 	threads();
+	gathered();
+	gathered_beside();
 	log_open(fds[1], false, LOG_INFO);
 	log_at(LOG_INFO, EV_READY, NULL, LOG_S("url", "http://x"), LOG_S("why", "a b=\"c\"\n"), LOG_S("none", ""), LOG_N("n", -1));
 	drain();
