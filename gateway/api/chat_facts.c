@@ -175,45 +175,73 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
 
 /* A model that the catalogue has under its whole name (acme/m:free) keeps it, as do
  * those that a wildcard forwards;
- * else what stands behind the last colon is a variant (A7). */
+ * else what stands behind the last colon is a variant (A7).  :online, which may stand behind
+ * another one, is short for a plugin, and no way to route. */
 static struct mg_str without_variant(const struct catalog *c, struct mg_str slug, struct mg_str *variant)
 {
 	const char *colon = memrchr(slug.at, ':', slug.len);
+	struct mg_str before;
 
 	if (!colon || catalog_model(c, slug) || catalog_wildcard(c, slug))
 		return slug;
+	before = (struct mg_str){ slug.at, (size_t)(colon - slug.at) };
 	*variant = (struct mg_str){ colon + 1, (size_t)(slug.at + slug.len - colon - 1) };
-	return (struct mg_str){ slug.at, (size_t)(colon - slug.at) };
+	if (!mg_is(*variant, "online"))
+		return before;
+	*variant = (struct mg_str)MG_STR("");
+	return without_variant(c, before, variant);
+}
+
+static bool same(struct mg_str a, struct mg_str b)
+{
+	return a.len == b.len && !memcmp(a.at, b.at, a.len);
+}
+
+/* Slug, variant, slug, variant ... of all that were asked for; models gets each slug once. */
+static void model_add(const struct catalog *c, struct mg_str name, struct words *models, struct words *asked)
+{
+	struct mg_str *slugs = (struct mg_str *)(uintptr_t)models->at, *pairs = (struct mg_str *)(uintptr_t)asked->at, variant = MG_STR("");
+	struct mg_str slug = without_variant(c, name, &variant);
+	const struct model *m = catalog_model(c, slug);
+
+	pairs[asked->n++] = m ? (struct mg_str){ m->slug, strlen(m->slug) } : slug;
+	pairs[asked->n++] = variant;
+	for (size_t i = 0; i < models->n; i++)
+		if (same(slugs[i], slug))
+			return;
+	slugs[models->n++] = slug;
+}
+
+/* Where all have the same variant, that says it. */
+static void asked_differently(struct facts *f, struct words asked)
+{
+	f->variant = asked.at[1];
+	for (size_t i = 3; i < asked.n; i += 2)
+		if (!same(asked.at[i], f->variant))
+			f->variants = asked;
 }
 
 static int models_of(struct pool *pool, const struct catalog *c, struct mg_view request, struct facts *f, struct err *err)
 {
-	struct words list;
+	struct words list, asked = { 0 };
 	struct mg_str *at, first = json_text(pool, json_get(request, "model"));
-	size_t n = 0;
 	int rc = word_list(pool, json_get(request, "models"), "models", &list, err);
 
 	if (rc)
 		return rc;
 	if (!first.at && !list.n)
 		return fail(err, MG_EINVAL, "model: is missing; GET /api/v1/models lists them");
-	at = pool_alloc(pool, (list.n + 1) * sizeof(*at));
+	at = pool_alloc(pool, 3 * (list.n + 1) * sizeof(*at));
 	if (!at)
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	f->model = first.at ? first : list.at[0];
-	f->variant = (struct mg_str)MG_STR("");
+	f->models = (struct words){ at, 0 };
+	asked.at = at + list.n + 1;
 	if (first.at)
-		at[n++] = without_variant(c, first, &f->variant);
-	for (size_t i = 0; i < list.n; i++) {
-		struct mg_str variant = { 0 }, slug = without_variant(c, list.at[i], &variant);
-
-		if (n && at[0].len == slug.len && !memcmp(at[0].at, slug.at, slug.len))
-			continue;
-		if (!n && variant.at)
-			f->variant = variant;
-		at[n++] = slug;
-	}
-	f->models = (struct words){ at, n };
+		model_add(c, first, &f->models, &asked);
+	for (size_t i = 0; i < list.n; i++)
+		model_add(c, list.at[i], &f->models, &asked);
+	asked_differently(f, asked);
 	f->listed = catalog_model(c, at[0]) || catalog_wildcard(c, at[0]);
 	return MG_OK;
 }

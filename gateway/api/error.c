@@ -55,6 +55,17 @@ static void previous_errors(struct mg_writer *w, const struct relay *r)
 	json_close(w);
 }
 
+/* What the client asked for, not what a policy or the catalogue made of it; the first with its variant. */
+static void requested_models(struct mg_writer *w, const struct decision *d)
+{
+	const struct words *models = d->asked ? &d->asked->models : &d->facts.models;
+
+	json_open(w, "requested_models", '[');
+	for (size_t i = 0; i < models->n; i++)
+		json_put(w, NULL, i || !d->facts.model.at ? models->at[i] : d->facts.model);
+	json_close(w);
+}
+
 static void availability(struct mg_writer *w, const struct refusal *why, const struct relay *r)
 {
 	json_open(w, "availability", '{');
@@ -62,10 +73,7 @@ static void availability(struct mg_writer *w, const struct refusal *why, const s
 	json_put_bool(w, "retryable", why->retryable);
 	if (why->retry_after_s)
 		json_put_int(w, "retry_after", why->retry_after_s);
-	json_open(w, "requested_models", '[');
-	for (size_t i = 0; i < r->d.facts.models.n; i++)
-		json_put(w, NULL, r->d.facts.models.at[i]);
-	json_close(w);
+	requested_models(w, &r->d);
 	json_put_text(w, "docs_url", "https://openrouter.ai/docs/api-reference/errors");
 	json_close(w);
 }

@@ -177,13 +177,27 @@ static void put_details(struct mg_writer *w, const struct model *m)
 	buf_release(&path);
 }
 
-static void put_members(struct mg_writer *w, const struct model *m)
+static void put_name(struct mg_writer *w, const char *member, const char *name, const char *more)
 {
-	const struct endpoint *e = model_front(m);
+	struct buf text;
 
-	json_put_text(w, "id", m->slug);
+	buf_init(&text, 4096);
+	buf_print(&text, "%s%s", name, more);
+	json_put(w, member, buf_view(&text));
+	buf_release(&text);
+}
+
+/* One row of the list. */
+struct face { const struct model *m; bool free; };
+
+static void put_members(struct mg_writer *w, struct face f)
+{
+	const struct model *m = f.m;
+	const struct endpoint *e = model_front(m, f.free);
+
+	put_name(w, "id", m->slug, f.free ? ":free" : "");
 	json_put_text(w, "canonical_slug", m->canonical);
-	json_put_text(w, "name", m->name);
+	put_name(w, "name", m->name, f.free ? " (free)" : "");
 	json_put_int(w, "created", m->created);
 	json_put_text(w, "description", m->description);
 	put_limit(w, "context_length", m->context_length);
@@ -199,10 +213,10 @@ static void put_members(struct mg_writer *w, const struct model *m)
 	put_details(w, m);
 }
 
-static void put_model(struct mg_writer *w, const char *name, const struct model *m)
+static void put_model(struct mg_writer *w, const char *name, struct face f)
 {
 	json_open(w, name, '{');
-	put_members(w, m);
+	put_members(w, f);
 	json_close(w);
 }
 
@@ -210,7 +224,7 @@ static void put_model(struct mg_writer *w, const char *name, const struct model 
 
 struct order { struct mg_str by; uint64_t mono_ms; };
 
-static double key(const struct model *m, const struct order *o)
+static double key(const struct model *m, bool free, const struct order *o)
 {
 	struct live_facts f;
 	double best = INFINITY;
@@ -220,7 +234,7 @@ static double key(const struct model *m, const struct order *o)
 	if (mg_is(o->by, "context-high-to-low"))
 		return -(double)m->context_length;
 	if (mg_is(o->by, "pricing-low-to-high") || mg_is(o->by, "pricing-high-to-low")) {
-		const struct endpoint *e = model_front(m);
+		const struct endpoint *e = model_front(m, free);
 		double usd = (double)e->rates.pusd[RATE_PROMPT] + (double)e->rates.pusd[RATE_COMPLETION];
 
 		return !e->priced ? INFINITY : mg_is(o->by, "pricing-low-to-high") ? usd : -usd;
@@ -235,7 +249,7 @@ static double key(const struct model *m, const struct order *o)
 	return best;
 }
 
-struct row { const struct model *m; double key; };
+struct row { struct face face; double key; };
 
 static int compare(const void *pa, const void *pb)
 {
@@ -243,7 +257,9 @@ static int compare(const void *pa, const void *pb)
 
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
-	return a->m < b->m ? -1 : a->m > b->m;	/* models lie in one array */
+	if (a->face.m != b->face.m)
+		return a->face.m < b->face.m ? -1 : 1;	/* models lie in one array */
+	return a->face.free - b->face.free;
 }
 
 static size_t select_models(struct row *rows, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
@@ -252,8 +268,9 @@ static size_t select_models(struct row *rows, const struct catalog *c, const str
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_models; i++)
-		if (model_matches(&c->models[i], q, now_ms))
-			rows[n++] = (struct row){ &c->models[i], q->sort.len ? key(&c->models[i], &o) : 0 };
+		for (int free = 0; free < 2; free++)
+			if (model_matches(&c->models[i], free, q, now_ms))
+				rows[n++] = (struct row){ { &c->models[i], free }, q->sort.len ? key(&c->models[i], free, &o) : 0 };
 	qsort(rows, n, sizeof(*rows), compare);
 	return n;
 }
@@ -279,7 +296,7 @@ static void put_links(struct mg_writer *w, const struct model_query *q, size_t t
 
 void wire_models(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
 {
-	struct row *rows = calloc(c->n_models + 1, sizeof(*rows));
+	struct row *rows = calloc(c->n_models + 1, 2 * sizeof(*rows));
 	size_t n = rows ? select_models(rows, c, q, now_ms, mono_ms) : 0, from, to;
 	struct mg_writer w;
 
@@ -289,7 +306,7 @@ void wire_models(struct buf *out, const struct catalog *c, const struct model_qu
 	json_open(&w, NULL, '{');
 	json_open(&w, "data", '[');
 	for (size_t i = from; i < to; i++)
-		put_model(&w, NULL, rows[i].m);
+		put_model(&w, NULL, rows[i].face);
 	json_close(&w);
 	json_put_int(&w, "total_count", (int64_t)n);
 	put_links(&w, q, n);
@@ -302,46 +319,53 @@ void wire_count(struct buf *out, const struct catalog *c, const struct model_que
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_models; i++)
-		n += model_matches(&c->models[i], q, now_ms);
+		n += (size_t)model_matches(&c->models[i], false, q, now_ms) + model_matches(&c->models[i], true, q, now_ms);
 	buf_print(out, "{\"data\":{\"count\":%zu}}", n);
 }
 
-static const struct model *named(const struct catalog *c, struct mg_str slug)
+/* What it says where there is such a thing, else the other; no model: nobody is to see it. */
+static struct face named(const struct catalog *c, struct mg_str slug)
 {
 	const char *colon = slug.len ? memchr(slug.at, ':', slug.len) : NULL;
+	struct mg_str variant = colon ? (struct mg_str){ colon, (size_t)(slug.at + slug.len - colon) } : (struct mg_str){ 0 };
 	const struct model *m = catalog_model(c, slug);
+	bool free = false;
 
-	if (!m && colon)
+	if (!m && colon) {
 		m = catalog_model(c, (struct mg_str){ slug.at, (size_t)(colon - slug.at) });
-	return m && !model_hidden(m) ? m : NULL;
+		free = mg_is(variant, ":free");
+	}
+	if (m && !model_front(m, free))
+		free = !free;
+	return (struct face){ m && model_front(m, free) ? m : NULL, free };
 }
 
 bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
 {
-	const struct model *m = named(c, slug);
+	struct face f = named(c, slug);
 	struct mg_writer w;
 
-	if (!m)
+	if (!f.m)
 		return false;
 	json_writer_init(&w, out);
 	json_open(&w, NULL, '{');
-	put_model(&w, "data", m);
+	put_model(&w, "data", f);
 	json_close(&w);
 	return true;
 }
 
 bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug)
 {
-	const struct model *m = named(c, slug);
+	struct face f = named(c, slug);
 	struct mg_writer w;
 
-	if (!m)
+	if (!f.m)
 		return false;
 	json_writer_init(&w, out);
 	json_open(&w, NULL, '{');
-	put_members(&w, m);
+	put_members(&w, f);
 	json_put_text(&w, "object", "model");
-	json_put(&w, "owned_by", (struct mg_str){ m->slug, strcspn(m->slug, "/") });
+	json_put(&w, "owned_by", (struct mg_str){ f.m->slug, strcspn(f.m->slug, "/") });
 	json_close(&w);
 	return true;
 }
@@ -441,7 +465,7 @@ static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool liv
 
 bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms)
 {
-	const struct model *m = named(c, slug);
+	const struct model *m = named(c, slug).m;
 	struct mg_writer w;
 
 	if (!m)

@@ -35,10 +35,10 @@ void wire_zdr(struct buf *out, const struct catalog *c, bool live, uint64_t mono
 void wire_providers(struct buf *out, const struct catalog *c);
 
 /* wire_filter.c */
-bool model_matches(const struct model *m, const struct model_query *q, int64_t now_ms);
-/* The endpoint whose price and limits stand for the model: the cheapest of the default tier; never NULL. */
-const struct endpoint *model_front(const struct model *m);
-bool model_hidden(const struct model *m);	/* only private endpoints, or a wildcard */
+/* A model is listed as it is, for the endpoints that cost something, and as model:free for those that do not. */
+bool model_matches(const struct model *m, bool free, const struct model_query *q, int64_t now_ms);
+/* The endpoint whose price and limits stand for it: the cheapest of the default tier; NULL: it is not to be seen. */
+const struct endpoint *model_front(const struct model *m, bool free);
 /* Modalities of one side; text where not said. */
 bool model_takes(const struct model *m, const char *side, struct mg_str word);
 /* A parameter that some endpoint supports. */

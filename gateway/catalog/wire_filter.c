@@ -124,16 +124,6 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 
 /* ---- facts about a model */
 
-bool model_hidden(const struct model *m)
-{
-	if (m->wild)
-		return true;
-	for (size_t i = 0; i < m->n_endpoints; i++)
-		if (!m->endpoints[i]->private)
-			return false;
-	return true;
-}
-
 static money_sum scalar(const struct endpoint *e)
 {
 	return (money_sum)e->rates.pusd[RATE_PROMPT] + e->rates.pusd[RATE_COMPLETION];
@@ -143,8 +133,6 @@ static bool before(const struct endpoint *a, const struct endpoint *b)
 {
 	bool base_a = !strcmp(a->tier, "default"), base_b = !strcmp(b->tier, "default");
 
-	if (a->private != b->private)
-		return b->private;
 	if (a->priced != b->priced)
 		return a->priced;
 	if (base_a != base_b)
@@ -152,13 +140,16 @@ static bool before(const struct endpoint *a, const struct endpoint *b)
 	return scalar(a) < scalar(b);
 }
 
-const struct endpoint *model_front(const struct model *m)
+const struct endpoint *model_front(const struct model *m, bool free)
 {
-	const struct endpoint *best = m->endpoints[0];
+	const struct endpoint *best = NULL;
 
-	for (size_t i = 1; i < m->n_endpoints; i++)
-		if (before(m->endpoints[i], best))
-			best = m->endpoints[i];
+	for (size_t i = 0; i < m->n_endpoints && !m->wild; i++) {
+		const struct endpoint *e = m->endpoints[i];
+
+		if (!e->private && e->free == free && (!best || before(e, best)))
+			best = e;
+	}
 	return best;
 }
 
@@ -244,11 +235,13 @@ static bool contains(const char *text, struct mg_str part)
 	return false;
 }
 
-static bool some_endpoint(const struct model *m, const struct model_query *q)
+static bool some_endpoint(const struct model *m, bool free, const struct model_query *q)
 {
 	for (size_t i = 0; i < m->n_endpoints; i++) {
 		const struct endpoint *e = m->endpoints[i];
 
+		if (e->free != free || e->private)
+			continue;
 		if (q->zdr && !e->provider->data.zdr)
 			continue;
 		if (q->region.len && !mg_is(q->region, e->region) && !mg_is(q->region, e->provider->data.region))
@@ -264,13 +257,13 @@ static bool within(int64_t n, int64_t min, int64_t max)
 	return (min < 0 || n >= min) && (max < 0 || n <= max);
 }
 
-bool model_matches(const struct model *m, const struct model_query *q, int64_t now_ms)
+bool model_matches(const struct model *m, bool free, const struct model_query *q, int64_t now_ms)
 {
-	const struct endpoint *e = model_front(m);
+	const struct endpoint *e = model_front(m, free);
 	int64_t age = m->created ? (now_ms / 1000 - m->created) / 86400 : 0;
 	const char *tokenizer = json_string_value(json_object_get(m->row, "tokenizer"));
 
-	return !model_hidden(m)
+	return e
 		&& each_word(q->output_modalities.len ? q->output_modalities : MG_STR("text"), gives, m, false)
 		&& (!q->input_modalities.len || each_word(q->input_modalities, reads, m, true))
 		&& (!q->supported_parameters.len || each_word(q->supported_parameters, model_supports, m, true))
@@ -281,5 +274,5 @@ bool model_matches(const struct model *m, const struct model_query *q, int64_t n
 		&& m->context_length >= q->context
 		&& within(e->rates.pusd[RATE_PROMPT], q->min_price, q->max_price)
 		&& within(e->rates.pusd[RATE_COMPLETION], q->min_output_price, q->max_output_price)
-		&& within(age, q->min_age_days, q->max_age_days) && some_endpoint(m, q);
+		&& within(age, q->min_age_days, q->max_age_days) && some_endpoint(m, free, q);
 }

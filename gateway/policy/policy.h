@@ -37,6 +37,7 @@ struct features { uint64_t prompt_tokens, max_tokens, messages, turns, images, a
 struct facts {
 	struct mg_str id, api, model, variant, session, data_class, policy;
 	struct words models;		/* in order, as sent, variants removed */
+	struct words variants;		/* slug, variant, slug, variant ...: where the variants differ; else none */
 	struct words params;		/* names of the members in use that an endpoint may or may not support */
 	struct words labels;		/* name, value, name, value ... */
 	struct words auto_allowed, auto_excluded;	/* of the auto-router plugin: patterns of models, where somebody else chooses */

@@ -63,7 +63,9 @@ static int find_models(struct decision *d, const struct origin *from, struct mod
 		struct model *m = from->model(from->arg, asked->at[i], d->pool);
 
 		if (!m && !d->resolved) {
-			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)asked->at[i].len, asked->at[i].at);
+			struct mg_str name = i ? asked->at[i] : d->facts.model;		/* the first as it was sent, with its variant */
+
+			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)name.len, name.at ? name.at : "");
 			return -1;
 		}
 		if (m)

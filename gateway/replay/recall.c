@@ -123,6 +123,8 @@ static void put_asked(struct telling *t)
 		json_put_bool(&t->w, "stream", true);
 	json_put(&t->w, "model", f->model.at ? f->model : (struct mg_str){ "", 0 });
 	put_said(t, "variant", f->variant);
+	if (f->variants.n)
+		put_strings(t, "variants", &f->variants);
 	if (!same_words(&f->models, &r->models))
 		put_strings(t, "asked_models", &f->models);
 	put_strings(t, "models", &r->models);

@@ -7,8 +7,16 @@ local function too_many(message, wait, limit)
   return deny { status = 429, code = "rate_limit_exceeded", message = message, retry_after_s = wait, limit = limit }
 end
 
+local function asks_free(req)
+  local variants = req.variants
+  for i = 2, #variants, 2 do
+    if variants[i] == "free" then return true end
+  end
+  return req.variant == "free"
+end
+
 return policy {
-  name = "free_limits", api = 1, version = "1.1.0",
+  name = "free_limits", api = 1, version = "1.2.0",
   params = {
     per_minute = { type = "integer", default = 20 },
     per_day = { type = "integer", default = 50 },
@@ -20,9 +28,9 @@ return policy {
     return { minute = p.per_minute, day = p.per_day, paid = p.per_day_paid, from = money.usd(p.paid_from_usd),
       more = string.format("Rate limit exceeded: free-models-per-day. Add %d credits to unlock %d free model requests per day", math.ceil(p.paid_from_usd), p.per_day_paid) }
   end,
-  memo = { admit = { "variant" } }, -- without one it has nothing to say
+  memo = { admit = { "variant", "variants" } }, -- without one it has nothing to say
   admit = function(req, my)
-    if req.variant ~= "free" then return true end
+    if not asks_free(req) then return true end
     local who = req.key.org ~= "" and req.key.org or req.key.id
     local ok, wait = limit.take("free_min", who, { max = my.minute, per_s = 60 })
     if not ok then return too_many("Rate limit exceeded: free-models-per-min", wait, my.minute) end

@@ -8,22 +8,35 @@ local function has(list, x) for i = 1, #list do if list[i] == x then return true
 
 local function let_in(to, key) return to[key.org] or to[key.workspace] or to[key.id] end
 
+-- Free endpoints serve what is asked for as :free, and nothing else does. variants: of several models some were,
+-- or one both ways, as in models = { "acme/m:free", "acme/m" }.
+local function as_asked(req, ep)
+  local variants, known = req.variants, false
+  if not variants[1] then return (req.variant == "free") == ep.free end
+  for i = 1, #variants, 2 do
+    if variants[i] == ep.model then
+      if (variants[i + 1] == "free") == ep.free then return true end
+      known = true
+    end
+  end
+  return not known and not ep.free
+end
+
 -- what a level covers besides itself
 local COVERED = { mxfp4 = "fp4", nvfp4 = "fp4", mxfp8 = "fp8" }
 
 return policy {
-  name = "or_eligibility", api = 1, version = "1.0.0",
+  name = "or_eligibility", api = 1, version = "1.1.0",
   params = {
     -- provider.data_collection="deny": OpenRouter separates "trains" from "retains" (zdr covers the latter).
     -- Set to true if your legal team reads "deny" as "must not keep anything either".
     deny_also_retention = { type = "boolean", default = false },
   },
-  memo = { filter = { "variant", "prefs", "params" } },
+  memo = { filter = { "variant", "variants", "prefs", "params" } },
   filter = function(req, ep, my)
     local p = req.prefs
     if ep.private and not let_in(ep.private_to, req.key) then return false, "private" end
-    if req.variant == "free" and not ep.free then return false, "not_free" end
-    if req.variant ~= "free" and ep.free then return false, "free_by_name_only" end
+    if not as_asked(req, ep) then return false, ep.free and "free_by_name_only" or "not_free" end
     -- only/ignore: a base slug ("google-vertex") means every region of it; a full slug means that one
     if #p.only > 0 and not slug.any(p.only, ep) then return false, "only" end
     if slug.any(p.ignore, ep) then return false, "ignore" end

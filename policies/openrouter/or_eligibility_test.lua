@@ -61,3 +61,11 @@ test("distillable, quantization, free by name only", function(t)
   t.eq(why(t, {}, { free = true }), "free_by_name_only")
   t.eq(why(t, { variant = "free" }, { free = true }), "keep")
 end)
+test("of several models each is free or not as it was asked for, and one may be both", function(t)
+  local r = { variant = "free", variants = { "acme/large", "free", "acme/small", "", "acme/both", "", "acme/both", "free" } }
+  local function both(model) return { why(t, r, { model = model, free = true }), why(t, r, { model = model }) } end
+  t.eq(both("acme/large"), { "keep", "not_free" })
+  t.eq(both("acme/small"), { "free_by_name_only", "keep" })
+  t.eq(both("acme/both"), { "keep", "keep" })
+  t.eq(both("acme/another"), { "free_by_name_only", "keep" })
+end)

@@ -87,6 +87,7 @@ test('none of the shipped lists is configured: it says so, and names nothing', a
   const plain = await g.newKey();
   const a = await ask({}, plain);
   eq([a.status, a.error.message], [404, 'No models match your request and model restrictions']);
+  eq(a.error.availability.requested_models, ['openrouter/auto'], 'not whom the router would have chosen');
 });
 
 test('explain tells who chose, and why', async () => {
