@@ -4,6 +4,7 @@
  * and an outcome that differs between them is a failure of its own.
  */
 #include <lualib.h>
+#include "base/config.h"
 #include "author/tools.h"
 
 enum { STATES = 3, TEST_BYTES = 512 << 20, HOOK_TEST_FUEL = 500000, USES_MAX = 64 };
@@ -68,6 +69,27 @@ static int64_t now_of(lua_State *L, int64_t otherwise)
 		lua_pop(L, 1);
 	}
 	return now;
+}
+
+static const char *nth_key(const void *arg, size_t i)
+{
+	lua_State *L = (lua_State *)arg;	/* the list of keys is at 2 */
+	const char *name = lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+
+	lua_pop(L, 1);
+	return name;
+}
+
+/* nearest(word, set): which of its names may be meant, or nil. */
+static int l_nearest(lua_State *L)
+{
+	char word[NAME_BYTES];
+
+	snprintf(word, sizeof(word), "%s", luaL_checkstring(L, 1));
+	lua_remove(L, 1);
+	keys_push(L, "nearest");
+	lua_pushstring(L, config_nearest(word, nth_key, L));
+	return 1;
 }
 
 /* P.hook(...): the function, with my behind the arguments and a hook's rights and fuel. Upvalues: fn, my, hook, scores. */
@@ -187,6 +209,8 @@ static int prepare(lua_State *L)
 	lua_setfield(L, -2, "report");
 	lua_pushcfunction(L, l_fresh);
 	lua_setfield(L, -2, "fresh");
+	lua_pushcfunction(L, l_nearest);
+	lua_setfield(L, -2, "nearest");
 	lua_newtable(L);
 	lua_pushvalue(L, -1);
 	s->scratch = luaL_ref(L, LUA_REGISTRYINDEX);

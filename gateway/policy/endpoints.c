@@ -22,6 +22,7 @@ static void make_byok(lua_State *L, const void *thing)
 	lua_setfield(L, -2, "section");
 	lua_pushboolean(L, own->always);
 	lua_setfield(L, -2, "always");
+	record_close(L, "ep.byok", NULL);
 	proxy_push(L, SIGHT_PLAIN);
 }
 
@@ -58,6 +59,7 @@ static void make_private_to(lua_State *L, const void *thing) { push_names(L, ((c
 
 static void make_data(lua_State *L, const void *thing)
 {
+	static const char *const lacks[] = { "retention_days", NULL };
 	const struct data_policy *p = &((const struct endpoint *)thing)->provider->data;
 
 	lua_createtable(L, 0, 6);
@@ -75,6 +77,7 @@ static void make_data(lua_State *L, const void *thing)
 	}
 	lua_pushstring(L, p->region);
 	lua_setfield(L, -2, "logs_region");
+	record_close(L, "ep.data", lacks);
 	proxy_push(L, SIGHT_PLAIN);
 }
 
@@ -95,6 +98,7 @@ static void make_usd(lua_State *L, const void *thing)
 		lua_pushnumber(L, usd_of(r, e->rates.pusd[r]));
 		lua_setfield(L, -2, rate_names[r]);
 	}
+	record_close(L, "ep.usd", NULL);
 	proxy_push(L, SIGHT_PLAIN);
 }
 
@@ -140,6 +144,7 @@ static void make_rate(lua_State *L, const void *thing)
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	lua_setfield(L, -2, "overrides");
+	record_close(L, "ep.rate", NULL);
 	freeze(L);
 }
 
@@ -184,16 +189,17 @@ static void pcts_set(lua_State *L, const struct live_pcts *p)
 	}
 }
 
-static void pcts_make(lua_State *L, const struct live_pcts *p)
+static void pcts_make(lua_State *L, const struct live_pcts *p, const char *what)
 {
 	lua_createtable(L, 0, 4);
 	pcts_set(L, p);
+	record_close(L, what, NULL);
 	proxy_push(L, SIGHT_PLAIN);
 }
 
-static void make_ttft(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->ttft_ms); }
-static void make_total(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->latency_ms); }
-static void make_tput(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->tput_tps); }
+static void make_ttft(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->ttft_ms, "ep.live.ttft_ms"); }
+static void make_total(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->latency_ms, "ep.live.latency_ms"); }
+static void make_tput(lua_State *L, const void *thing) { pcts_make(L, &((const struct live_facts *)thing)->tput_tps, "ep.live.tput_tps"); }
 
 const struct field live_fields[] = {
 	FIELD("outage_ago_ms", K_I64, AT(live_facts, outage_ago_ms), "integer", "since the last significant outage; math.maxinteger if never"),
@@ -223,7 +229,7 @@ static int on_absent(lua_State *L)
 	const struct field *f = field_named(live_fields, lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "");
 
 	if (!f)
-		return 0;
+		return lua_type(L, 2) == LUA_TSTRING ? field_missing(L, "ep.live", live_fields, lua_tostring(L, 2)) : 0;
 	lua_settop(L, 1);
 	live_fill(L, l, (int)(f - live_fields));
 	lua_getfield(L, 1, f->name);
@@ -291,17 +297,15 @@ static struct live_sight *live_make(lua_State *L, const struct live_facts *facts
 
 static int on_unknown(lua_State *L)
 {
-	if (lua_type(L, 2) == LUA_TSTRING && !field_named(endpoint_fields, lua_tostring(L, 2)))
-		field_missing(state_of(L), "ep", endpoint_fields, lua_tostring(L, 2));
-	return 0;
+	return lua_type(L, 2) == LUA_TSTRING ? field_missing(L, "ep", endpoint_fields, lua_tostring(L, 2)) : 0;
 }
 
-/* The raw table on top says when what is read is not there. */
-static void tell_missing(lua_State *L)
+static void endpoint_close(lua_State *L)
 {
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, on_unknown);
-	lua_setfield(L, -2, "__index");
+	if (luaL_newmetatable(L, "closed ep")) {
+		lua_pushcfunction(L, on_unknown);
+		lua_setfield(L, -2, "__index");
+	}
 	lua_setmetatable(L, -2);
 }
 
@@ -314,8 +318,7 @@ static struct live_sight *endpoint_make(lua_State *L, const struct endpoint *e, 
 	fields_set(L, endpoint_fields, e);
 	l = live_make(L, live, live_raw);
 	lua_setfield(L, -2, "live");
-	if (state_of(L)->costs)
-		tell_missing(L);
+	endpoint_close(L);
 	proxy_push(L, SIGHT_ENDPOINT)->endpoint = e;
 	return l;
 }

@@ -155,14 +155,53 @@ static const char *nth_name(const void *arg, size_t i)
 	return ((const struct field *)arg)[i].name;
 }
 
-void field_missing(struct policy_state *s, const char *of, const struct field *fields, const char *name)
+static int missing(lua_State *L, const char *of, const char *name, const char *like)
 {
-	const char *like;
+	char short_name[61];
 
-	if (!s->costs || !s->d || !s->entry)
-		return;
-	like = config_nearest(name, nth_name, fields);
-	hook_note(s->d, s->hook, s->entry, "error: %s has no member '%.60s'%s%s%s", of, name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+	words_plain(name, strlen(name), short_name, sizeof(short_name));
+	return luaL_error(L, "%s has no member '%s'%s%s%s", of, short_name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+}
+
+int field_missing(lua_State *L, const char *of, const struct field *fields, const char *name)
+{
+	return missing(L, of, name, config_nearest(name, nth_name, fields));
+}
+
+static const char *nth_key(const void *arg, size_t i)
+{
+	lua_State *L = (lua_State *)arg;	/* the list of keys is at 2 */
+	const char *name = lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+
+	lua_pop(L, 1);
+	return name;
+}
+
+/* Upvalues: what it is, and what it may lack. */
+static int on_missing(lua_State *L)
+{
+	const char *const *lacks = lua_touserdata(L, lua_upvalueindex(2));
+	char name[61];
+
+	if (lua_type(L, 2) != LUA_TSTRING || (lacks && is_one_of(lua_tostring(L, 2), lacks)))
+		return 0;
+	words_plain(lua_tostring(L, 2), lua_rawlen(L, 2), name, sizeof(name));
+	keys_push(L, "pairs");
+	return missing(L, lua_tostring(L, lua_upvalueindex(1)), name, config_nearest(name, nth_key, L));
+}
+
+void record_close(lua_State *L, const char *what, const char *const *lacks)
+{
+	char key[60];
+
+	snprintf(key, sizeof(key), "closed %s", what);
+	if (luaL_newmetatable(L, key)) {
+		lua_pushstring(L, what);
+		lua_pushlightuserdata(L, (void *)lacks);
+		lua_pushcclosure(L, on_missing, 2);
+		lua_setfield(L, -2, "__index");
+	}
+	lua_setmetatable(L, -2);
 }
 
 bool field_usual(const struct field *f, const void *at, const void *blank)

@@ -341,6 +341,7 @@ void failure_push(lua_State *L, const struct attempt_error *e)
 	lua_setfield(L, -2, "phase");
 	lua_pushboolean(L, e->retryable);
 	lua_setfield(L, -2, "retryable");
+	record_close(L, "err", NULL);
 	proxy_push(L, SIGHT_PLAIN);
 }
 
@@ -486,6 +487,7 @@ int policy_price(struct policy_state *s, struct decision *d, const struct endpoi
 
 void outcome_push(struct policy_state *s, const struct outcome *o)
 {
+	static const char *const lacks[] = { "endpoint", "usage", "bill", NULL };
 	lua_State *L = s->L;
 
 	lua_createtable(L, 0, 12);
@@ -513,8 +515,10 @@ void outcome_push(struct policy_state *s, const struct outcome *o)
 		lua_setfield(L, -2, "cost_nusd");
 		lua_pushinteger(L, o->bill->charge_nusd);
 		lua_setfield(L, -2, "charge_nusd");
+		record_close(L, "outcome.bill", NULL);
 		lua_setfield(L, -2, "bill");
 	}
+	record_close(L, "outcome", lacks);
 	freeze(L);
 }
 

@@ -302,6 +302,13 @@ static int freeze_top(lua_State *L)
 	return 1;
 }
 
+/* All that are declared are there. */
+static int params_freeze(lua_State *L)
+{
+	record_close(L, "params", NULL);
+	return freeze_top(L);
+}
+
 /* assert(x, "words") has no line of its own. */
 static int setup_failed(struct policy_state *s, const char *name)
 {
@@ -319,7 +326,7 @@ static int set_up(struct policy_state *s, const char *name, int decl)
 	lua_State *L = s->L;
 	int params = lua_gettop(L);
 
-	lua_pushcfunction(L, freeze_top);
+	lua_pushcfunction(L, params_freeze);
 	lua_insert(L, params);
 	if (sandbox_call(s, 1, 1, SETUP_FUEL, SETUP_BYTES))
 		return -1;

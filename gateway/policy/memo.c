@@ -64,6 +64,8 @@ static bool declared(const struct memo *m, unsigned base, const char *name)
 
 /* ---- the request as such a filter sees it: whatever else it reads is noted, and given */
 
+static const char *const view_names[BASES] = { "req", "req.prefs", "req.key", "req.feat" };
+
 /* Upvalues: the memo, which table. */
 static int view_index(lua_State *L)
 {
@@ -78,8 +80,8 @@ static int view_index(lua_State *L)
 		s->read_of = base == OF_REQ ? "req" : parts[base].name;
 		s->read = f ? f->name : "(unknown)";
 	}
-	if (!f)
-		field_missing(s, base == OF_REQ ? "req" : parts[base].name, parts[base].fields, name);
+	if (!f && lua_type(L, 2) == LUA_TSTRING)
+		return field_missing(L, view_names[base], parts[base].fields, name);
 	if (!f || !s->d)
 		return 0;
 	if (f->kind != K_LATER) {	/* straight from the request: its own table is for what runs each time */

@@ -136,13 +136,12 @@ static int on_absent(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 	const struct field *f = field_named(m->fields, name);
 
-	if (!f) {
+	if (!f && lua_type(L, 2) == LUA_TSTRING) {
 		struct policy_state *s = state_of(L);
 
-		field_missing(s, m == &s->req ? "req" : m == &s->prefs ? "req.prefs" : m == &s->key ? "req.key" : m == &s->feat ? "req.feat" : "usage", m->fields, name);
-		return 0;
+		return field_missing(L, m == &s->req ? "req" : m == &s->prefs ? "req.prefs" : m == &s->key ? "req.key" : m == &s->feat ? "req.feat" : "usage", m->fields, name);
 	}
-	if (f->kind == K_LATER || !m->thing)
+	if (!f || f->kind == K_LATER || !m->thing)
 		return 0;
 	fill(L, m, (int)(f - m->fields));
 	lua_settop(L, 2);

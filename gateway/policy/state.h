@@ -229,8 +229,10 @@ void view_make(lua_State *L, lua_CFunction index, void *arg, unsigned base, stru
 
 /* The last run of the filter read what its memo does not name: that is told, while somebody asks. */
 void memo_false(struct policy_state *s, struct decision *d, const struct entry *e);
-/* req or ep has no such member: that is told, while somebody asks. */
-void field_missing(struct policy_state *s, const char *of, const struct field *fields, const char *name);
+/* Raises, where it is read: a mistyped condition of a filter must not be one that never holds. */
+int field_missing(lua_State *L, const char *of, const struct field *fields, const char *name);
+/* Whoever reads what the raw table on top has not, is told so in the same way; but nil of what it may lack. */
+void record_close(lua_State *L, const char *what, const char *const *lacks);
 
 /* ---- verdicts.c */
 struct cached *candidate_known(struct policy_state *s, const struct candidate *c);	/* makes it known; NULL: it cannot be */
