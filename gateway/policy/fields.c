@@ -145,8 +145,11 @@ const struct field *field_named(const struct field *f, const char *name)
 
 void fields_names(const struct field *f, const char **out, size_t max)
 {
-	for (size_t i = 0; i < max && f->name; i++)
-		*out++ = f++->name;
+	const char **end = out + max;
+
+	for (; f->name && out < end; f++)
+		if (f->kind != K_NONE)
+			*out++ = f->name;
 	*out = NULL;
 }
 

@@ -40,7 +40,7 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 bool field_usual(const struct field *f, const void *at, const void *blank);
 bool prefs_usual(const struct prefs *p);	/* nothing is asked for */
 void empty_push(lua_State *L);	/* the sight of an empty table */
-void fields_names(const struct field *f, const char **out, size_t max);	/* then NULL */
+void fields_names(const struct field *f, const char **out, size_t max);	/* then NULL; without what follows from the others */
 const struct field *field_named(const struct field *f, const char *name);	/* NULL: none */
 
 #endif
