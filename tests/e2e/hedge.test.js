@@ -28,6 +28,10 @@ const openAnswer = (text) => (one, res) => {
   }
 };
 const after = (ms, then) => (one, res) => { res.on('error', () => {}); setTimeout(() => { if (!one.closed) then(one, res); }, ms); };
+// When something has happened, however long that takes here.
+const when = (what, probe, then) => (one, res) => { res.on('error', () => {}); until(what, probe).then(() => { if (!one.closed) then(one, res); }, () => res.destroy()); };
+const behind = (name, then) => when(`${name} to be asked`, () => asked(name).length, then);
+const counted = (result, n, then) => when(`the ${n}th ${result}`, async () => await hedges(result) >= n, then);
 const down = (one, res) => { res.writeHead(500, { 'content-type': 'application/json' }); res.end('{"error":{"message":"down"}}'); };
 const up = await startUpstream((one, res) => { one.at = /^\/([\w-]+)/.exec(one.url)[1]; return (does[one.at] || openAnswer(one.at))(one, res); });
 const asked = (name) => up.asked.filter((o) => o.at === name);
@@ -44,6 +48,7 @@ writeFileSync(join(dir, 'hedging.lua'), `return policy { name = "hedging", api =
   plan = function(req, eps)
     if req.model == "acme/three" then return { hedge = { after_ms = 100, max_extra = 99 } } end
     if req.model == "acme/plain" then return nil end
+    if req.model == "acme/early" then return { hedge = { after_ms = 60000 } } end
     return { hedge = { after_ms = 100 } }
   end,
   observe = function(req, o) log.info("observed hedged=" .. tostring(o.hedged) .. " " .. req.model .. " by=" .. (o.endpoint and o.endpoint.provider or "nobody")) end,
@@ -61,15 +66,15 @@ const settings = (limits) => `
     sim = { dialect = "sim", base_url = "sim:" } },
   models = { ${model('two', ['a'], ['b'])} ${model('three', ['a'], ['b'], ['c'])} ${model('same', ['a', price, 'region = "eu"'], ['a', price, 'region = "us"'], ['b'])}
     ${model('regions', ['a', price, 'region = "eu"'], ['a', price, 'region = "us"'])} ${model('dear', ['a'], ['b', dear])} ${model('full', ['a'], ['full'])} ${model('limited', ['a'], ['limited'])}
-    ${model('passed', ['a'], ['passed'])} ${model('claude', ['claude'], ['b'])} ${model('plain', ['a'], ['b'])} ${model('full-alone', ['full'])} ${model('one', ['a'])} ${model('deaf', ['deaf'], ['b'])} ${model('bytes', ['a'], ['bytes'])}
+    ${model('passed', ['a'], ['passed'])} ${model('claude', ['claude'], ['b'])} ${model('plain', ['a'], ['b'])} ${model('early', ['a'], ['b'])} ${model('full-alone', ['full'])} ${model('one', ['a'])} ${model('deaf', ['deaf'], ['b'])} ${model('bytes', ['a'], ['bytes'])}
     ["acme/sim"] = { endpoints = { { provider = "sim", model = "echo", ${price}, options = { ttft_ms = 60000 } }, { provider = "b", ${price} } } } },`;
 const g = await startGateway(settings('hedge_percent = 100'));
 const key = await g.newKey();
 const order = (...list) => ({ provider: { order: list } });
 const text = (r, stream) => (stream ? events(r.text).map((e) => e.choices?.[0]?.delta?.content || '').join('') : JSON.parse(r.text).choices[0].message.content);
 const costOf = (r, stream) => (stream ? events(r.text).find((e) => e.usage) : JSON.parse(r.text)).usage.cost;
-const hedges = async (result) => {
-  const line = (await call(g, '/metrics')).text.split('\n').find((l) => l.startsWith(`moongate_hedges_total{result="${result}"}`));
+const hedges = async (result, gw = g) => {
+  const line = (await call(gw, '/metrics')).text.split('\n').find((l) => l.startsWith(`moongate_hedges_total{result="${result}"}`));
   return line ? Number(line.split(' ')[1]) : 0;
 };
 const command = async (gw, ...words) => JSON.parse((await promisify(execFile)(binary, [...words, '--config', gw.file, '--json'],
@@ -120,14 +125,14 @@ test('the metadata that a client asked for names both', async () => {
 
 test('a first that answers before its time is alone', async () => {
   start({});
-  const r = await chat(g, key, { model: 'acme/two', stream: true, ...order('a', 'b') });
+  const r = await chat(g, key, { model: 'acme/early', stream: true, ...order('a', 'b') });
   eq([text(r, true), r.headers['x-moongate-attempts'], up.asked.length], ['a', '1', 1]);
-  await until('observe', () => g.log.includes('observed hedged=false acme/two by=a'));
+  await until('observe', () => g.log.includes('observed hedged=false acme/early by=a'));
 });
 
 for (const stream of [true, false])
   test(`the first that still answers before its hedge wins (${stream ? 'streamed' : 'whole'})`, async () => {
-    start({ a: after(250, openAnswer('a')), b: hold });
+    start({ a: behind('b', openAnswer('a')), b: hold });
     const lost = await hedges('lost');
     const r = await chat(g, key, { model: 'acme/two', stream, ...order('a', 'b') });
     eq([text(r, stream), asked('b').length, costOf(r, stream)], ['a', 1, 0.002]);
@@ -152,15 +157,15 @@ test('both answer at once: one answer, one charge', async () => {
 });
 
 test('a hedge that fails: the first goes on', async () => {
-  start({ a: after(400, openAnswer('a')), b: down });
   const failed = await hedges('failed');
+  start({ a: counted('failed', failed + 1, openAnswer('a')), b: down });
   const r = await chat(g, key, { model: 'acme/two', stream: true, ...order('a', 'b') });
   eq([r.status, text(r, true), await hedges('failed') - failed], [200, 'a', 1]);
   eq(marks(await record(g, key, r.headers['x-generation-id'])), ['b 500 hedge', 'a 200']);
 });
 
 test('a first that fails behind its hedge: the hedge goes on, and nobody else is asked', async () => {
-  start({ a: after(200, down), b: after(250, openAnswer('b')) });
+  start({ a: behind('b', down), b: when('the end of a', async () => asked('a')[0].closed && await metric(g, 'moongate_upstream_in_flight') === 1, openAnswer('b')) });
   const r = await chat(g, key, { model: 'acme/two', ...order('a', 'b') });
   eq([r.status, text(r, false), up.asked.length], [200, 'b', 2]);
   eq(marks(await record(g, key, r.headers['x-generation-id'])), ['a 500', 'b 200 hedge']);
@@ -168,7 +173,7 @@ test('a first that fails behind its hedge: the hedge goes on, and nobody else is
 
 for (const stream of [true, false])
   test(`both fail: on_error decides as ever, the next one answers (${stream ? 'streamed' : 'whole'})`, async () => {
-    start({ a: after(200, down), b: after(150, down) });
+    start({ a: behind('b', down), b: down });
     const r = await chat(g, key, { model: 'acme/three', stream, ...order('a', 'b', 'c') });
     eq([r.status, text(r, stream), up.asked.map((o) => o.at).sort()], [200, 'c', ['a', 'b', 'c']]);
     const gone = await chat(g, key, { model: 'acme/two', stream, ...order('a', 'b') });
@@ -194,9 +199,10 @@ test('another provider comes before another endpoint of the same, which comes be
 });
 
 test('nobody else, no plan, no order: none begins', async () => {
-  start({ a: after(300, openAnswer('a')) });
   const nobody = await hedges('nobody');
+  start({ a: counted('nobody', nobody + 1, openAnswer('a')) });
   eq(text(await chat(g, key, { model: 'acme/one' }), false), 'a');
+  does.a = after(300, openAnswer('a'));
   eq(await hedges('nobody'), nobody + 1);
   eq(text(await chat(g, key, { model: 'acme/plain', ...order('a', 'b') }), false), 'a');
   eq(text(await chat(g, key, { model: 'acme/two', provider: { only: ['a'] } }), false), 'a');
@@ -204,21 +210,22 @@ test('nobody else, no plan, no order: none begins', async () => {
 });
 
 test('a hedge that is dearer than it may be does not begin', async () => {
-  start({ a: after(300, openAnswer('a')) });
   const n = await hedges('price');
+  start({ a: counted('price', n + 1, openAnswer('a')) });
   eq([text(await chat(g, key, { model: 'acme/dear', ...order('a', 'b') }), false), up.asked.length], ['a', 1]);
   eq(await hedges('price'), n + 1);
 });
 
 test('an upstream that is full, or says 429, is not asked for more', async () => {
-  start({ a: after(300, openAnswer('a')), full: hold });
-  const n = await hedges('busy'), first = chat(g, key, { model: 'acme/full-alone' });
+  const n = await hedges('busy');
+  start({ a: counted('busy', n + 1, openAnswer('a')), full: hold });
+  const first = chat(g, key, { model: 'acme/full-alone' });
   await until('it to be inside', () => held.length === 1);
   eq([text(await chat(g, key, { model: 'acme/full', ...order('a', 'full') }), false), asked('full').length], ['a', 1]);
   eq(await hedges('busy'), n + 1);
   release();
   await first;
-  start({ a: after(300, openAnswer('a')), limited: (one, res) => { res.writeHead(429, { 'content-type': 'application/json' }); res.end('{"error":{"message":"slow down"}}'); } });
+  start({ a: counted('busy', n + 2, openAnswer('a')), limited: (one, res) => { res.writeHead(429, { 'content-type': 'application/json' }); res.end('{"error":{"message":"slow down"}}'); } });
   eq((await chat(g, key, { model: 'acme/limited', provider: { only: ['limited'] } })).status, 429);
   await new Promise((go) => setTimeout(go, 600));	// rates are added up twice a second
   start({ ...does });
@@ -227,8 +234,9 @@ test('an upstream that is full, or says 429, is not asked for more', async () =>
 });
 
 test('a budget that cannot hold both refuses the hedge, not the request', async () => {
-  start({ a: after(300, openAnswer('a')) });
-  const n = await hedges('budget'), poor = await g.newKey({ limit: 0.003 });
+  const n = await hedges('budget');
+  start({ a: counted('budget', n + 1, openAnswer('a')) });
+  const poor = await g.newKey({ limit: 0.003 });
   const r = await chat(g, poor, { model: 'acme/two', max_tokens: 1900, ...order('a', 'b') });
   eq([r.status, text(r, false), up.asked.length, await hedges('budget')], [200, 'a', 1, n + 1], r.text);
   const rich = await g.newKey({ limit: 0.005 });
@@ -284,10 +292,10 @@ test('a hedge whose endpoint takes bytes alone waits for the picture; it is not 
   const r = await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') });
   eq([text(r, false), up.asked.map((o) => o.at)], ['bytes', ['a', 'picture', 'bytes']], r.text);
   ok(asked('bytes')[0].text.includes('data:image/png;base64,iVBORw'), 'the bytes');
-  start({ a: after(200, openAnswer('a')), picture: hold });
+  start({ a: behind('picture', openAnswer('a')), picture: hold });
   eq([text(await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') }), false), up.asked.map((o) => o.at)], ['a', ['a', 'picture']]);
   await until('the fetch to be closed', () => asked('picture')[0].closed, 1000);
-  start({ a: after(200, down), picture: after(300, png) });
+  start({ a: behind('picture', down), picture: after(300, png) });
   eq([text(await chat(g, key, { model: 'acme/bytes', ...picture(), ...order('a', 'bytes') }), false), up.asked.map((o) => o.at)], ['bytes', ['a', 'picture', 'bytes']]);
   await quiet();
 });
@@ -347,7 +355,8 @@ test('a hundred at once, of either kind, with clients that leave: the ledger is 
 
 test('the share: of a hundred late requests five are hedged, exactly', async () => {
   const few = await startGateway(settings('')), k = await few.newKey();
-  start({ a: after(160, openAnswer('a')), b: openAnswer('b') });
+  const others = until('the others to be refused', async () => await hedges('share', few) === 95);
+  start({ a: (one, res) => { res.on('error', () => {}); others.then(() => { if (!one.closed) openAnswer('a')(one, res); }, () => res.destroy()); }, b: openAnswer('b') });
   const all = await Promise.all(Array.from({ length: 100 }, () => chat(few, k, { model: 'acme/two', ...order('a', 'b') })));
   eq([all.filter((r) => r.status === 200).length, asked('b').length], [100, 5]);
   await quiet(few);
@@ -366,7 +375,7 @@ test('a drain during a race: it is ended, both are closed, exit 0', async () => 
   two.child.kill('SIGTERM');
   for (const r of await Promise.all(all)) eq(r.status, 502, r.text);
   eq(await two.exited, { code: 0, signal: null }, two.log);
-  await until('all to be closed', () => up.asked.every((o) => o.closed), 2000);
+  await until('all to be closed', () => up.asked.every((o) => o.closed));
   const again = await startGateway(settings(''), { dir: home });
   const a = await audit(again);
   eq([a.code, a.open, (await ownKey(again, k)).usage], [0, 0, 0], a.text);

@@ -25,20 +25,20 @@ for (const name of ['chat', 'passed', 'claude']) {
   test(`${name}: nothing left: others are asked until it is back`, async () => {
     says = headers('7', 60);
     eq([await who(name), await who(name)], ['tight', 'tight'], 'some left');
-    says = headers('0', 2);
+    says = headers('0', 6);
     eq(await who(name), 'tight', 'the last one');
     says = {};
     eq([await who(name), await who(name)], ['wide', 'wide'], 'none left');
-    await until('it to be back', async () => await who(name) === 'tight', 15000);
+    await until('it to be back', async () => await who(name) === 'tight');
   });
 }
 test('of a large limit a hundredth is soon there again', async () => {
-  says = { 'x-ratelimit-limit-requests': '10000', 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '20s' };
+  says = { 'x-ratelimit-limit-requests': '10000', 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '60s' };
   eq(await who('much'), 'tight');
   says = {};
   const began = Date.now();
-  await until('it to be back', async () => await who('much') === 'tight', 15000);
-  ok(Date.now() - began < 10000, 'not the whole twenty seconds');
+  await until('it to be back', async () => await who('much') === 'tight');
+  ok(Date.now() - began < 50000, 'not the whole minute');
 });
 
 await run(async () => { await g.stop(); await Promise.all([tight.stop(), wide.stop()]); });

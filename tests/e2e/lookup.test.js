@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { eq, ok, run, test } from './tap.js';
 import { chat } from './checks.js';
-import { binary, loads, managementKey, sendJson, startGateway, startUpstream, until } from './gateway.js';
+import { binary, loads, managementKey, retried, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 // What it answers is the user's name, as a script.
 const held = [];
@@ -65,11 +65,7 @@ const as = (user, more) => chat(g, key, { model: 'acme/a', user }, more);
 const modelOf = (r) => (r.status === 200 ? JSON.parse(r.text).model : `${r.status} ${r.text}`);
 // A service has a quarter of a second at most: on a machine that stands still for as long the fallback is
 // right, so it is asked again, a few times.
-async function tried(fn) {
-  for (let again = 20; ; again--) {
-    try { return await fn(20 - again); } catch (e) { if (!again) throw e; }
-  }
-}
+const tried = (fn) => retried(fn, 20);
 const served = (user) => tried(async () => eq(modelOf(await as(user)), 'acme/b'));
 const release = () => { while (held.length) held.shift()(); };
 

@@ -61,7 +61,7 @@ const config = `
     ${provider('silent', 'silent')} ${provider('silent-too', 'silent')} ${provider('brief', 'silent', 'timeouts = { total = "400ms" }')}
     ${provider('half', 'half')} ${provider('fine', 'fine')} ${provider('fine-too', 'fine')} ${provider('down', 'down')} ${provider('long', 'long')}
     ${provider('passed', 'long', 'quirks = { pass_through = true }')} ${twelve.map((n) => provider(n, 'down')).join(' ')}
-    mute = { dialect = "openai", base_url = "https://127.0.0.1:${mute.address().port}", api_key = "k" },
+    mute = { dialect = "openai", base_url = "https://127.0.0.1:${mute.address().port}", api_key = "k", timeouts = { connect = "1m" } },
     claude = { dialect = "anthropic", base_url = "${up.url}/claude", api_key = "k" },
   },
   models = {
@@ -75,6 +75,7 @@ const g = await startGateway(config);
 const key = await g.newKey();
 const at = (order) => ({ provider: { order } });
 const timed = async (body) => { const t = Date.now(), r = await chat(g, key, body); return { ...r, ms: Date.now() - t }; };
+// At most: far less than without the plan, however busy the machine.
 const between = (ms, least, most) => ok(ms >= least && ms < most, `${ms} ms`);
 
 for (const stream of [false, true]) {
@@ -82,33 +83,33 @@ for (const stream of [false, true]) {
     const r = await timed({ model: 'acme/deadline', stream });
     eq(r.status, 504, r.text);
     ok(Number(r.headers['x-moongate-attempts']) <= 2, 'a loop that was busy when it began sees the end some ms early');
-    between(r.ms, 350, 2500);
+    between(r.ms, 350, 20000);
   });
 }
 
 test('deadline_ms never passes what the configuration allows', async () => {
   const r = await timed({ model: 'acme/brief' });
   eq(r.status, 504, r.text);
-  between(r.ms, 350, 2500);
+  between(r.ms, 350, 20000);
 });
 
 test('connect_timeout_ms ends a handshake that goes nowhere; the next endpoint answers', async () => {
   const r = await timed({ model: 'acme/connect', ...at(['mute', 'fine']) });
   eq([r.status, r.headers['x-moongate-provider'], r.headers['x-moongate-attempts']], [200, 'fine', '2'], r.text);
-  between(r.ms, 250, 2500);
+  between(r.ms, 250, 20000);
 });
 
 test('ttft_timeout_ms ends the wait for the first output; the next endpoint answers', async () => {
   const r = await timed({ model: 'acme/first', stream: true, ...at(['silent', 'fine']) });
   eq([r.status, r.headers['x-moongate-provider'], r.headers['x-moongate-attempts']], [200, 'fine', '2'], r.text);
-  between(r.ms, 250, 2500);
+  between(r.ms, 250, 20000);
 });
 
 test('idle_timeout_ms ends a stream that falls silent', async () => {
   const r = await timed({ model: 'acme/idle', stream: true });
   const list = events(r.text);
   eq([r.status, terminals(list), list.find((e) => e.error)?.error.code], [200, { ends: 1, usages: 1, done: 1 }, 504], r.text);
-  between(r.ms, 250, 2500);
+  between(r.ms, 250, 20000);
 });
 
 test('max_attempts = 1: nobody else is asked', async () => {

@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import { bearer, call, chat } from './checks.js';
 import { managementKey, until } from './gateway.js';
 
-export const world = (dir, more = '') => `
+// slow: the address of an upstream for acme/slow, which says when its streams end.
+export const world = (dir, more = '', slow = '') => `
   workers = 2, ${dir ? `policy = { bundle = "${dir}" },` : ''} ${more}
-  providers = { alpha = { dialect = "sim", base_url = "sim:" }, beta = { dialect = "sim", base_url = "sim:" } },
+  providers = { ${slow ? `slow = { dialect = "openai", base_url = "${slow}" },` : ''} alpha = { dialect = "sim", base_url = "sim:" }, beta = { dialect = "sim", base_url = "sim:" } },
   models = { ["acme/one"] = { endpoints = {
     { provider = "alpha", model = "echo", price = { input = 1, output = 1 }, options = { words = 3 } },
     { provider = "beta", model = "echo", price = { input = 1, output = 1 }, options = { words = 3 } },
   } }, ["acme/slow"] = { endpoints = {
-    { provider = "alpha", model = "echo", price = { input = 1, output = 1 }, options = { words = 40, tokens_per_s = 15 } },
+    { provider = "${slow ? 'slow' : 'alpha'}", model = "echo", price = { input = 1, output = 1 } },
   } } },`;
 
 const rest = '{ use = "or_eligibility" }, { use = "pick" }, { use = "or_fallback" }, { use = "price_tiers" }';

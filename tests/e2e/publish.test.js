@@ -3,12 +3,20 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, chat, metric, moongate } from './checks.js';
-import { managementKey, startGateway, until } from './gateway.js';
+import { chunk, managementKey, startGateway, startUpstream, until } from './gateway.js';
 import { eq, ok, run, test } from './tap.js';
 import { admin, decision, files, folder, live, provider, sighup, world, write } from './policies_world.js';
 
 const dir = folder(files('alpha'));
-const g = await startGateway(world(dir));
+// Streams that are under way until release().
+const held = [];
+const up = await startUpstream((req, res) => {
+  res.writeHead(200, { 'content-type': 'text/event-stream' });
+  res.write(chunk({ role: 'assistant', content: 'wait' }));
+  held.push(res);
+});
+const release = () => { for (const res of held.splice(0)) res.end(chunk({}, 'stop', { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } }) + 'data: [DONE]\n\n'); };
+const g = await startGateway(world(dir, '', up.url));
 const key = await g.newKey();
 const failing = { ...files('beta'), 'pick_test.lua': 'local P = use("pick")\ntest("never", function(t)\n  t.eq(P.name, "other")\nend)\n' };
 const publish = (at, ...more) => moongate(g, ['policy', 'publish', at, ...more]);
@@ -157,6 +165,7 @@ test('a stream that spans the change ends by the version it began with; no reque
   const states = (await call(g, '/metrics')).text.match(/^moongate_policy_states\{.*$/gm);
   eq(states.length, 2, states.join(' '));
   eq(await provider(g, key), 'alpha');
+  release();
   const text = (await stream).text;
   ok(text.endsWith('data: [DONE]\n\n'), 'the stream came to its end');
   const d = await decision(g, /"id":"(gen-[^"]+)"/.exec(text)[1]);
@@ -177,6 +186,7 @@ test('more than three versions in use are told', async () => {
     eq((await publish(folder(files(i % 2 ? 'alpha' : 'beta', { extra: `crowd ${i}` })))).code, 0);
   }
   await until('the log line', () => /"event":"policy_versions"/.test(g.log));
+  release();
   for (const s of streams) ok((await s).text.endsWith('data: [DONE]\n\n'), 'each stream ends well');
 });
 
@@ -218,4 +228,7 @@ test('until an operator says so', async () => {
   eq(await provider(g, key), 'beta');
 });
 
-run(async () => eq(await g.stop(), { code: 0, signal: null }, 'the gateway ends cleanly'));
+run(async () => {
+  eq(await g.stop(), { code: 0, signal: null }, 'the gateway ends cleanly');
+  await up.stop();
+});

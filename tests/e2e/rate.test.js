@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { audit, bearer, call, chat, moongate, nanos, ownKey, record } from './checks.js';
-import { binary, completion, managementKey, sendJson, startGateway, startUpstream } from './gateway.js';
+import { binary, completion, managementKey, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
 import { admin, folder } from './policies_world.js';
 import { eq, ok, run, test } from './tap.js';
 
@@ -30,6 +30,7 @@ const pricing = (fails) => folder({
   'deal_test.lua': 'local P = use("deal")\ntest("it loads", function(t) t.eq(P.name, "deal") end)\n' });
 const LIST = 1935000n, DEAL = 1696221n, DEAR = 2902500n;	// nUSD: 1137 + 100 / 4 + 773 tokens at a dollar a million; less 238,779; and half as much more
 const usage = { prompt_tokens: 1237, completion_tokens: 773, prompt_tokens_details: { cached_tokens: 100 } };
+await sameDay(180);
 const up = await startUpstream((req, res) => sendJson(res, 200, completion('fine', usage)));
 const broken = pricing(['mend', 'dear', 'never', 'many']), mended = pricing(['never', 'many']), whole = pricing([]);
 const home = mkdtempSync(join(tmpdir(), 'moongate-rate-'));

@@ -18,7 +18,7 @@ writeFileSync(join(dir, 'keeps.lua'), `return policy { name = "keeps", api = 1, 
     if req.model == "m/hashed" then return { store = "hashed", ttl_s = 3600, sinks = { "record", "log" } } end
     return { store = "metadata", ttl_s = 86400 }
   end,
-  plan = function(req) return { max_attempts = 8, max_attempts_per_model = 8, ttft_timeout_ms = 300 } end }
+  plan = function(req) return { max_attempts = 8, max_attempts_per_model = 8 } end }
 `);
 
 loads(dir, 'keeps');
@@ -45,7 +45,7 @@ const facts = {
 const names = Object.keys(facts), price = 'price = { input = 1, output = 2 }';
 const config = (works) => `
   workers = 1, policy = { bundle = "${dir}" },
-  providers = { ${names.map((n) => `${n} = { name = "The ${n}", dialect = "openai", base_url = "${n === 'dead' ? `http://127.0.0.1:${dead}` : `${up.url}/${n}`}/v1", api_key = "sk-of-upstream", data = { ${n === 'works' ? works : facts[n]} } },`).join('\n')}
+  providers = { ${names.map((n) => `${n} = { name = "The ${n}", dialect = "openai", base_url = "${n === 'dead' ? `http://127.0.0.1:${dead}` : `${up.url}/${n}`}/v1", api_key = "sk-of-upstream", ${n === 'silent' ? 'timeouts = { first_output = "300ms" },' : ''} data = { ${n === 'works' ? works : facts[n]} } },`).join('\n')}
     sim = { dialect = "sim", base_url = "sim:" } },
   models = { ${['all', 'none', 'hashed'].map((m) => `["m/${m}"] = { endpoints = { ${names.map((n) => `{ provider = "${n}", ${n === 'works' ? 'region = "eu", ' : ''}${price} },`).join('')} } },`).join('\n')}
     ["m/sim"] = { endpoints = { { provider = "sim", model = "echo", ${price} } } } },`;
@@ -96,7 +96,7 @@ test('every attempt that had bytes is listed, with what was known of it, and eac
     for (const a of s.payload.attempts) {
       const name = a.provider.slice(4), at = Date.parse(a.sent_at);
       eq([a.endpoint, a.is_byok, a.region, a.outcome === 'ok'], [`m/all@${name}${name === 'works' ? '/eu' : ''}`, false, name === 'works' ? 'eu' : '', name === 'works'], canonical(a));
-      ok(Math.abs(at - Date.now()) < 60000 && at >= Date.parse(s.payload.created_at), a.sent_at);
+      ok(Math.abs(at - Date.now()) < 600000 && at >= Date.parse(s.payload.created_at), a.sent_at);
       if (name === 'dead') eq([a.outcome, a.bytes_sent, a.status], ['connect', 0, null]);
     }
     eq([s.payload.generation_id, s.payload.model, s.payload.type, s.payload.request_hash, s.payload.bundle.length], [r.id, 'm/all', 'moongate-receipt-1', null, 16]);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, run, test } from './tap.js';
 import { bearer, call, management } from './checks.js';
-import { completion, loads, sendJson, startGateway, startUpstream } from './gateway.js';
+import { completion, loads, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const up = await startUpstream((req, res) => sendJson(res, 200, completion('fine', { prompt_tokens: 100, completion_tokens: 100 })));
 const dir = mkdtempSync(join(tmpdir(), 'moongate-scopes-'));
@@ -51,8 +51,7 @@ test('a key of its own', async () => {
   const list = (await management(g, '/keys')).data, k = list.find((one) => one.limit === 1);
   bundle(k.hash);
   g.child.kill('SIGHUP');
-  for (let i = 0; i < 200 && (await asked(own)) !== 'key'; i++) await new Promise((go) => setTimeout(go, 10));
-  eq(await asked(own), 'key');
+  await until('the reload', async () => await asked(own) === 'key');
   eq(await asked(inBoth), 'workspace');
 });
 test('the organization is shown with the key', async () => {

@@ -5,27 +5,30 @@ import { eq, ok, run, test } from './tap.js';
 import { call, chat, fds, pool } from './checks.js';
 import { startGateway, until } from './gateway.js';
 
-const g = await startGateway(`
+const config = `
   workers = 2,
   providers = { sim = { dialect = "sim", base_url = "sim:" } },
-  models = { ["acme/echo"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 1, output = 1 } } } } },`);
-const key = await g.newKey(), agent = pool(4), port = Number(new URL(g.url).port);
+  models = { ["acme/echo"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 1, output = 1 } } } } },`;
+// The second one has no slow clients: what the machine does to both at the time is no difference between them.
+const [g, calm] = [await startGateway(config), await startGateway(config)];
+const key = await g.newKey(), calmKey = await calm.newKey(), agent = pool(4), port = Number(new URL(g.url).port);
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 
-async function latency(n) {
-  const took = [];
-  for (let i = 0; i < n; i++) {
-    const t = process.hrtime.bigint(), r = await chat(g, key, { model: 'acme/echo' }, { agent });
+// Of both, by turns.
+async function latencies(n) {
+  const took = [[], []];
+  for (let i = 0; i < 2 * n; i++) {
+    const t = process.hrtime.bigint(), r = await (i % 2 ? chat(calm, calmKey, { model: 'acme/echo' }, { agent }) : chat(g, key, { model: 'acme/echo' }, { agent }));
     eq(r.status, 200);
-    took.push(Number(process.hrtime.bigint() - t) / 1e6);
+    took[i % 2].push(Number(process.hrtime.bigint() - t) / 1e6);
   }
-  return median(took);
+  return took.map(median);
 }
 
 const text = ['POST /api/v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Slow: ', `POST /api/v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"`];
 test('500 slow clients, heads and bodies: others are served as fast, they are cut off in time', async () => {
-  await latency(100);
-  const open = fds(g), slow = new Set(), alone = await latency(200), began = Date.now();
+  await latencies(100);
+  const open = fds(g), slow = new Set(), began = Date.now();
   for (let i = 0; i < 500; i++) {
     const s = connect(port, '127.0.0.1', () => s.write(text[i % 2]));
     slow.add(s);
@@ -36,14 +39,14 @@ test('500 slow clients, heads and bodies: others are served as fast, they are cu
   }
   await until('them to be in', () => fds(g) >= open + 480);
   const drip = setInterval(() => { for (const s of slow) s.write('x'); }, 1000);
-  const beside = await latency(200);
+  const [beside, alone] = await latencies(200);
   console.log(`# median alone ${alone.toFixed(2)} ms, beside them ${beside.toFixed(2)} ms`);
   ok(beside < alone * 2 + 1, `${beside} ms instead of ${alone}`);
-  await until('all to be cut off', () => slow.size === 0, 20000).finally(() => clearInterval(drip));
+  await until('all to be cut off', () => slow.size === 0, 16000).finally(() => clearInterval(drip));
   const took = Date.now() - began;
-  ok(took > 8000 && took < 16000, `after ${took} ms`);
+  ok(took > 8000, `after ${took} ms`);
   await until('their descriptors', () => fds(g) <= open + 4);
   eq((await call(g, '/livez')).status, 200);
 });
 
-run(async () => { agent.destroy(); eq(await g.stop(), { code: 0, signal: null }); });
+run(async () => { agent.destroy(); for (const one of [g, calm]) eq(await one.stop(), { code: 0, signal: null }); });

@@ -81,8 +81,10 @@ test('a new certificate: new connections have it, those that are open go on', as
   await until('the streams', () => begun === 10);
   use(two);
   await reload();
-  await until('the new one', async () => (await holder()) === 'two', 2000);
-  for (let i = 0; i < 8; i++) eq(await holder(), 'two', 'all workers');
+  await until('the new one, of all workers', async () => {
+    for (let i = 0; i < 8; i++) if (await holder() !== 'two') return false;
+    return true;
+  });
   eq((await call('/livez', { agent })).status, 200);
   for (const r of await Promise.all(open)) eq([r.cut, r.from, terminals(events(r.text))], [false, 'one', { ends: 1, usages: 1, done: 1 }]);
   agent.destroy();
