@@ -120,7 +120,7 @@ int worker_prepare(struct worker *w, const struct config *conf, const struct lis
 		if (rc)
 			return rc;
 	}
-	w->turn.run = on_turn;
+	w->turn = (struct turn){ .run = on_turn, .late = true };
 	loop_turn(w->loop, &w->turn);
 	return MG_OK;
 }

@@ -91,10 +91,12 @@ static void ready(struct req *q, int status)
 {
 	q->replied = true;
 	q->status = q->pub.status = status;
-	if (q->conn)
+	if (q->conn) {
 		conn_resume(q->conn);
-	else if (q->finished)
+		loop_prompt(q->pub.server->loop);
+	} else if (q->finished) {
 		req_ended(q);
+	}
 }
 
 void http_reply(struct http_request *r, int status, const struct http_header *headers, struct mg_str body)
@@ -176,6 +178,8 @@ static void stream_over(struct http_request *r, bool aborted)
 		return;
 	q->finished = true;
 	q->aborted |= aborted;
+	if (q->conn && q->out.len)
+		conn_cork(q->conn);
 	ready(q, q->status);
 }
 

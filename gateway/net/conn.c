@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum { SEND_BUFFER = 64 * 1024 };	/* the kernel's megabytes would hide a slow reader (R19) */
@@ -27,6 +28,40 @@ void conn_resume(struct conn *c)
 	c->suspended = false;
 	MHD_resume_connection(c->mhd);
 	shard_mark(c->shard);
+}
+
+/* MHD sends head, chunks and the last chunk each by itself.  What one turn has for a
+ * client goes out as one packet: it is waked once, and the kernel's work is done once. */
+void conn_cork(struct conn *c)
+{
+	int on = 1;
+
+	if (c->corked || c->local || setsockopt(c->watch.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)))
+		return;
+	c->corked = true;
+	c->next_corked = c->server->corked;
+	c->server->corked = c;
+}
+
+void conns_uncork(struct server *s)
+{
+	int off = 0;
+
+	for (struct conn *c = s->corked; c; c = c->next_corked) {
+		c->corked = false;
+		setsockopt(c->watch.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+	}
+	s->corked = NULL;
+}
+
+static void forget_cork(struct conn *c)
+{
+	struct conn **at = &c->server->corked;
+
+	while (c->corked && *at != c)
+		at = &(*at)->next_corked;
+	if (c->corked)
+		*at = c->next_corked;
 }
 
 /* With TURBO, MHD 0.9.75 forgets a connection that ends inside a callback: it
@@ -78,6 +113,7 @@ static void conn_free(struct conn *c)
 
 	loop_timer_clear(s->loop, &c->timer);
 	loop_unwatch(s->loop, &c->watch);
+	forget_cork(c);
 	address_leave(c->who, c->counted);
 	if (c->prev)
 		c->prev->next = c->next;

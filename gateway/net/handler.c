@@ -74,7 +74,6 @@ void req_ended(struct req *q)
 	q->listed = true;
 	*s->ended_last = q;
 	s->ended_last = &q->next_ended;
-	loop_soon(s->loop);
 }
 
 void reqs_tell(struct server *s)
@@ -99,6 +98,8 @@ static enum MHD_Result deliver(struct req *q)
 	if (q->pub.server->draining)
 		MHD_add_response_header(q->response, "Connection", "close");
 	conn_phase(q->conn, CONN_ANSWER);
+	if (q->out.len)
+		conn_cork(q->conn);
 	rc = MHD_queue_response(q->conn->mhd, (unsigned)q->status, q->response);
 	MHD_destroy_response(q->response);
 	q->response = NULL;

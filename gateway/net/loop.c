@@ -1,9 +1,11 @@
 /*
- * loop.c - one turn: wait, events, due timers, turns (MHD), timers again.
+ * loop.c - one turn: wait, events, due timers, turns (MHD), timers again, late turns.
  *
  * The second look at the timers is for what the turns started: libcurl arms a
  * timer of zero for every new transfer, and waiting for it would cost a turn.
  * What was logged goes out at the end of a turn, together.
+ * Of a batch of events each is brought to its end, as far as somebody waits for
+ * it, before the next one begins: its answer does not wait for the others.
  */
 #include "net/loop.h"
 
@@ -29,7 +31,7 @@ struct loop {
 	struct timer **heap;	/* earliest first; a timer's slot is its index + 1 */
 	size_t timers, room;
 	struct turn *turns;
-	bool soon;
+	bool soon, prompt, turning;
 	atomic_bool stop;
 	atomic_uint_fast64_t max_us;
 	pthread_mutex_t lock;	/* guards the two below */
@@ -244,6 +246,11 @@ void loop_soon(struct loop *l)
 	l->soon = true;
 }
 
+void loop_prompt(struct loop *l)
+{
+	l->prompt = true;
+}
+
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
 	struct post *p = malloc(sizeof(*p));
@@ -283,6 +290,20 @@ static uint64_t note(struct loop *l, uint64_t from_us)
 	return now;
 }
 
+static uint64_t run_turns(struct loop *l, bool late, uint64_t us)
+{
+	l->turning = true;
+	for (struct turn *t = l->turns, *next; t; t = next) {
+		next = t->next;
+		if (t->late != late)
+			continue;
+		t->run(t);
+		us = note(l, us);
+	}
+	l->turning = l->prompt = false;
+	return us;
+}
+
 static uint64_t run_events(struct loop *l, uint64_t us)
 {
 	for (l->at = 0; l->at < l->n;) {
@@ -293,6 +314,8 @@ static uint64_t run_events(struct loop *l, uint64_t us)
 			continue;
 		w->ready(w, e->events);
 		us = note(l, us);
+		if (l->prompt)
+			us = run_turns(l, false, us);
 	}
 	l->at = l->n = 0;
 	return us;
@@ -307,8 +330,15 @@ static uint64_t run_timers(struct loop *l, uint64_t us)
 		loop_timer_clear(l, t);
 		t->fire(t);
 		us = note(l, us);
+		if (l->prompt && !l->turning)
+			us = run_turns(l, false, us);
 	}
 	return us;
+}
+
+void loop_due(struct loop *l)
+{
+	run_timers(l, clock_us());
 }
 
 static int patience(const struct loop *l)
@@ -337,12 +367,9 @@ static void turn(struct loop *l)
 	us = run_events(l, us);
 	us = run_timers(l, us);
 	l->soon = false;
-	for (struct turn *t = l->turns, *next; t; t = next) {
-		next = t->next;
-		t->run(t);
-		us = note(l, us);
-	}
-	run_timers(l, us);
+	us = run_turns(l, false, us);
+	us = run_timers(l, us);
+	run_turns(l, true, us);
 	log_flush();
 }
 

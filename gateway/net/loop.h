@@ -22,8 +22,9 @@ struct watch { int fd; void (*ready)(struct watch *w, uint32_t events); bool on;
 /* Lives inside its owner, too; unset while slot is 0. */
 struct timer { void (*fire)(struct timer *t); uint64_t due_ms; size_t slot; };
 
-/* Work that every turn ends with, before the next wait (MHD_run of dirty daemons). */
-struct turn { void (*run)(struct turn *t); struct turn *next; };
+/* Work that every turn ends with, before the next wait (MHD_run of dirty daemons); late: what nobody
+ * waits for, behind all else. */
+struct turn { void (*run)(struct turn *t); bool late; struct turn *next; };
 
 struct loop *loop_new(struct err *err);
 void loop_free(struct loop *l);
@@ -38,6 +39,8 @@ void loop_timer_clear(struct loop *l, struct timer *t);
 void loop_turn(struct loop *l, struct turn *t);		/* until loop_unturn() */
 void loop_unturn(struct loop *l, struct turn *t);	/* not from within a turn */
 void loop_soon(struct loop *l);		/* do not wait in this turn: somebody has more to do */
+void loop_prompt(struct loop *l);	/* run the turns (not the late ones) behind this callback: what it made is waited for */
+void loop_due(struct loop *l);		/* from within a turn: runs the timers that are due */
 
 /* Runs fn(arg) on the loop's thread, soon and in order.  From any thread. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);

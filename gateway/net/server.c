@@ -34,8 +34,10 @@ struct server *server_new(struct loop *loop, const struct server_limits *limits,
 	s->ctx = ctx;
 	s->ended_last = &s->ended;
 	s->turn.run = shards_run;
+	s->late = (struct turn){ .run = server_late, .late = true };
 	signal(SIGPIPE, SIG_IGN);	/* GnuTLS and OpenSSL write without MSG_NOSIGNAL */
 	loop_turn(loop, &s->turn);
+	loop_turn(loop, &s->late);
 	return s;
 }
 
@@ -101,5 +103,6 @@ void server_free(struct server *s)
 	groups_free(s);
 	reqs_tell(s);
 	loop_unturn(s->loop, &s->turn);
+	loop_unturn(s->loop, &s->late);
 	free(s);
 }

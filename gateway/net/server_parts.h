@@ -57,6 +57,8 @@ struct conn {
 	enum phase phase;
 	bool suspended, left, admin, local, counted;
 	bool shut;		/* shutdown() was called */
+	bool corked;		/* is in the server's list of those */
+	struct conn *next_corked;
 	uint64_t who;		/* its place in the count per address */
 	char client[46];
 };
@@ -81,11 +83,12 @@ struct server {
 	struct server_limits limits;
 	struct server_events on;
 	void *ctx;
-	struct turn turn;
+	struct turn turn, late;
 	struct group *groups;
 	struct door *doors;
 	struct conn *conns, *adding;	/* adding: on its way through MHD_add_connection() */
 	struct shard *dirty;
+	struct conn *corked;
 	struct req *ended, **ended_last;
 	_Atomic size_t n_conns;		/* /metrics adds up those of all workers */
 	size_t n_reqs;
@@ -99,12 +102,15 @@ void groups_free(struct server *s);
 struct shard *group_emptiest(struct group *g);
 void shard_mark(struct shard *sh);
 void shards_run(struct turn *t);
+void server_late(struct turn *t);
 
 /* conn.c */
 void conn_open(struct door *d, int fd, const struct sockaddr *addr, socklen_t len);
 void conn_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
 void conn_suspend(struct conn *c);
 void conn_resume(struct conn *c);
+void conn_cork(struct conn *c);
+void conns_uncork(struct server *s);
 int conn_fd(const struct conn *c);
 void conn_condemn(struct conn *c);
 

@@ -57,11 +57,10 @@ static void run_marked(struct server *s)
 
 		sh->dirty = false;
 		shard_run(sh);
+		loop_due(s->loop);	/* what it has for an upstream does not wait for the other shards */
 		sh = next;
 	}
 }
-
-static void free_retired(struct server *s);
 
 void shards_run(struct turn *t)
 {
@@ -70,8 +69,7 @@ void shards_run(struct turn *t)
 	s->running = true;
 	for (int i = 0; s->dirty && i < ROUNDS; i++)
 		run_marked(s);
-	reqs_tell(s);
-	free_retired(s);
+	conns_uncork(s);
 	s->running = false;
 	if (s->dirty)
 		loop_soon(s->loop);
@@ -232,6 +230,14 @@ static void free_retired(struct server *s)
 		*at = g->next;
 		group_free(g);
 	}
+}
+
+void server_late(struct turn *t)
+{
+	struct server *s = loop_owner(t, struct server, late);
+
+	reqs_tell(s);
+	free_retired(s);
 }
 
 void groups_free(struct server *s)

@@ -163,6 +163,59 @@ static void soon(void)
 	ok(!turns, "a turn taken off runs no more");
 }
 
+static char order[16];
+
+static void note_order(char c)
+{
+	size_t n = strlen(order);
+
+	if (n + 1 < sizeof(order))
+		order[n] = c;
+}
+
+static void on_first(struct timer *t)
+{
+	(void)t;
+	note_order('a');
+	loop_prompt(loop);
+}
+
+static void on_second(struct timer *t)
+{
+	(void)t;
+	note_order('b');
+}
+
+static void on_early(struct turn *t)
+{
+	(void)t;
+	note_order('t');
+	loop_due(loop);
+}
+
+static void on_late(struct turn *t)
+{
+	(void)t;
+	note_order('l');
+}
+
+static void prompt(void)
+{
+	struct timer first = { .fire = on_first }, second = { .fire = on_second };
+	struct turn behind = { .run = on_late, .late = true }, early = { .run = on_early };
+
+	loop_turn(loop, &behind);
+	loop_turn(loop, &early);
+	loop_timer_set(loop, &first, 0);
+	loop_timer_set(loop, &second, 0);
+	memset(order, 0, sizeof(order));
+	turn_for(1);
+	ok(!strncmp(order, "atbtl", 5), "what is waited for runs before the next callback, what nobody waits for last");
+	printf("# %s\n", order);
+	loop_unturn(loop, &behind);
+	loop_unturn(loop, &early);
+}
+
 static void slow(struct timer *t)
 {
 	uint64_t from = clock_us();
@@ -195,6 +248,7 @@ int main(void)
 	posts();
 	watches();
 	soon();
+	prompt();
 	longest();
 	loop_free(loop);
 	return tap_done();

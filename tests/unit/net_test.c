@@ -1,6 +1,9 @@
 /* net_test.c - what a server says, its client gets: answers, bodies, streams, aborts, the end (R17-R20). */
 #include "pair.h"
 
+#include <linux/tcp.h>
+#include <stdlib.h>
+
 static void plain_answers(void)
 {
 	get("/x");
@@ -146,6 +149,40 @@ static void no_stalls(void)
 	ok(all && worst < 35000, "no request waits 40 ms for an acknowledgement");
 }
 
+static unsigned packets(int fd, const char *path)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	char ask[128];
+	int n = snprintf(ask, sizeof(ask), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+
+	if (send(fd, ask, (size_t)n, 0) == n)
+		turn_for(30);
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info.tcpi_data_segs_in;
+}
+
+/* With bytes in them.  Behind its first stream on a connection: in that libmicrohttpd sets options
+ * between the head and the rest, and that sends the head. */
+static unsigned packets_for(const char *path)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)strtoul(strrchr(base, ':') + 1, NULL, 10)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unsigned first = connect(fd, (struct sockaddr *)&at, sizeof(at)) ? 0 : packets(fd, "/said"), both = packets(fd, path);
+
+	close(fd);
+	turn_for(5);
+	return both - first;
+}
+
+static void few_packets(void)
+{
+	ok(packets_for("/x") == 1, "an answer is one packet");
+	ok(packets_for("/begun") == 1, "the head of a stream goes with its first event");
+	ok(packets_for("/said") == 1, "and the end with the last one");
+}
+
 static void drain(void)
 {
 	struct exchange_conf c = conf("GET", "/never");
@@ -179,6 +216,7 @@ int main(void)
 	streams();
 	aborts();
 	no_stalls();
+	few_packets();
 	drain();
 	return pair_stop();
 }

@@ -82,6 +82,18 @@ static const struct http_header sse[] = {
 	{ NULL, { NULL, 0 } },
 };
 
+/* As an upstream's first event comes: behind the request, all in one turn. */
+static inline void on_begin(struct timer *t)
+{
+	struct http_request *r = seen.held;
+
+	(void)t;
+	http_stream(r, 200, sse);
+	http_stream_write(r, "all", 3);
+	if (mg_is(r->path, "/said"))
+		http_stream_end(r);
+}
+
 static inline void on_head(struct http_request *r)
 {
 	seen.heads++;
@@ -121,6 +133,10 @@ static inline void on_body(struct http_request *r)
 	} else if (mg_is(r->path, "/hang")) {
 		http_stream(r, 200, sse);
 		http_stream_write(r, "half", 4);
+	} else if (mg_is(r->path, "/begun") || mg_is(r->path, "/said")) {
+		seen.held = r;
+		drip.fire = on_begin;
+		loop_timer_set(loop, &drip, 1);
 	} else if (mg_is(r->path, "/never")) {
 		seen.held = r;
 	} else if (mg_is(r->path, "/query")) {
