@@ -17,6 +17,7 @@
  *		OpenRouter's public API; `extra` of an event holds JSON in the
  *		shapes of its answers.
  *
+ *	1.2	mg_call.quirks
  *	1.1	mg_host.pieces; mg_store.expire, .expired
  *	1.0	first release
  */
@@ -30,7 +31,7 @@
 
 #define MG_MAGIC 0x4d474154u	/* "MGAT" */
 #define MG_ABI_MAJOR 1		/* another major is refused, and so is a newer minor than the host's */
-#define MG_ABI_MINOR 1		/* +1 for each append */
+#define MG_ABI_MINOR 2		/* +1 for each append */
 #define MG_HAS(s, m) ((s)->size >= offsetof(__typeof__(*(s)), m) + sizeof((s)->m))	/* is the other side new enough? */
 #define MG_ENTRY "mg_plugin_entry"	/* the one exported symbol: const struct mg_plugin *(void), written by MG_PLUGIN(...) */
 #define MG_EVENT(k, ...) (&(struct mg_event){ .size = sizeof(struct mg_event), .kind = (k), __VA_ARGS__ })
@@ -77,7 +78,10 @@ struct mg_frame { size_t size;
 	enum mg_framing framing;	/* what came: a JSON error body may answer a streamed call */
 	struct mg_str event, data;	/* SSE event or :event-type; the bytes, and a NUL behind them */
 	struct mg_view json;		/* data, parsed; absent where it is not JSON */ };
-struct mg_call { const struct mg_host *host; void *state; };	/* one attempt; state: op->state_size zeroed bytes, the plugin's */
+struct mg_call {		/* one attempt */
+	const struct mg_host *host;
+	void *state;			/* op->state_size zeroed bytes, the plugin's */
+	struct mg_view quirks;		/* of the catalogue row: asked for again and again */ };
 struct mg_host {	/* the core's side; calls that may fail return MG_OK or a negative mg_rc: hand it on */
 	size_t size;
 	void *(*alloc)(struct mg_call *c, size_t len);		/* zeroed, ends with the attempt, nobody frees it; NULL: none left */

@@ -20,7 +20,7 @@ struct mg_reasoning { bool asked, off, hidden; struct mg_str effort; uint64_t to
 
 static inline struct mg_view mg_quirk(struct mg_call *c, const char *name)
 {
-	return c->host->get(c->host->get(c->host->endpoint(c), "quirks"), name);
+	return c->host->get(c->quirks, name);
 }
 
 static inline bool mg_quirk_is(struct mg_call *c, const char *name, const char *word)

@@ -131,7 +131,10 @@ static double number_of(struct mg_view v)
 {
 	struct mg_str raw = json_raw(v);
 	char text[64];
+	uint64_t n;
 
+	if (json_count(v, &n))
+		return (double)n;
 	if (raw.len >= sizeof(text))
 		return INFINITY;
 	memcpy(text, raw.at, raw.len);

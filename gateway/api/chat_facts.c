@@ -161,6 +161,8 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
 		p->service_tier = (struct mg_str)MG_STR("priority");
 	if (json_is(json_get(request, "route"), "sort"))
 		p->partition = (struct mg_str)MG_STR("none");
+	if (!v.doc)
+		return MG_OK;		/* as most */
 	rc = prefs_lists(pool, v, p, err);
 	if (!rc)
 		rc = prefs_flags(v, p, err);
@@ -397,7 +399,9 @@ static int params_of(struct pool *pool, struct mg_view request, struct facts *f,
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	for (struct mg_view v = json_at(request, 0); v.doc; v = json_next(v)) {
 		name = json_name(v);
-		for (size_t i = 0; name.len && i < NAMES && json_kind(v) > MG_NULL; i++)
+		if (!name.len || json_kind(v) <= MG_NULL)
+			continue;
+		for (size_t i = 0; i < NAMES; i++)
 			if (names[i][0] == name.at[0] && mg_is(name, names[i]))
 				at[n++] = (struct mg_str){ names[i], name.len };
 	}

@@ -39,7 +39,7 @@ int call_init(struct call *c, struct pool *pool, const struct mg_plugin *plugin,
 	struct mg_view request, struct mg_view endpoint, const char *secret)
 {
 	*c = (struct call){
-		.mg = { .host = &call_host }, .pool = pool, .plugin = plugin,
+		.mg = { .host = &call_host, .quirks = json_get(endpoint, "quirks") }, .pool = pool, .plugin = plugin,
 		.op = plugin_operation(plugin, op), .request = request, .endpoint = endpoint,
 		.secret = secret, .streamed = streamed, .no_writer = { .bad = true },
 	};
