@@ -49,6 +49,16 @@ struct mg_str json_text(struct pool *p, struct mg_view v);	/* a string unescaped
 bool json_is(struct mg_view v, const char *word);	/* a string equal to word */
 bool json_count(struct mg_view v, uint64_t *n);		/* a whole number from 0 on, below 2^63; else false and *n stays */
 
+/* A member's name.  Of one that stands in the source the compiler knows the length, and whoever
+ * wrote it there that nothing in it needs an escape; others are looked at. */
+struct json_key { const char *at; uint32_t len; bool plain; };
+static inline struct json_key json_key(const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	return (struct json_key){ name, (uint32_t)len, __builtin_constant_p(len) };
+}
+
 /* The writer.  Names are NULL at the top and inside arrays.  Errors (no room,
  * brackets that do not match, a name too many or missing) stick; json_written() tells.
  * A writer of a pool may be told of bytes that outlive it (`lasting`): what is large
@@ -61,14 +71,42 @@ struct mg_writer { struct buf *out; struct buf own; size_t start;
 	struct pool *pool; struct mg_str lasting; struct json_piece *pieces; size_t n_pieces; struct buf joined; };
 void json_writer_init(struct mg_writer *w, struct buf *out);	/* appends to out, which the caller owns */
 struct mg_writer *json_writer(struct pool *p);			/* in the pool; NULL: no memory */
-void json_open(struct mg_writer *w, const char *name, char bracket);	/* '{' or '[' */
+void json_open_as(struct mg_writer *w, struct json_key key, char bracket);
+void json_put_as(struct mg_writer *w, struct json_key key, struct mg_str text);
+void json_put_raw_as(struct mg_writer *w, struct json_key key, struct mg_str json);
+void json_put_int_as(struct mg_writer *w, struct json_key key, int64_t n);
 void json_close(struct mg_writer *w);
-void json_put(struct mg_writer *w, const char *name, struct mg_str text);	/* escaped; absent: nothing */
-void json_put_text(struct mg_writer *w, const char *name, const char *text);	/* NULL: writes null */
-void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json);	/* absent: nothing */
-void json_put_int(struct mg_writer *w, const char *name, int64_t n);
-void json_put_bool(struct mg_writer *w, const char *name, bool b);
-void json_put_null(struct mg_writer *w, const char *name);
+static inline void json_open(struct mg_writer *w, const char *name, char bracket)	/* '{' or '[' */
+{
+	json_open_as(w, json_key(name), bracket);
+}
+static inline void json_put(struct mg_writer *w, const char *name, struct mg_str text)	/* escaped; absent: nothing */
+{
+	json_put_as(w, json_key(name), text);
+}
+static inline void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json)	/* absent: nothing */
+{
+	json_put_raw_as(w, json_key(name), json);
+}
+static inline void json_put_int(struct mg_writer *w, const char *name, int64_t n)
+{
+	json_put_int_as(w, json_key(name), n);
+}
+static inline void json_put_bool(struct mg_writer *w, const char *name, bool b)
+{
+	json_put_raw_as(w, json_key(name), b ? MG_STR("true") : MG_STR("false"));
+}
+static inline void json_put_null(struct mg_writer *w, const char *name)
+{
+	json_put_raw_as(w, json_key(name), MG_STR("null"));
+}
+static inline void json_put_text(struct mg_writer *w, const char *name, const char *text)	/* NULL: writes null */
+{
+	if (text)
+		json_put(w, name, (struct mg_str){ text, strlen(text) });
+	else
+		json_put_null(w, name);
+}
 struct mg_str json_written(struct mg_writer *w);	/* the whole text; absent when it failed or is not closed */
 /* The same in pieces, which are not joined; NULL when it failed.  Nothing is written behind it. */
 const struct mg_str *json_pieces(struct mg_writer *w, size_t *n);

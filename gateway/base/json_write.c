@@ -91,54 +91,53 @@ struct mg_writer *json_writer(struct pool *p)
 }
 
 /* In one piece where the name is plain, as nearly all are. */
-static void put_name(struct buf *out, const char *name, bool comma)
+static void put_name(struct buf *out, struct json_key key, bool comma)
 {
-	size_t len = strlen(name);
 	char *to;
 
-	if (utf8_plain((const unsigned char *)name, len) != len) {
+	if (!key.plain && utf8_plain((const unsigned char *)key.at, key.len) != key.len) {
 		buf_put(out, ",", comma);
-		json_quote(out, (struct mg_str){ name, len });
+		json_quote(out, (struct mg_str){ key.at, key.len });
 		buf_put(out, ":", 1);
 		return;
 	}
-	to = buf_room(out, len + 4);
+	to = buf_room(out, key.len + 4);
 	if (!to)
 		return;
-	out->len += len + 3 + comma;
+	out->len += key.len + 3 + comma;
 	if (comma)
 		*to++ = ',';
 	*to++ = '"';
-	memcpy(to, name, len);
-	to[len] = '"';
-	to[len + 1] = ':';
+	memcpy(to, key.at, key.len);
+	to[key.len] = '"';
+	to[key.len + 1] = ':';
 }
 
 /* The comma and the name before a value; false when no value may stand here. */
-static bool begin(struct mg_writer *w, const char *name)
+static bool begin(struct mg_writer *w, struct json_key key)
 {
 	bool object = w->objects & 1, comma = w->filled & 1;	/* the top is no object, and takes one value */
 
-	if (w->bad || object != !!name || (w->done && !w->depth)) {
+	if (w->bad || object != !!key.at || (w->done && !w->depth)) {
 		w->bad = true;
 		return false;
 	}
 	w->done = true;
 	w->filled |= 1;
-	if (name)
-		put_name(w->out, name, comma);
+	if (key.at)
+		put_name(w->out, key, comma);
 	else
 		buf_put(w->out, ",", comma);
 	return true;
 }
 
-void json_open(struct mg_writer *w, const char *name, char bracket)
+void json_open_as(struct mg_writer *w, struct json_key key, char bracket)
 {
 	if (w->depth == JSON_DEPTH || (bracket != '{' && bracket != '[')) {
 		w->bad = true;
 		return;
 	}
-	if (!begin(w, name))
+	if (!begin(w, key))
 		return;
 	buf_put(w->out, &bracket, 1);
 	w->objects = w->objects << 1 | (bracket == '{');
@@ -171,9 +170,9 @@ static bool refer(struct mg_writer *w, struct mg_str s)
 	return true;
 }
 
-void json_put(struct mg_writer *w, const char *name, struct mg_str text)
+void json_put_as(struct mg_writer *w, struct json_key key, struct mg_str text)
 {
-	if (!text.at || !begin(w, name))
+	if (!text.at || !begin(w, key))
 		return;
 	if (text.len < JSON_PIECE || !w->lasting.at || utf8_plain((const unsigned char *)text.at, text.len) != text.len) {
 		json_quote(w->out, text);
@@ -185,31 +184,23 @@ void json_put(struct mg_writer *w, const char *name, struct mg_str text)
 	buf_put(w->out, "\"", 1);
 }
 
-void json_put_text(struct mg_writer *w, const char *name, const char *text)
-{
-	if (text)
-		json_put(w, name, (struct mg_str){ text, strlen(text) });
-	else
-		json_put_null(w, name);
-}
-
-void json_put_raw(struct mg_writer *w, const char *name, struct mg_str json)
+void json_put_raw_as(struct mg_writer *w, struct json_key key, struct mg_str json)
 {
 	if (!json.at)
 		return;
 	if (!json.len)
 		w->bad = true;	/* nothing is no value */
-	else if (begin(w, name) && !refer(w, json))
+	else if (begin(w, key) && !refer(w, json))
 		buf_put(w->out, json.at, json.len);
 }
 
-void json_put_int(struct mg_writer *w, const char *name, int64_t n)
+void json_put_int_as(struct mg_writer *w, struct json_key key, int64_t n)
 {
 	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 	char text[24];
 	size_t at = sizeof(text);
 
-	if (!begin(w, name))
+	if (!begin(w, key))
 		return;
 	do
 		text[--at] = (char)('0' + left % 10);
@@ -217,18 +208,6 @@ void json_put_int(struct mg_writer *w, const char *name, int64_t n)
 	if (n < 0)
 		text[--at] = '-';
 	buf_put(w->out, text + at, sizeof(text) - at);
-}
-
-void json_put_bool(struct mg_writer *w, const char *name, bool b)
-{
-	if (begin(w, name))
-		buf_put(w->out, b ? "true" : "false", b ? 4 : 5);
-}
-
-void json_put_null(struct mg_writer *w, const char *name)
-{
-	if (begin(w, name))
-		buf_put(w->out, "null", 4);
 }
 
 static bool whole(const struct mg_writer *w)

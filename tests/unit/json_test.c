@@ -210,6 +210,7 @@ static void writer(void)
 {
 	struct pool *p = pool_new(1 << 20);
 	struct mg_writer *w = json_writer(p), small;
+	char odd[] = "n\n";		/* a name that is not of the source */
 	struct mg_view read;
 	struct buf b;
 
@@ -225,7 +226,7 @@ static void writer(void)
 	json_open(w, NULL, '{');
 	json_close(w);
 	json_close(w);
-	json_put_text(w, "n\n", NULL);
+	json_put_text(w, odd, NULL);
 	ok(!json_written(w).at, "nothing is written before the last bracket");
 	json_close(w);
 	ok(mg_is(json_written(w), "{\"s\":\"a\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\x7f\",\"raw\":1e2,"
