@@ -7,6 +7,7 @@
  */
 #include "api/chat_parts.h"
 
+#define CONTENT ",\"content\":"
 static const char tail[] = "},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":null}]}\n\n";
 
 static void send(struct relay *r, struct buf *b)
@@ -66,17 +67,18 @@ static void chunk_close(struct relay *r)
 	send(r, &r->w->out);
 }
 
-static void put_delta(struct relay *r, const char *name, struct mg_str text)
+/* member: with its quotes, the comma before and the colon behind. */
+static inline void put_delta(struct relay *r, const char *member, struct mg_str text)
 {
-	buf_print(&r->w->out, ",\"%s\":", name);
+	buf_text(&r->w->out, member);
 	json_quote(&r->w->out, text);
 }
 
 static void stream_reasoning(struct relay *r, struct chat *c, const struct mg_event *e)
 {
-	put_delta(r, "content", (struct mg_str)MG_STR(""));
+	put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
 	if (e->data.len && !chat_extra_has(r, e->extra, "data"))
-		put_delta(r, "reasoning", e->data);
+		put_delta(r, ",\"reasoning\":", e->data);
 	buf_text(&r->w->out, ",\"reasoning_details\":[");
 	chat_detail(r, &r->w->out, e->data, e->extra, e->name, e->index);
 	buf_text(&r->w->out, "]");
@@ -84,8 +86,10 @@ static void stream_reasoning(struct relay *r, struct chat *c, const struct mg_ev
 
 static void stream_tool(struct relay *r, const struct mg_event *e)
 {
-	put_delta(r, "content", (struct mg_str)MG_STR(""));
-	buf_print(&r->w->out, ",\"tool_calls\":[{\"index\":%u,", e->index);
+	put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
+	buf_text(&r->w->out, ",\"tool_calls\":[{\"index\":");
+	buf_number(&r->w->out, e->index);
+	buf_text(&r->w->out, ",");
 	if (e->kind == MG_EV_TOOL_BEGIN) {
 		buf_text(&r->w->out, "\"id\":");
 		json_quote(&r->w->out, e->id);
@@ -126,10 +130,10 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 	chunk_open(r, c);
 	switch (e->kind) {
 	case MG_EV_TEXT:
-		put_delta(r, "content", e->data);
+		put_delta(r, CONTENT, e->data);
 		break;
 	case MG_EV_REFUSAL:
-		put_delta(r, "refusal", e->data);
+		put_delta(r, ",\"refusal\":", e->data);
 		break;
 	case MG_EV_REASONING:
 		stream_reasoning(r, c, e);
@@ -139,7 +143,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 		stream_tool(r, e);
 		break;
 	case MG_EV_IMAGE:
-		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
 		buf_text(&r->w->out, ",\"images\":[");
 		chat_image(r, &r->w->out, e);
 		buf_text(&r->w->out, "]");
@@ -148,7 +152,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 		stream_audio(r, c, e);
 		break;
 	case MG_EV_ANNOTATION:
-		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
 		buf_text(&r->w->out, ",\"annotations\":[");
 		buf_str(&r->w->out, e->extra);
 		buf_text(&r->w->out, "]");
@@ -168,7 +172,7 @@ void chat_stream_pass(struct relay *r, struct mg_view frame)
 
 	if (!c->pass.id.at) {		/* who speaks came in a frame without output, which was not sent */
 		chunk_open(r, c);
-		put_delta(r, "content", (struct mg_str)MG_STR(""));
+		put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
 		chunk_close(r);
 		buf_release(&c->head);	/* the other chunks bring their own */
 		buf_init(&c->head, CHAT_ANSWER_MAX);

@@ -5,7 +5,9 @@
 
 struct level {
 	uint32_t node, last;	/* the open container; its newest child */
+	uint32_t count;		/* of children so far */
 	uint32_t seen;		/* the bit of each name so far: a clear bit means a new name */
+	bool object;
 };
 
 struct scan {
@@ -339,11 +341,12 @@ static int scan_name(struct scan *s, struct level *l, struct node *n)
 	n->name_len = (uint32_t)(s->at - s->begin) - at - 1;
 	if (escaped)
 		rc = keep_odd_name(s, n, at, n->name_len);
-	if (!rc && s->doc->nodes[l->node].count < JSON_LINEAR)
+	if (!rc && l->count < JSON_LINEAR)
 		rc = check_new(s, l, n);
 	if (rc)
 		return rc;
-	skip_space(s);
+	if (s->at == s->end || *s->at != ':')
+		skip_space(s);
 	if (s->at == s->end || *s->at != ':')
 		return refuse(s, s->at, "':' was expected behind the name of a member");
 	s->at++;
@@ -395,7 +398,7 @@ static void link_node(struct scan *s, struct level *l)
 	if (l->last)
 		d->nodes[l->last].next = self;
 	l->last = self;
-	d->nodes[l->node].count++;
+	l->count++;
 }
 
 static int open_level(struct scan *s, struct node *n, enum mg_kind kind)
@@ -403,7 +406,7 @@ static int open_level(struct scan *s, struct node *n, enum mg_kind kind)
 	if (s->depth == JSON_DEPTH)
 		return refuse(s, s->at, "nested deeper than 64 levels");
 	n->kind = (uint8_t)kind;
-	s->levels[s->depth++] = (struct level){ .node = (uint32_t)(n - s->doc->nodes) };
+	s->levels[s->depth++] = (struct level){ .node = (uint32_t)(n - s->doc->nodes), .object = kind == MG_OBJECT };
 	s->at++;
 	skip_space(s);
 	return MG_OK;
@@ -447,7 +450,7 @@ static int scan_value(struct scan *s)
 	struct node *n = NULL;
 	int rc = new_node(s, &n);
 
-	if (!rc && l && s->doc->nodes[l->node].kind == MG_OBJECT)
+	if (!rc && l && l->object)
 		rc = scan_name(s, l, n);
 	if (rc)
 		return rc;
@@ -498,13 +501,15 @@ static int build_table(struct scan *s, struct node *object)
 
 static int close_level(struct scan *s)
 {
-	struct node *n = &s->doc->nodes[s->levels[--s->depth].node];
+	const struct level *l = &s->levels[--s->depth];
+	struct node *n = &s->doc->nodes[l->node];
 
 	s->at++;
 	n->len = (uint32_t)(s->at - s->begin) - n->at;
-	if (n->kind == MG_OBJECT && n->count > JSON_LINEAR)
+	n->count = l->count;
+	if (l->object && l->count > JSON_LINEAR)
 		return build_table(s, n);
-	n->table = s->levels[s->depth].seen;
+	n->table = l->seen;
 	return MG_OK;
 }
 
@@ -514,8 +519,7 @@ static int scan_between(struct scan *s)
 {
 	while (s->depth) {
 		const struct level *l = &s->levels[s->depth - 1];
-		const struct node *n = &s->doc->nodes[l->node];
-		bool object = n->kind == MG_OBJECT;
+		bool object = l->object;
 		int rc;
 
 		skip_space(s);
@@ -527,7 +531,7 @@ static int scan_between(struct scan *s)
 				return rc;
 			continue;
 		}
-		if (!n->count)
+		if (!l->count)
 			return MG_OK;	/* just opened */
 		if (*s->at != ',')
 			return refuse(s, s->at, object ? "',' or '}' was expected" : "',' or ']' was expected");

@@ -113,7 +113,7 @@ const struct mg_str *json_pieces(struct mg_writer *w, size_t *n);
 /* Appends text as a JSON string with quotes; bad UTF-8 becomes U+FFFD. */
 void json_quote(struct buf *out, struct mg_str text);
 
-/* Copies an object with some members replaced (value present), removed (value
+/* Copies an object with some members (64 at most) replaced (value present), removed (value
  * absent) or, where they are not there yet and a value is given, added at the
  * end; every other byte as it came.  Of two edits of one name the first counts;
  * what is no object fails the buffer. */

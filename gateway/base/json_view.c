@@ -361,10 +361,10 @@ static bool named_before(const struct json_edit *edits, size_t i)
 	return false;
 }
 
-static void add_missing(struct cut *c, struct mg_view object, const struct json_edit *edits, size_t n)
+static void add_missing(struct cut *c, uint64_t used, const struct json_edit *edits, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!edits[i].value.at || json_get(object, edits[i].name).doc || named_before(edits, i))
+		if (!edits[i].value.at || used >> i & 1 || named_before(edits, i))
 			continue;
 		if (c->kept)
 			buf_put(c->out, ",", 1);
@@ -381,8 +381,9 @@ void json_splice(struct mg_view object, const struct json_edit *edits, size_t n_
 	const struct node *top = node_of(object);
 	struct cut c = { out, d, top ? top->at : 0, false };
 	uint32_t before, i;	/* before: end of the last member so far */
+	uint64_t used = 0;	/* a bit for each edit whose member is there */
 
-	if (!top || top->kind != MG_OBJECT) {
+	if (!top || top->kind != MG_OBJECT || n_edits > 64) {
 		out->failed = true;
 		return;
 	}
@@ -391,6 +392,8 @@ void json_splice(struct mg_view object, const struct json_edit *edits, size_t n_
 		const struct node *n = &d->nodes[i];
 		const struct json_edit *e = edit_of(d, n, edits, n_edits);
 
+		if (e)
+			used |= UINT64_C(1) << (e - edits);
 		if (e && !e->value.at) {
 			drop(&c, n, before);
 		} else {
@@ -404,6 +407,6 @@ void json_splice(struct mg_view object, const struct json_edit *edits, size_t n_
 		before = n->at + n->len;
 	}
 	copy_to(&c, before);
-	add_missing(&c, object, edits, n_edits);
+	add_missing(&c, used, edits, n_edits);
 	copy_to(&c, top->at + top->len);
 }

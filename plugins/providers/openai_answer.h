@@ -250,7 +250,7 @@ static int choice(struct mg_call *c, struct mg_view v)
 {
 	const struct mg_host *h = c->host;
 	const struct chat *st = c->state;
-	struct mg_view d = h->get(v, "delta"), logprobs = h->get(v, "logprobs");
+	struct mg_view d = h->get(v, "delta");
 	struct choice *ch = NULL;
 	int rc = choice_of(c, v, &ch);
 
@@ -260,8 +260,8 @@ static int choice(struct mg_call *c, struct mg_view v)
 		rc = h->kind(h->get(v, "text")) == MG_STRING ? say(c, ch, MG_EV_TEXT, h->text(c, h->get(v, "text"))) : delta(c, ch, d);	/* text: /completions */
 	if (!rc)
 		rc = tools(c, ch, d);
-	if (!rc && h->kind(logprobs) == MG_OBJECT && !st->metering)
-		rc = h->emit(c, MG_EVENT(MG_EV_LOGPROBS, .choice = ch->index, .extra = h->raw(logprobs)));
+	if (!rc && !st->metering && h->kind(h->get(v, "logprobs")) == MG_OBJECT)
+		rc = h->emit(c, MG_EVENT(MG_EV_LOGPROBS, .choice = ch->index, .extra = h->raw(h->get(v, "logprobs"))));
 	if (rc)
 		return rc;
 	keep_word(&ch->finish, h->text(c, h->get(v, "finish_reason")));
