@@ -80,15 +80,22 @@ static void answer(struct api_call *c, struct reading *rd, bool found, struct mg
 	end(c, rd);
 }
 
+static void list(struct api_call *c, struct reading *rd)
+{
+	if (rd->query.rss)
+		wire_feed(&rd->out, rd->snap->catalog, &rd->query, clock_wall_ms(), clock_ms());
+	else
+		wire_models(&rd->out, rd->snap->catalog, &rd->query, clock_wall_ms(), clock_ms());
+	api_reply(c->http, 200, rd->query.rss ? "application/rss+xml; charset=utf-8" : "application/json", buf_view(&rd->out));
+}
+
 void models_list(struct api_call *c)
 {
 	struct reading rd;
 
 	begin(c, &rd);
-	if (query(c, &rd)) {
-		wire_models(&rd.out, rd.snap->catalog, &rd.query, clock_wall_ms(), clock_ms());
-		api_json(c->http, 200, buf_view(&rd.out));
-	}
+	if (query(c, &rd))
+		list(c, &rd);
 	end(c, &rd);
 }
 

@@ -172,6 +172,8 @@ static const struct member model[] = {
 	{ .name = "expiration_date", .kind = M_STRING, .doc = "YYYY-MM-DD" },
 	{ .name = "supported_voices", .kind = M_LIST, .sub = &a_word_list, .doc = "of speech models" },
 	{ .name = "moderated", .kind = M_BOOL, .doc = "the provider filters content" },
+	{ .name = "categories", .kind = M_LIST, .sub = &a_word_list, .doc = "what it is good for: \"programming\", \"legal\" ..." },
+	{ .name = "benchmarks", .kind = M_ANY, .doc = "shown to clients: artificial_analysis, design_arena, tool_success_rate" },
 	{ .name = "hidden", .kind = M_BOOL, .doc = "is not offered, though it is known of a provider" },
 	{ .name = "endpoints", .kind = M_LIST, .sub = &an_endpoint, .doc = "who serves it; over what is known of them" },
 	END };

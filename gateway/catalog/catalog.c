@@ -37,7 +37,7 @@ static int check_slug(struct build *b, const char *slug)
 /* ---- models */
 
 static const char *const shown[] = { "modalities", "tokenizer", "instruct_type", "default_parameters", "reasoning", "hugging_face_id",
-	"knowledge_cutoff", "expiration_date", "supported_voices", "moderated" };
+	"knowledge_cutoff", "expiration_date", "supported_voices", "moderated", "categories", "benchmarks" };
 
 static int model(struct build *b, const char *slug, json_t *row)
 {

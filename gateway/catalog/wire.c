@@ -134,41 +134,49 @@ static void put_architecture(struct mg_writer *w, const struct model *m)
 	buf_release(&joined);
 }
 
-static bool said_before(const struct model *m, size_t endpoint, const char *param)
+/* The names that clients know (F5); an endpoint may take more. */
+static const char *const parameters[] = { "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
+	"repetition_penalty", "max_tokens", "max_completion_tokens", "logit_bias", "logprobs", "top_logprobs", "prediction", "seed",
+	"response_format", "structured_outputs", "stop", "tools", "tool_choice", "parallel_tool_calls", "include_reasoning", "reasoning",
+	"reasoning_effort", "web_search_options", "verbosity" };
+
+static bool takes(const struct endpoint *e, const char *parameter)
 {
-	struct mg_str word = { param, strlen(param) };
 	json_t *v;
 	size_t i;
 
-	for (size_t k = 0; k < endpoint; k++)
-		json_array_foreach(m->endpoints[k]->params, i, v)
-			if (mg_is(word, json_string_value(v)))
-				return true;
-	return false;
+	json_array_foreach(e->params, i, v)
+		if (!strcmp(json_string_value(v), parameter))
+			return true;
+	return !e->params;	/* not known: all are passed on */
 }
 
-static void put_params(struct mg_writer *w, const struct model *m)
+static void put_params(struct mg_writer *w, struct wire_face f)
 {
-	json_t *v;
-	size_t i;
-
 	json_open(w, "supported_parameters", '[');
-	for (size_t k = 0; k < m->n_endpoints; k++)
-		json_array_foreach(m->endpoints[k]->params, i, v)
-			if (!said_before(m, k, json_string_value(v)))
-				json_put_text(w, NULL, json_string_value(v));
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
+		for (size_t k = 0; k < f.m->n_endpoints; k++) {
+			const struct endpoint *e = f.m->endpoints[k];
+
+			if (e->private || e->free != f.free || !takes(e, parameters[i]))
+				continue;
+			json_put_text(w, NULL, parameters[i]);
+			break;
+		}
 	json_close(w);
 }
 
 static void put_details(struct mg_writer *w, const struct model *m)
 {
 	static const char *const nullable[] = { "default_parameters", "supported_voices", "expiration_date", "knowledge_cutoff", "hugging_face_id" };
+	static const char *const optional[] = { "reasoning", "benchmarks" };
 	struct buf path;
 
 	for (size_t i = 0; i < sizeof(nullable) / sizeof(nullable[0]); i++)
 		put_json(w, nullable[i], json_object_get(m->row, nullable[i]));
-	if (json_object_get(m->row, "reasoning"))
-		put_json(w, "reasoning", json_object_get(m->row, "reasoning"));
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+		if (json_object_get(m->row, optional[i]))
+			put_json(w, optional[i], json_object_get(m->row, optional[i]));
 	buf_init(&path, 1024);
 	buf_print(&path, "/api/v1/models/%s/endpoints", m->slug);
 	json_open(w, "links", '{');
@@ -187,10 +195,7 @@ static void put_name(struct mg_writer *w, const char *member, const char *name, 
 	buf_release(&text);
 }
 
-/* One row of the list. */
-struct face { const struct model *m; bool free; };
-
-static void put_members(struct mg_writer *w, struct face f)
+static void put_members(struct mg_writer *w, struct wire_face f)
 {
 	const struct model *m = f.m;
 	const struct endpoint *e = model_front(m, f.free);
@@ -209,11 +214,11 @@ static void put_members(struct mg_writer *w, struct face f)
 	json_put_bool(w, "is_moderated", json_is_true(json_object_get(m->row, "moderated")));
 	json_close(w);
 	json_put_null(w, "per_request_limits");
-	put_params(w, m);
+	put_params(w, f);
 	put_details(w, m);
 }
 
-static void put_model(struct mg_writer *w, const char *name, struct face f)
+static void put_model(struct mg_writer *w, const char *name, struct wire_face f)
 {
 	json_open(w, name, '{');
 	put_members(w, f);
@@ -226,8 +231,14 @@ struct order { struct mg_str by; uint64_t mono_ms; };
 
 static double key(const struct model *m, bool free, const struct order *o)
 {
+	static const struct { const char *by; enum model_index index; } measured[] = { { "intelligence-high-to-low", INDEX_INTELLIGENCE },
+		{ "coding-high-to-low", INDEX_CODING }, { "agentic-high-to-low", INDEX_AGENTIC }, { "design-arena-elo-high-to-low", INDEX_ARENA } };
 	struct live_facts f;
 	double best = INFINITY;
+
+	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
+		if (mg_is(o->by, measured[i].by))
+			return model_index(m, measured[i].index, &best) ? -best : INFINITY;
 
 	if (mg_is(o->by, "newest"))
 		return m->created ? -(double)m->created : INFINITY;
@@ -249,11 +260,9 @@ static double key(const struct model *m, bool free, const struct order *o)
 	return best;
 }
 
-struct row { struct face face; double key; };
-
 static int compare(const void *pa, const void *pb)
 {
-	const struct row *a = pa, *b = pb;
+	const struct wire_row *a = pa, *b = pb;
 
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
@@ -262,7 +271,7 @@ static int compare(const void *pa, const void *pb)
 	return a->face.free - b->face.free;
 }
 
-static size_t select_models(struct row *rows, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
+static size_t select_models(struct wire_row *rows, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
 {
 	struct order o = { q->sort, mono_ms };
 	size_t n = 0;
@@ -270,7 +279,7 @@ static size_t select_models(struct row *rows, const struct catalog *c, const str
 	for (size_t i = 0; i < c->n_models; i++)
 		for (int free = 0; free < 2; free++)
 			if (model_matches(&c->models[i], free, q, now_ms))
-				rows[n++] = (struct row){ { &c->models[i], free }, q->sort.len ? key(&c->models[i], free, &o) : 0 };
+				rows[n++] = (struct wire_row){ { &c->models[i], free }, q->sort.len ? key(&c->models[i], free, &o) : 0 };
 	qsort(rows, n, sizeof(*rows), compare);
 	return n;
 }
@@ -294,10 +303,18 @@ static void put_links(struct mg_writer *w, const struct model_query *q, size_t t
 	buf_release(&next);
 }
 
+struct wire_row *wire_rows(const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms, size_t *n)
+{
+	struct wire_row *rows = calloc(c->n_models + 1, 2 * sizeof(*rows));
+
+	*n = rows ? select_models(rows, c, q, now_ms, mono_ms) : 0;
+	return rows;
+}
+
 void wire_models(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
 {
-	struct row *rows = calloc(c->n_models + 1, 2 * sizeof(*rows));
-	size_t n = rows ? select_models(rows, c, q, now_ms, mono_ms) : 0, from, to;
+	size_t n, from, to;
+	struct wire_row *rows = wire_rows(c, q, now_ms, mono_ms, &n);
 	struct mg_writer w;
 
 	from = q->offset < n ? (size_t)q->offset : n;
@@ -324,7 +341,7 @@ void wire_count(struct buf *out, const struct catalog *c, const struct model_que
 }
 
 /* What it says where there is such a thing, else the other; no model: nobody is to see it. */
-static struct face named(const struct catalog *c, struct mg_str slug)
+static struct wire_face named(const struct catalog *c, struct mg_str slug)
 {
 	const char *colon = slug.len ? memchr(slug.at, ':', slug.len) : NULL;
 	struct mg_str variant = colon ? (struct mg_str){ colon, (size_t)(slug.at + slug.len - colon) } : (struct mg_str){ 0 };
@@ -337,12 +354,12 @@ static struct face named(const struct catalog *c, struct mg_str slug)
 	}
 	if (m && !model_front(m, free))
 		free = !free;
-	return (struct face){ m && model_front(m, free) ? m : NULL, free };
+	return (struct wire_face){ m && model_front(m, free) ? m : NULL, free };
 }
 
 bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
 {
-	struct face f = named(c, slug);
+	struct wire_face f = named(c, slug);
 	struct mg_writer w;
 
 	if (!f.m)
@@ -356,7 +373,7 @@ bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
 
 bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug)
 {
-	struct face f = named(c, slug);
+	struct wire_face f = named(c, slug);
 	struct mg_writer w;
 
 	if (!f.m)
@@ -422,14 +439,10 @@ static void put_health(struct mg_writer *w, const struct endpoint *e, bool live,
 static void put_tool_choice(struct mg_writer *w, const struct endpoint *e)
 {
 	static const char *const ways[] = { "auto", "none", "required", "function" };
-	bool known = !e->params;	/* no list: all are passed on */
-	json_t *v;
-	size_t i;
+	bool known = takes(e, "tool_choice");
 
-	json_array_foreach(e->params, i, v)
-		known |= !strcmp(json_string_value(v), "tool_choice");
 	json_open(w, "supports_tool_choice", '{');
-	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		json_put_bool(w, ways[i], known);
 	json_close(w);
 }
@@ -451,10 +464,11 @@ static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool liv
 	json_put_null(w, "max_prompt_tokens");
 	json_put_text(w, "quantization", e->quantization);
 	put_pricing(w, e);
-	if (e->params)
-		put_json(w, "supported_parameters", e->params);
-	else
-		json_put_raw(w, "supported_parameters", MG_STR("[]"));
+	json_open(w, "supported_parameters", '[');
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
+		if (takes(e, parameters[i]))
+			json_put_text(w, NULL, parameters[i]);
+	json_close(w);
 	json_put_bool(w, "supports_implicit_caching", e->rates.pusd[RATE_CACHE_READ] < e->rates.pusd[RATE_PROMPT]);
 	json_put_bool(w, "supports_voice_cloning", false);
 	put_tool_choice(w, e);

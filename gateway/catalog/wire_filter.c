@@ -1,5 +1,6 @@
 /* Which models a query of GET /models means. */
 #include <ctype.h>
+#include <stdlib.h>
 #include "base/money.h"
 #include "catalog/wire.h"
 
@@ -58,6 +59,47 @@ static int usd(struct mg_str name, struct mg_str v, int64_t *out, struct err *er
 	return MG_OK;
 }
 
+static const struct { const char *name; double most; } indexes[INDEX_COUNT] = { { "intelligence_index", 1e9 }, { "coding_index", 1e9 },
+	{ "agentic_index", 1e9 }, { "tool_success_rate", 1 }, { "design_arena_elo", 1e9 } };
+
+/* min_coding_index=40; false: it is another parameter. */
+static bool ranged(struct model_query *q, struct mg_str name, struct mg_str v, int *rc, struct err *err)
+{
+	bool low = name.len > 4 && !memcmp(name.at, "min_", 4);
+	struct mg_str word = name.len > 4 ? (struct mg_str){ name.at + 4, name.len - 4 } : name;
+	char text[32], *end;
+	double n;
+
+	for (size_t i = 0; (low || (name.len > 4 && !memcmp(name.at, "max_", 4))) && i < INDEX_COUNT; i++) {
+		if (!mg_is(word, indexes[i].name))
+			continue;
+		snprintf(text, sizeof(text), "%.*s", (int)(v.len < sizeof(text) ? v.len : sizeof(text) - 1), v.at);
+		n = strtod(text, &end);
+		if (!v.len || *end || !(n >= 0 && n <= indexes[i].most)) {
+			*rc = fail(err, MG_EINVAL, "%.*s: a number from 0 to %.0f is expected", (int)name.len, name.at, indexes[i].most);
+			return true;
+		}
+		if (!q->index[i].set)
+			q->index[i].max = indexes[i].most;
+		q->index[i].set = true;
+		*(low ? &q->index[i].min : &q->index[i].max) = n;
+		return true;
+	}
+	return false;
+}
+
+static int categorised(struct mg_str v, struct err *err)
+{
+	static const char *const words[] = { "programming", "roleplay", "marketing", "marketing/seo", "technology", "science",
+		"translation", "legal", "finance", "health", "trivia", "academia" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (mg_is(v, words[i]))
+			return MG_OK;
+	return fail(err, MG_EINVAL, "category: programming, roleplay, marketing, marketing/seo, technology, science, translation, "
+		"legal, finance, health, trivia or academia is expected");
+}
+
 static int sorted(struct mg_str v, struct err *err)
 {
 	static const char *const words[] = { "most-popular", "top-weekly", "newest", "pricing-low-to-high", "pricing-high-to-low",
@@ -95,6 +137,10 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 		{ "min_output_price", &q->min_output_price }, { "max_output_price", &q->max_output_price } };
 	int on = 0, rc = MG_OK;
 
+	if (ranged(q, name, v, &rc, err) && rc)
+		return rc;
+	if (mg_is(name, "use_rss"))
+		q->rss = !mg_is(v, "false") && !mg_is(v, "0");
 	if (mg_is(name, "offset"))
 		return number(name, v, 0, 1000000000, &q->offset, err);
 	if (mg_is(name, "limit"))
@@ -107,6 +153,8 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 			rc = usd(name, v, prices[i].at, err);
 	if (mg_is(name, "sort"))
 		rc = sorted(v, err);
+	else if (mg_is(name, "category"))
+		rc = categorised(v, err);
 	else if (mg_is(name, "context"))
 		rc = number(name, v, 0, 1000000000, &q->context, err);
 	else if (mg_is(name, "min_age_days"))
@@ -172,6 +220,8 @@ bool model_supports(const struct model *m, struct mg_str param)
 	size_t i;
 
 	for (size_t k = 0; k < m->n_endpoints; k++) {
+		if (m->endpoints[k]->private)
+			continue;
 		if (!m->endpoints[k]->params)
 			return true;	/* not known: all are passed on */
 		json_array_foreach(m->endpoints[k]->params, i, v)
@@ -181,7 +231,51 @@ bool model_supports(const struct model *m, struct mg_str param)
 	return false;
 }
 
+bool model_index(const struct model *m, enum model_index which, double *out)
+{
+	json_t *all = json_object_get(m->row, "benchmarks"), *v, *one;
+	double best = -1;
+	size_t i;
+
+	if (which < INDEX_TOOL_SUCCESS)
+		all = json_object_get(all, "artificial_analysis");
+	v = json_object_get(all, indexes[which].name);
+	if (which == INDEX_ARENA)
+		json_array_foreach(json_object_get(all, "design_arena"), i, one)
+			if (json_number_value(json_object_get(one, "elo")) > best)
+				best = json_number_value(v = json_object_get(one, "elo"));
+	if (!json_is_number(v))
+		return false;
+	*out = json_number_value(v);
+	return true;
+}
+
 /* ---- matching */
+
+static bool measured(const struct model *m, const struct model_query *q)
+{
+	double n;
+
+	for (int i = 0; i < INDEX_COUNT; i++)
+		if (q->index[i].set && (!model_index(m, (enum model_index)i, &n) || n < q->index[i].min || n > q->index[i].max))
+			return false;
+	return true;
+}
+
+/* Of "marketing", "marketing/seo" is a part. */
+static bool in_category(const struct model *m, struct mg_str word)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->row, "categories"), i, v) {
+		const char *own = json_string_value(v);
+
+		if (!strncmp(own, word.at, word.len) && (!own[word.len] || own[word.len] == '/'))
+			return true;
+	}
+	return false;
+}
 
 /* Calls fn for each word of a comma list until it says false. */
 static bool each_word(struct mg_str list, bool (*fn)(const struct model *m, struct mg_str word), const struct model *m, bool all)
@@ -271,7 +365,8 @@ bool model_matches(const struct model *m, bool free, const struct model_query *q
 		&& (!q->providers.len || each_word(q->providers, at_provider, m, false))
 		&& (!q->q.len || contains(m->slug, q->q) || contains(m->name, q->q))
 		&& (!q->arch.len || contains(m->slug, q->arch) || contains(m->name, q->arch) || (tokenizer && contains(tokenizer, q->arch)))
-		&& m->context_length >= q->context
+		&& (!q->category.len || in_category(m, q->category))
+		&& m->context_length >= q->context && measured(m, q)
 		&& within(e->rates.pusd[RATE_PROMPT], q->min_price, q->max_price)
 		&& within(e->rates.pusd[RATE_COMPLETION], q->min_output_price, q->max_output_price)
 		&& within(age, q->min_age_days, q->max_age_days) && some_endpoint(m, free, q);

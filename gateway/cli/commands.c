@@ -117,7 +117,7 @@ const struct command commands[] = {
 	{ "log show", "ID", "show one generation", OPTIONS(CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate log show gen-1764031697-vqvW0uz7ouT4gsp3FYqp"), log_show_run },
 	{ "log receipt", "ID|FILE", "print who was sent a request, signed; or check a receipt",
-	  OPTIONS({ "--verify", NULL, "check the signature; 8: it is not good" }, { "--public-key", "F", "by this key, as log key prints it; else this gateway's" },
+	  OPTIONS({ "--verify", NULL, "check the signature; 8: it is not good" }, { "--public-key", "F", "by this key, as of log key; else the gateway's" },
 		CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate log receipt gen-1764031697-vqvW0uz7ouT4gsp3FYqp > receipt.json", "moongate log receipt receipt.json --verify --public-key moongate.pem"),
 	  log_receipt_run },

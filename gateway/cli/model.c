@@ -117,8 +117,8 @@ int model_show_run(int argc, char **argv)
 
 	if (rc)
 		return rc;
-	if (strlen(c.argv[0]) > 500 || strpbrk(c.argv[0], " ?#%\r\n"))
-		return cli_say(EXIT_NOT_FOUND, "no model '%.100s'", c.argv[0]);
+	if (strlen(c.argv[0]) > 500 || strpbrk(c.argv[0], " ?#%\r\n") || !strchr(c.argv[0], '/'))
+		return cli_say(EXIT_NOT_FOUND, "no model '%.100s'\nhint: 'moongate model list WORD' finds those with a word in their name", c.argv[0]);
 	snprintf(path, sizeof(path), "/api/v1/models/%s/endpoints", c.argv[0]);
 	buf_init(&out, BODY_MAX);
 	rc = remote_named(&c) ? fetch(&c, &l, path, &out) : show_here(&c, &l, &out);

@@ -1,4 +1,5 @@
 /* remote.c - one easy handle a command; no redirects, no proxy for loopback. */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -119,6 +120,26 @@ void remote_key(const struct cli *c, const struct local *l, enum credential cred
 	key_from(configured, out);	/* reads what any key may; models refuse it, and say so */
 }
 
+/* What was named must be there, and a key: another file's first line is nobody's to send. */
+static int check_key_file(const struct cli *c)
+{
+	const char *path = cli_option(c, "--key-file");
+	char line[256] = "";
+	bool key, some;
+
+	if (!path)
+		return EXIT_OK;
+	errno = 0;
+	some = key_from_file(path, line);
+	key = !strncmp(line, "sk-", 3);
+	wipe(line, sizeof(line));
+	if (!some && errno)
+		return cli_say(EXIT_DENIED, "--key-file: cannot read '%.200s': %s", path, strerror(errno));
+	if (!key)
+		return cli_say(EXIT_DENIED, "--key-file: the first line of '%.200s' is no key\nhint: a key begins with sk-", path);
+	return EXIT_OK;
+}
+
 static int need_key(const struct remote *r)
 {
 	if (r->credential == NO_KEY || r->key[0])
@@ -146,6 +167,8 @@ int remote_open(struct remote *r, const struct cli *c, struct local *l, enum cre
 			return rc;
 	}
 	rc = find_url(r, c, l);
+	if (!rc && credential != NO_KEY)
+		rc = check_key_file(c);
 	if (!rc)
 		rc = cli_duration(c, "--timeout", "30s", &r->timeout_ms);
 	if (rc)

@@ -82,7 +82,8 @@ static int gather(struct remote *r, struct mg_writer *w, struct pool *p, bool *r
 	buf_init(&body, BODY_MAX);
 	r->quiet = true;	/* 503 is an answer here */
 	rc = get(r, "/readyz", &body);
-	if (rc != EXIT_UNREACHABLE && json_parse(p, pool_dup(p, buf_view(&body)), &view, NULL) == MG_OK) {
+	if (rc != EXIT_UNREACHABLE && json_parse(p, pool_dup(p, buf_view(&body)), &view, NULL) == MG_OK
+			&& json_kind(json_get(view, "status")) == MG_STRING) {
 		*ready = rc == EXIT_OK;
 		json_put(w, "status", json_text(p, json_get(view, "status")));
 		json_put_raw(w, "reasons", json_raw(json_get(view, "reasons")));

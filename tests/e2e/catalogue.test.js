@@ -20,7 +20,9 @@ const g = await startGateway(`
   models = {
     ["acme/large"] = { name = "Acme: Large", canonical = "acme/large-20260101", created = 1767225600, description = "big", context_length = 200000, max_output = 8192,
       modalities = { input = { "text", "image" }, output = { "text" } }, tokenizer = "GPT", knowledge_cutoff = "2025-06-01", hugging_face_id = "acme/large",
-      default_parameters = { temperature = 0.7 }, reasoning = { mandatory = false, default_enabled = true },
+      default_parameters = { temperature = 0.7 }, categories = { "programming", "marketing/seo" },
+      benchmarks = { artificial_analysis = { intelligence_index = 61.5, coding_index = 40, agentic_index = 55 }, tool_success_rate = 0.97,
+        design_arena = { { arena = "web", category = "games", elo = 1100, rank = 3, win_rate = 0.4 }, { arena = "web", category = "data", elo = 1250, rank = 1, win_rate = 0.6 } } }, reasoning = { mandatory = false, default_enabled = true },
       endpoints = {
         { provider = "acme", params = { "tools", "tool_choice", "temperature", "max_tokens" }, quantization = "fp8", price = { input = 3, output = "15", cache_read = 0.3, request = "0.002",
             overrides = { { min_prompt_tokens = 200001, input = 6 } } } },
@@ -35,13 +37,14 @@ const get = async (path, headers = {}) => { const r = await call(g, '/api/v1' + 
 const large = async (headers) => (await get('/models/acme/large/endpoints', headers)).data;
 
 test('a model: every member of C1, and no other', async () => {
-  const [m] = (await get('/models')).data;
+  const [{ benchmarks, ...m }] = (await get('/models')).data;
+  ok(benchmarks, 'of them below');
   const pricing = { prompt: '0.000003', completion: '0.000015', request: '0.002', image: '0', web_search: '0', input_cache_read: '0.0000003', discount: 0,
     overrides: [{ min_prompt_tokens: 200000, prompt: '0.000006' }] };
   eq(m, { id: 'acme/large', canonical_slug: 'acme/large-20260101', name: 'Acme: Large', created: 1767225600, description: 'big', context_length: 200000,
     architecture: { input_modalities: ['text', 'image'], output_modalities: ['text'], modality: 'text+image->text', tokenizer: 'GPT', instruct_type: null },
     pricing, top_provider: { context_length: 200000, max_completion_tokens: 8192, is_moderated: false }, per_request_limits: null,
-    supported_parameters: ['tools', 'tool_choice', 'temperature', 'max_tokens'], default_parameters: { temperature: 0.7 }, supported_voices: null, expiration_date: null,
+    supported_parameters: ['temperature', 'max_tokens', 'tools', 'tool_choice'], default_parameters: { temperature: 0.7 }, supported_voices: null, expiration_date: null,
     knowledge_cutoff: '2025-06-01', hugging_face_id: 'acme/large', reasoning: { mandatory: false, default_enabled: true }, links: { details: '/api/v1/models/acme/large/endpoints' } });
 });
 
@@ -52,7 +55,7 @@ test('endpoints: every member of C5; private ones are not shown', async () => {
   const { pricing, ...e } = d.endpoints[0];
   eq(pricing.prompt, '0.000003');
   eq(e, { name: 'Acme | acme/large-20260101', model_id: 'acme/large', model_name: 'Acme: Large', provider_name: 'Acme', tag: 'acme', context_length: 200000,
-    max_completion_tokens: 8192, max_prompt_tokens: null, quantization: 'fp8', supported_parameters: ['tools', 'tool_choice', 'temperature', 'max_tokens'],
+    max_completion_tokens: 8192, max_prompt_tokens: null, quantization: 'fp8', supported_parameters: ['temperature', 'max_tokens', 'tools', 'tool_choice'],
     supports_implicit_caching: true, supports_voice_cloning: false, supports_tool_choice: { auto: true, none: true, required: true, function: true }, status: 0,
     uptime_last_5m: null, uptime_last_30m: null, uptime_last_1d: null, latency_last_30m: null, throughput_last_30m: null });
   eq(d.endpoints[1].supports_tool_choice, { auto: false, none: false, required: false, function: false });
@@ -76,6 +79,10 @@ for (const [query, ids] of [
   ['?min_output_price=3', ['acme/large']], ['?max_output_price=2', ['own/known']], ['?arch=GPT', ['acme/large']], ['?model_authors=own,nobody', ['own/known']],
   ['?providers=other', ['acme/large']], ['?region=eu', ['acme/large']], ['?zdr=true&providers=Acme', ['acme/large', 'own/known']], ['?distillable=true', []],
   ['?sort=newest', ['acme/large', 'own/known']], ['?sort=pricing-low-to-high', ['own/known', 'acme/large']], ['?sort=context-high-to-low', ['acme/large', 'own/known']],
+  ['?category=programming', ['acme/large']], ['?category=marketing', ['acme/large']], ['?category=marketing/seo', ['acme/large']], ['?category=legal', []],
+  ['?min_intelligence_index=61.5', ['acme/large']], ['?min_intelligence_index=62', []], ['?max_coding_index=40', ['acme/large']], ['?max_coding_index=39.9', []],
+  ['?min_agentic_index=0', ['acme/large']], ['?min_tool_success_rate=0.9&max_tool_success_rate=0.99', ['acme/large']], ['?min_tool_success_rate=0.98', []],
+  ['?sort=intelligence-high-to-low', ['acme/large', 'own/known']], ['?sort=design-arena-elo-high-to-low', ['acme/large', 'own/known']],
   ['?max_age_days=1&q=large', []], ['?unheard_of=1', ['acme/large', 'own/known']], ['?limit=1&offset=1', ['own/known']],
 ])
   test(`models${query}`, async () => {
@@ -84,11 +91,33 @@ for (const [query, ids] of [
     if (query.startsWith('?sort')) eq(r.data.map((m) => m.id), ids);
   });
 
-for (const query of ['?limit=0', '?limit=1001', '?offset=-1', '?context=x', '?sort=sideways', '?max_price=cheap', '?distillable=maybe', '?min_age_days=1.5'])
+for (const query of ['?limit=0', '?limit=1001', '?offset=-1', '?context=x', '?sort=sideways', '?max_price=cheap', '?distillable=maybe', '?min_age_days=1.5',
+  '?category=knitting', '?min_coding_index=much', '?max_tool_success_rate=2', '?min_intelligence_index=-1'])
   test(`models${query} is refused by name`, async () => {
     const r = await get('/models' + query);
     eq([r.status, r.error.code, r.error.message.startsWith(/\?(\w+)/.exec(query)[1])], [400, 400, true], r.error.message);
   });
+
+test('what somebody measured is shown as the configuration has it', async () => {
+  const { benchmarks } = (await get('/model/acme/large')).data;
+  eq([benchmarks.artificial_analysis.coding_index, benchmarks.design_arena[1].elo], [40, 1250]);
+});
+
+test('parameters: those that clients know; all of them where nobody listed them; nothing of a private endpoint', async () => {
+  const of = async (slug) => (await get('/model/' + slug)).data.supported_parameters;
+  eq((await of('acme/large')).sort(), ['max_tokens', 'temperature', 'tool_choice', 'tools']);
+  const all = await of('own/known');
+  ok(['tools', 'response_format', 'reasoning', 'seed'].every((p) => all.includes(p)), String(all));
+  eq((await get('/models?supported_parameters=seed')).data.map((m) => m.id), ['own/known']);
+});
+
+test('a feed of the newest, for readers of news', async () => {
+  const r = await call(g, '/api/v1/models?use_rss=true&q=large');
+  eq([r.status, r.headers['content-type']], [200, 'application/rss+xml; charset=utf-8']);
+  eq(r.text.match(/<title>[^<]*<\/title>/g), ['<title>Models</title>', '<title>Acme: Large</title>']);
+  ok(r.text.includes('<pubDate>Thu, 01 Jan 2026 00:00:00 +0000</pubDate>') && r.text.includes('<guid isPermaLink="false">acme/large</guid>'), r.text);
+  ok(JSON.parse((await call(g, '/api/v1/models?use_rss=false')).text).data.length > 0, 'and no feed where it is not wanted');
+});
 
 test('pages: total_count and the link to the next, with the other parameters', async () => {
   const r = await get('/models?limit=1&output_modalities=all&q=a');

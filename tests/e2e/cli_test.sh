@@ -43,7 +43,7 @@ cd "$DIR" || exit 1
 run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr, 2"
 run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
 for c in "init" "config check" "config show" "config schema" "key create" "key list" "key show" "key update" "key disable" "key delete" \
-	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy backtest" "policy shadow" "policy publish" "policy rollback" "policy list" "policy types" \
+	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy backtest" "policy shadow" "policy publish" "policy rollback" "policy list" "policy types" "policy run" "policy diff" "log receipt" "log key" \
 	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" "rate" \
 	"backup" "restore" "serve" "completion" "man" "version"; do
 	run 0 $c --help && out "^usage: moongate $c" && out '^examples:' && ! awk 'length($0) > 80' "$DIR/out" | grep -q .
@@ -165,12 +165,15 @@ export MOONGATE_URL
 [ -n "$MOONGATE_URL" ] || sed 's/^/# serve: /' "$DIR/serve.err"
 [ -n "$MOONGATE_URL" ]; ok "serve says where it listens"
 run 0 status && out '^status  *ok'; ok "status"
+run 1 status --url "$MOONGATE_URL/elsewhere" && err 'is no gateway'; ok "something else answers: 1, and that it is no gateway"
 run 0 status --json && out '"status":"ok"'; ok "status --json"
 run 0 key create app --limit 5 && cp "$DIR/out" "$DIR/app.key"; ok "key create over HTTP"
 run 7 key create other --management; ok "a management key is not made over HTTP"
 run 0 key list && out '^app '; ok "key list over HTTP"
 run 5 key list --key-file "$DIR/app.key" && err 'MOONGATE_MANAGEMENT_KEY'; ok "a key that may not: 5 and what to set"
-run 5 chat sim/echo hi --key-file "$DIR/none"; ok "no key in the file: 5"
+run 5 chat sim/echo hi --key-file "$DIR/none" && err "cannot read '$DIR/none'"; ok "no such file of a key: 5, and which"
+run 5 chat sim/echo hi --key-file /etc/passwd && err 'is no key'; ok "a file that holds another thing than a key is not sent: 5"
+run 6 model show nope && err "no model 'nope'"; ok "a model without an author: 6 and its name"
 export MOONGATE_KEY_FILE="$DIR/app.key"
 run 0 chat sim/echo "Say hello to the moon" --cost && ! silent out && err 'tokens  \$0\.0'; ok "chat: the answer on stdout, its cost on stderr"
 echo 'and from stdin' | "$MOONGATE" chat sim/echo "words" --json >"$DIR/out" 2>"$DIR/err" && out '"content":"' && out '"cost":0\.0'; ok "chat: stdin joins the prompt; --json"

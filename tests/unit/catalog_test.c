@@ -265,7 +265,7 @@ static void wire(const struct catalog *c)
 	wire_models(&out, c, &q, 1800000000000, 1000);
 	ok(holds(&out, "\"total_count\":2,\"links\":{\"next\":\"/api/v1/models?offset=1&limit=1&sort=newest\"}") && holds(&out, "{\"data\":[{\"id\":\"a/large\""), "pages");
 	ok(holds(&out, "\"pricing\":{\"prompt\":\"0.00000015\",\"completion\":\"0.0000006\",\"request\":\"0.001\"") && holds(&out, "\"min_prompt_tokens\":200000,")
-		&& holds(&out, "\"modality\":\"text+image->text\"") && holds(&out, "\"supported_parameters\":[\"tools\",\"seed\",\"top_p\"]"), "exact prices of the cheapest endpoint");
+		&& holds(&out, "\"modality\":\"text+image->text\"") && holds(&out, "\"supported_parameters\":[\"top_p\",\"seed\",\"tools\"]"), "exact prices of the cheapest endpoint");
 	buf_reset(&out);
 	ok(wire_model(&out, c, MG_STR("latest:nitro")) && holds(&out, "{\"data\":{\"id\":\"a/large\"") && !wire_model(&out, c, MG_STR("b/own")), "a variant is cut, a private model is hidden");
 	buf_reset(&out);

@@ -244,7 +244,10 @@ static void test_tampering(void)
 	ok(rig_audited(plugin->store, "copy.db") == 1, "a row that its time does not find: found");
 	rig_sql("copy.db", "PRAGMA user_version=99");
 	h = rig_open("copy.db", false);
-	ok(!h && strstr(rig_why, "schema 99"), "another schema is refused, in words");
+	ok(!h && strstr(rig_why, "schema 99") && strstr(rig_why, "hint: run the version that made it"), "a newer schema is refused, in words");
+	rig_sql("copy.db", "PRAGMA user_version=4");
+	h = rig_open("copy.db", false);
+	ok(!h && strstr(rig_why, "schema 4") && strstr(rig_why, "hint: move it away"), "one too old to be brought up, too, with what can be done");
 	rig_sql("other.db", "CREATE TABLE t(x)");
 	ok(!rig_open("other.db", false) && strstr(rig_why, "no store of this gateway"), "and somebody else's database");
 }

@@ -17,10 +17,12 @@
 #ifndef SQLITE_SCHEMA_H
 #define SQLITE_SCHEMA_H
 
-enum { SCHEMA = 6 };	/* PRAGMA user_version: the one before it is brought up to it, no other is opened */
+/* PRAGMA user_version: from the oldest on a file is brought up to it, step by step; no other is opened. */
+enum { OLDEST = 5, SCHEMA = 6 };
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
+/* Of the oldest: it never changes again, what is new is a step behind it. */
 static const char schema[] =
 	"CREATE TABLE keys("
 	"	hash TEXT PRIMARY KEY NOT NULL, json TEXT NOT NULL,"
@@ -87,6 +89,8 @@ static const char schema_rates[] =
 	"	SELECT NULL, id, id, NULL, 'balance', -refund_nusd FROM adjustments;"
 	"CREATE TRIGGER adjustments_update BEFORE UPDATE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never change'); END;"
 	"CREATE TRIGGER adjustments_delete BEFORE DELETE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never go'); END;";
+
+static const char *const schema_steps[SCHEMA - OLDEST] = { schema_rates };	/* from OLDEST + n to the next */
 
 #undef MONEY
 #endif

@@ -178,28 +178,41 @@ static int lock(struct store *s, const char *path, char why[256])
 	return MG_OK;
 }
 
-/* A new file gets the tables, that of the schema before the new ones; any other must have just these. */
+/* What another schema's file needs. */
+static int other_schema(const char *path, int64_t version, char why[256])
+{
+	const char *hint = "run the version that made it, or restore a backup";
+
+	if (version >= OLDEST && version < SCHEMA)
+		hint = "the next 'moongate serve' brings it up to that";
+	else if (version < OLDEST)
+		hint = "move it away, or name another data_dir: a new one is made";
+	return say(why, MG_EINVAL, "'%.100s' has schema %d, this version wants %d\nhint: %s", path, (int)version, SCHEMA, hint);
+}
+
+/* A new file gets the tables, one of an earlier schema what has come since; any other must have just these. */
 static int tables(struct store *s, const char *path, char why[256])
 {
-	int64_t id = number(s, "PRAGMA application_id", -1), version = number(s, "PRAGMA user_version", -1);
+	int64_t id = number(s, "PRAGMA application_id", -1), version = number(s, "PRAGMA user_version", -1), from = OLDEST;
 	char stamp[80];
-	bool before;
 	int rc;
 
 	if (id < 0 || version < 0)
 		return sick(s->db, why);
 	if (id == APPLICATION_ID && version == SCHEMA)
 		return MG_OK;
-	before = id == APPLICATION_ID && version == SCHEMA - 1 && !s->read_only;
-	if (id == APPLICATION_ID && !before)
-		return say(why, MG_EINVAL, "'%.120s' has schema %d, this version wants %d\nhint: %s",
-			path, (int)version, SCHEMA, version == SCHEMA - 1 ? "the next 'moongate serve' brings it up to that" : "run the version that made it, or restore a backup");
-	if (!before && (id || version || s->read_only || number(s, "SELECT count(*) FROM sqlite_schema", 1)))
+	if (id == APPLICATION_ID && (version < OLDEST || version > SCHEMA || s->read_only))
+		return other_schema(path, version, why);
+	if (id != APPLICATION_ID && (id || version || s->read_only || number(s, "SELECT count(*) FROM sqlite_schema", 1)))
 		return say(why, MG_EINVAL, "'%.150s' is no store of this gateway", path);
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", APPLICATION_ID, SCHEMA);
 	rc = exec(s, "BEGIN IMMEDIATE", why);
-	rc = rc || before ? rc : exec(s, schema, why);
-	rc = rc ? rc : exec(s, schema_rates, why);
+	if (id == APPLICATION_ID)
+		from = version;
+	else
+		rc = rc ? rc : exec(s, schema, why);
+	for (; !rc && from < SCHEMA; from++)
+		rc = exec(s, schema_steps[from - OLDEST], why);
 	rc = rc ? rc : exec(s, stamp, why);
 	if (rc)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
