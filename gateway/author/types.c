@@ -234,6 +234,7 @@ static const char *const classes[] = {
 	"---@field when? table<string,fun(ep:Endpoint,my:table):boolean>  by hook: does the endpoint concern it? asked once",
 	"---@field scores? table<string,fun(ep:Endpoint,my:table):number>  numbers of an endpoint, for rank.by, rank.sum and the like",
 	"---@field limits? {reason:string,of:string[],most:fun(ep:Endpoint,my:table):number}[]  sums of req that drop above a number of the endpoint",
+	"---@field sticky? {ttl_s:integer}  who answers a session is remembered for its next turn: a plan that needs no hook",
 	"---@field admit? fun(req:Request,my:table):true|Deny", "---@field retain? fun(req:Request,my:table):Keep", "---@field resolve? fun(req:Request,my:table):(Resolution|Deny)?",
 	"---@field filter? fun(req:Request,ep:Endpoint,my:table):boolean,string?", "---@field rank? fun(req:Request,eps:Endpoint[],my:table):Endpoint[]",
 	"---@field plan? fun(req:Request,eps:Endpoint[],my:table):Plan?", "---@field shape? fun(req:Request,ep:Endpoint,my:table):Shape?",

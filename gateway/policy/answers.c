@@ -335,7 +335,7 @@ static int read_sticky(lua_State *L, int i, struct decision *d)
 
 	if (!table_at(L, i))
 		return answer_odd(L, "plan.sticky must be a table, such as { key = req.session, ttl_s = 600 }");
-	if (answer_only(L, i, "plan.sticky", names) || read_text(L, i, "key", d->pool, &key) || read_number(L, i, "ttl_s", 30 * 86400, &ttl))
+	if (answer_only(L, i, "plan.sticky", names) || read_text(L, i, "key", d->pool, &key) || read_number(L, i, "ttl_s", STICKY_MAX_S, &ttl))
 		return -1;
 	d->plan.sticky_key = key;
 	d->plan.sticky_ttl_s = ttl;

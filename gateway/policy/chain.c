@@ -53,6 +53,27 @@ static void take_hooks(struct policy_state *s, struct entry *e, int decl)
 	}
 }
 
+/* sticky = { ttl_s = 600 } */
+static int take_sticky(struct policy_state *s, struct entry *e, int decl)
+{
+	lua_State *L = s->L;
+	lua_Integer n = 0;
+	bool whole = false;
+
+	if (lua_getfield(L, decl, "sticky") != LUA_TNIL) {
+		if (table_at(L, -1)) {
+			lua_getfield(L, -1, "ttl_s");
+			whole = lua_isinteger(L, -1);
+			n = lua_tointeger(L, -1);
+		}
+		if (!whole || n < 1 || n > STICKY_MAX_S)
+			return refuse(s, "%s.lua: sticky must be a table such as { ttl_s = 600 }, 1..%d seconds", e->name, STICKY_MAX_S);
+		e->sticky_s = (uint64_t)n;
+	}
+	lua_settop(L, decl);
+	return 0;
+}
+
 /* order = { price = "first" } */
 static int take_order(struct policy_state *s, struct entry *e, int line)
 {
@@ -189,7 +210,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	}
 	take_hooks(s, e, lua_gettop(L));
 	s->n_entries++;		/* from here on the entry's own memory is the state's to free */
-	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)))
+	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)) || take_sticky(s, e, lua_gettop(L)))
 		return -1;
 	e->decl = luaL_ref(L, LUA_REGISTRYINDEX);
 	s->scoped |= scope > IN_DEFAULT || e->share_bps < ALL_BPS;
@@ -385,6 +406,12 @@ static int take_answers(struct policy_state *s, int own, int base)
 	return 0;
 }
 
+/* What limits and sticky declare belongs to a hook, too. */
+static bool takes_part(const struct entry *e, int h)
+{
+	return e->fn[h] != LUA_NOREF || (h == HOOK_FILTER && e->n_limits) || (h == HOOK_PLAN && e->sticky_s);
+}
+
 /* Hooks in the order in which they run; on_error asks the narrowest scope first. */
 static void sort_hooks(struct policy_state *s)
 {
@@ -395,7 +422,7 @@ static void sort_hooks(struct policy_state *s)
 					const struct entry *e = &s->entries[i];
 					enum scope_kind wanted = h == HOOK_ON_ERROR ? IN_COUNT - 1 - scope : scope;
 
-					if ((e->fn[h] != LUA_NOREF || (h == HOOK_FILTER && e->n_limits)) && e->scope == wanted && e->order[h] == turn)
+					if (takes_part(e, h) && e->scope == wanted && e->order[h] == turn)
 						s->chain[h][s->n_chain[h]++] = (unsigned char)i;
 				}
 	}

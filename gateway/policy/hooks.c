@@ -267,11 +267,22 @@ int plan_take(struct policy_state *s, struct decision *d, const struct entry *e)
 	return rc;
 }
 
+void plan_session(struct decision *d, const struct entry *e)
+{
+	if (!e->sticky_s || !d->facts.session.len)
+		return;
+	d->plan.sticky_key = d->facts.session;
+	d->plan.sticky_ttl_s = e->sticky_s;
+}
+
 void policy_plan(struct policy_state *s, struct decision *d)
 {
 	hook_begin(s, d);
 	EACH_ENTRY(s, HOOK_PLAN, e) {
-		if (e->shadow || silent(s, d, e, HOOK_PLAN))
+		if (e->shadow)
+			continue;
+		plan_session(d, e);
+		if (e->fn[HOOK_PLAN] == LUA_NOREF || silent(s, d, e, HOOK_PLAN))
 			continue;
 		asked_push(s, d, e, HOOK_PLAN);
 		if (e->args[HOOK_PLAN] > 1)

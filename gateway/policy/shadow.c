@@ -222,13 +222,15 @@ void shadow_plan(struct policy_state *s, struct decision *d)
 	EACH_SHADOW(s, HOOK_PLAN, e) {
 		struct plan now = d->plan;
 		size_t i = 0, n = sizeof(members) / sizeof(members[0]);
+		int top = lua_gettop(s->L);
 
-		ask(s, d, e, HOOK_PLAN);
-		candidates_push(s, d->order, d->n_order);
-		if (hook_call(s, d, e, HOOK_PLAN, 2, 1))
-			continue;
-		if (!lua_isnil(s->L, -1) && plan_take(s, d, e))
-			i = n + 1;
+		plan_session(d, e);
+		if (e->fn[HOOK_PLAN] != LUA_NOREF) {
+			ask(s, d, e, HOOK_PLAN);
+			candidates_push(s, d->order, d->n_order);
+			if (hook_call(s, d, e, HOOK_PLAN, 2, 1) || (!lua_isnil(s->L, -1) && plan_take(s, d, e)))
+				i = n + 1;
+		}
 		while (i < n && !memcmp((char *)&now + members[i].at, (char *)&d->plan + members[i].at, members[i].size))
 			i++;
 		if (i < n)
@@ -236,7 +238,7 @@ void shadow_plan(struct policy_state *s, struct decision *d)
 		else if (i == n)
 			agrees(d, e, HOOK_PLAN);
 		d->plan = now;
-		lua_pop(s->L, 1);
+		lua_settop(s->L, top);
 	}
 }
 

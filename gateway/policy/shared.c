@@ -189,7 +189,7 @@ void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t 
 	r = row_at(s, &n, true);
 	if (r) {
 		snprintf(r->value, sizeof(r->value), "%s", value);
-		r->until_ms = (int64_t)clock_ms() + (int64_t)(ttl_s < 86400 * 30 ? ttl_s : 86400 * 30) * 1000;
+		r->until_ms = (int64_t)clock_ms() + (int64_t)(ttl_s < STICKY_MAX_S ? ttl_s : STICKY_MAX_S) * 1000;
 	}
 	pthread_mutex_unlock(&s->lock);
 }

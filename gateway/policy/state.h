@@ -16,7 +16,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, STRING_MAX = 64 << 10, NAME_BYTES = 64, SCOPE_BYTES = 80 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, STICKY_MAX_S = 30 * 86400, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, STRING_MAX = 64 << 10, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -53,6 +53,7 @@ struct entry {
 	struct score { char name[24]; int fn; } scores[8]; size_t n_scores, score_at;	/* where its own begin in cached.score */
 	struct memo *memo[HOOK_COUNT];	/* NULL: its answers are not remembered */
 	struct limit *limits; size_t n_limits;
+	uint64_t sticky_s;		/* a plan for every session: who answers it is remembered for so long; 0: none */
 	char at[HOOK_COUNT][NAME_BYTES + 16];	/* "or_eligibility.lua:41" */
 	signed char order[HOOK_COUNT];	/* -1 first, 1 last */
 	bool active;			/* for the request at hand */
@@ -395,6 +396,7 @@ int words_read(lua_State *L, int i, struct pool *p, struct words *out);
 int words_named(lua_State *L, int i, const char *name, struct pool *p, struct words *out, bool *given);
 void words_plain(const char *text, size_t len, char *out, size_t size);	/* one line of UTF-8, whatever text is */
 int plan_read(lua_State *L, int i, struct decision *d);
+void plan_session(struct decision *d, const struct entry *e);	/* hooks.c: what e->sticky_s says */
 int plan_take(struct policy_state *s, struct decision *d, const struct entry *e);	/* hooks.c: the plan on top; -1: it is none, which is noted */
 int shape_read(lua_State *L, int i, struct decision *d, struct shape *out);	/* shapes.c */
 int keep_read(lua_State *L, int i, struct pool *p, struct keep *out);	/* what is not said stays as it is there */

@@ -103,5 +103,5 @@ return policy {
     end,
   },
   rank = function(req, eps, my) return ranked(req, eps, my, balance) end,
-  plan = order.plan,
+  sticky = order.sticky,
 }

@@ -1,8 +1,6 @@
 -- What every ranking of the shipped bundle honours: the client's order, sort, partition, service tier and
 -- preferences, and the session. How a list that nobody sorted is balanced is the ranking's own.
 local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some endpoint of the model has them
--- remember the endpoint that answered, so that the session's next turn can read its prompt cache
-local STICKY = { sticky = { ttl_s = 600 } }
 local by, first, join, lead, split = rank.by, rank.first, rank.join, rank.lead, rank.split -- lead changes the list itself
 local any, match = set.any, slug.match
 
@@ -131,7 +129,6 @@ return library {
     return out
   end,
 
-  plan = function(req)
-    if req.session ~= "" then return STICKY end
-  end,
+  -- remember the endpoint that answered, so that the session's next turn can read its prompt cache
+  sticky = { ttl_s = 600 },
 }

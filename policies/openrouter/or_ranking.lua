@@ -32,5 +32,5 @@ return policy {
   -- a number of an endpoint that no request changes: worked out once, named to rank.by and rank.draw
   scores = { price = function(e, my) return math.max(order.price(e, my), FLOOR) end },
   rank = function(req, eps, my) return ranked(req, eps, my, balance) end,
-  plan = order.plan,
+  sticky = order.sticky,
 }

@@ -96,14 +96,13 @@ test("exacto: fewest errors first; who has not been measured is last by latency"
   local new = { t.ep { provider = "new", live = { samples = 0, ttft_ms = { p50 = 0.0 } } }, t.ep { provider = "old" } }
   t.eq(t.ids(P.rank(t.req { prefs = { sort_by = "latency" } }, new)), "old new")
 end)
-test("throughput threshold, order with sorted rest, sticky plan", function(t)
+test("throughput threshold, order with sorted rest, who is remembered", function(t)
   local eps = { t.ep { provider = "x", usd = { prompt = 0.1 }, live = { tput_tps = { p50 = 20.0 } } }, t.ep { provider = "y", live = { tput_tps = { p50 = 50.0 } } } }
   t.eq(t.ids(P.rank(t.req { prefs = { sort_by = "price", min_throughput_tps = { p50 = 50.0 } } }, eps)), "y x")
   local calm = abc(t); calm[2].live.outage_ago_ms = math.maxinteger
   t.eq(t.ids(P.rank(t.req { u = 0.99, prefs = { order = { "c" }, sort_by = "price" } }, calm)), "c a b")
   t.eq(t.ids(P.rank(t.req { u = 0.99, prefs = { order = { "c" } } }, calm)), "c b a")
-  t.eq(P.plan(t.req { session = "s" }).sticky, { ttl_s = 600 })
-  t.eq(P.plan(t.req {}), nil)
+  t.eq(P.decl.sticky, { ttl_s = 600 })
 end)
 test("one endpoint alone: the customer's own account before shared capacity, shared before a fallback account", function(t)
   local function own(section, seq) return t.ep { provider = "z", usd = { prompt = 9.0 }, cred = "byok", byok = { seq = seq or 1, section = section } } end

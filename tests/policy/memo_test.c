@@ -387,6 +387,32 @@ static void scored(void)
 	world_release(&w);
 }
 
+/* ---- sticky: a plan without a call */
+
+static void stuck(void)
+{
+	struct world w;
+	struct decision *d;
+
+	if (!open_with(&w, POLICY("sticky = { ttl_s = 60 }")))
+		abort();
+	d = world_ask(&w);
+	policy_plan(w.state, d);
+	ok(!d->plan.sticky_key.len && !d->plan.sticky_ttl_s && !d->fuel, "without a session there is nothing to remember");
+	w.session = "s1";
+	d = world_ask(&w);
+	policy_plan(w.state, d);
+	ok(mg_is(d->plan.sticky_key, "s1") && d->plan.sticky_ttl_s == 60 && !d->fuel, "a session's name and time, and no policy runs");
+	world_release(&w);
+	if (!open_with(&w, POLICY("sticky = { ttl_s = 60 }, plan = function(req) return { sticky = { key = 'own', ttl_s = 7 } } end")))
+		abort();
+	w.session = "s1";
+	d = world_ask(&w);
+	policy_plan(w.state, d);
+	ok(mg_is(d->plan.sticky_key, "own") && d->plan.sticky_ttl_s == 7, "what the plan itself says counts");
+	world_release(&w);
+}
+
 /* ---- refused when a bundle is opened */
 
 static const struct { const char *policy, *word; } bad[] = {
@@ -400,6 +426,8 @@ static const struct { const char *policy, *word; } bad[] = {
 	{ POLICY("limits = { { reason = \"x\", of = { \"variant\" }, most = function() return 1 end } }"), "whole numbers" },
 	{ POLICY("limits = { { reason = \"x\", of = { \"feat.images\" } } }"), "no function most" },
 	{ POLICY("limits = { 7 }"), "each is" },
+	{ POLICY("sticky = 600"), "sticky must be a table" }, { POLICY("sticky = {}"), "ttl_s = 600" },
+	{ POLICY("sticky = { ttl_s = 0 }"), "1..2592000" }, { POLICY("sticky = { ttl_s = 2592001 }"), "1..2592000" }, { POLICY("sticky = { ttl_s = 1.5 }"), "1..2592000" },
 };
 
 int main(void)
@@ -413,6 +441,7 @@ int main(void)
 	kept();
 	concerned();
 	scored();
+	stuck();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct world w;
 		char claim[120];

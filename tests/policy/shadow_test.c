@@ -155,6 +155,30 @@ static void tells(size_t i, const char *want)
 	end(&w);
 }
 
+static void sticks(void)
+{
+	static const struct { const char *session; unsigned differed; } cases_of[] = { { "talk", 1 }, { NULL, 0 } };
+	char got[2000], want[2000];
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct shadowed *row;
+		struct world w;
+
+		for (int shadow = 0; shadow < 2; shadow++) {
+			begin(&w, shadow);
+			write_policy(&w, "sticky", "{ ttl_s = 60 }");
+			open_it(&w);
+			w.session = cases_of[i].session;
+			live(&w, shadow ? got : want);
+			if (!shadow)
+				end(&w);
+		}
+		row = row_of(&w.d, "plan");
+		ok(!strcmp(got, want) && row && row->asked == 1 && row->differed == cases_of[i].differed && !row->failed, "sticky in shadow is compared, and changes nothing");
+		end(&w);
+	}
+}
+
 static void survives(const char *hook, const char *want)
 {
 	char got[2000], claim[160];
@@ -283,6 +307,7 @@ int main(void)
 		tells(i, want);
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
 		survives(hooks[i], want);
+	sticks();
 	records();
 	counts();
 	shares();
