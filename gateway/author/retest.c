@@ -64,7 +64,7 @@ static void put_differences(lua_State *L, int i, int plain, const char *skip, st
 		comma = ", ";
 		if (table_at(L, keys + 2) && lua_istable(L, keys + 3) && lua_next(L, (lua_pushnil(L), keys + 3))) {
 			lua_pop(L, 2);
-			put_differences(L, keys + 2, keys + 3, NULL, b);
+			put_differences(L, keys + 2, keys + 3, "none", b);	/* of prefs: it follows from the others */
 		} else {
 			lua_text(L, keys + 2, b, 0);
 		}
