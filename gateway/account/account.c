@@ -24,8 +24,8 @@ struct accounts {
 
 static json_t *key_json(const struct key_facts *k)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:i}", "name", k->name, "label", k->label,
-		"creator", k->creator, "workspace", k->workspace, "external_user", k->external_user, "org", k->org, "management", k->management,
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:i}", "name", k->name, "label", k->label,
+		"creator", k->creator, "workspace", k->workspace, "external_user", k->external_user, "org", k->org, "labels", k->labels, "management", k->management,
 		"disabled", k->disabled, "include_byok", k->include_byok, "updated_ms", (json_int_t)k->updated_ms,
 		"expires_ms", (json_int_t)k->expires_ms, "limit_nusd", (json_int_t)k->limit_nusd, "reset", (int)k->reset);
 }
@@ -80,6 +80,7 @@ bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *
 	read_text(p, o, "workspace", k->workspace, sizeof(k->workspace));
 	read_text(p, o, "external_user", k->external_user, sizeof(k->external_user));
 	read_text(p, o, "org", k->org, sizeof(k->org));
+	read_text(p, o, "labels", k->labels, sizeof(k->labels));
 	return reset < WINDOWS;
 }
 

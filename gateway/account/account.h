@@ -16,9 +16,10 @@
 #include "ledger/scope.h"
 #include "store/store.h"
 
+enum { LABELS_BYTES = 320 };
 struct key_facts {			/* a copy: no pointer into the table but scope */
 	char hash[SHA256_HEX + 1];
-	char name[128], label[32], creator[64], workspace[64], external_user[64], org[64];
+	char name[128], label[32], creator[64], workspace[64], external_user[64], org[64], labels[LABELS_BYTES];	/* labels: "team=blue\nplan=gold", for policies */
 	bool management, disabled, deleted, include_byok;
 	int64_t created_ms, updated_ms, expires_ms;	/* Unix; 0: never */
 	int64_t limit_nusd;		/* -1: none */

@@ -47,7 +47,7 @@ static size_t first_slot(const unsigned char hash[HASH_BYTES])
 
 /* ---- entries */
 
-enum { TEXTS = 6 };
+enum { TEXTS = 7 };
 
 static size_t entry_bytes(const char *const texts[TEXTS])
 {
@@ -100,7 +100,7 @@ static bool entry_fill(struct entry *e, const struct key_facts *k, const char *c
 
 struct entry *entry_new(const struct key_facts *k, struct purse *purse)
 {
-	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user, k->org };
+	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user, k->org, k->labels };
 	size_t bytes = entry_bytes(texts);
 	struct entry *e = malloc(bytes);	/* with its texts more than sizeof(*e) */
 
@@ -152,7 +152,8 @@ bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out)
 {
 	const struct { char *to; size_t size; } texts[TEXTS] = { { out->name, sizeof(out->name) }, { out->label, sizeof(out->label) },
 		{ out->creator, sizeof(out->creator) }, { out->workspace, sizeof(out->workspace) },
-		{ out->external_user, sizeof(out->external_user) }, { out->org, sizeof(out->org) } };
+		{ out->external_user, sizeof(out->external_user) }, { out->org, sizeof(out->org) },
+		{ out->labels, sizeof(out->labels) } };
 	const char *at = e->texts;
 
 	hash_hex(e->hash, out->hash);
@@ -292,7 +293,7 @@ static int make_slots(struct shard *sh)
 
 int table_load(struct table *t, const struct key_facts *k)
 {
-	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user, k->org };
+	const char *const texts[TEXTS] = { k->name, k->label, k->creator, k->workspace, k->external_user, k->org, k->labels };
 	struct entry *e = room(t, entry_bytes(texts)), **at;
 	struct shard *sh;
 

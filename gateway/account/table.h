@@ -25,7 +25,7 @@ struct entry {
 	unsigned char management : 1, disabled : 1, deleted : 1, include_byok : 1;
 	unsigned char loaded : 1;	/* in a block: not to be freed */
 	unsigned char reset : 3;
-	char texts[];			/* name, label, creator, workspace, external_user, org */
+	char texts[];			/* name, label, creator, workspace, external_user, org, labels */
 };
 
 struct slots { size_t size, used; struct entry *at[]; };	/* size: a power of two */

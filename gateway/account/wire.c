@@ -1,10 +1,13 @@
 #include "account/wire.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/money.h"
+
+enum { LABEL_NAME_MAX = 40, LABEL_VALUE_MAX = 128 };
 
 /* ---- values */
 
@@ -120,6 +123,20 @@ static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t
 	put_usd(w, "byok_usage_monthly", 0);
 }
 
+static void put_labels(struct mg_writer *w, const char *labels)
+{
+	json_open(w, "labels", '{');
+	while (*labels) {
+		size_t len = strcspn(labels, "\n"), name_len = strcspn(labels, "=");
+		char name[LABELS_BYTES];
+
+		snprintf(name, sizeof(name), "%.*s", (int)name_len, labels);
+		json_put(w, name, (struct mg_str){ labels + name_len + 1, len - name_len - 1 });
+		labels += len + (labels[len] == '\n');
+	}
+	json_close(w);
+}
+
 static void put_key(struct mg_writer *w, const char *name, const struct key_facts *k, int64_t wall_ms)
 {
 	json_open(w, name, '{');
@@ -136,6 +153,8 @@ static void put_key(struct mg_writer *w, const char *name, const struct key_fact
 	if (*k->org)
 		json_put_text(w, "organization_id", k->org);
 	json_put_text(w, "external_user", or_null(k->external_user));
+	if (*k->labels)
+		put_labels(w, k->labels);
 	json_close(w);
 }
 
@@ -387,6 +406,45 @@ static int read_external(struct body *b)
 	return text_of(b, json_get(v, "user"), "external.user", b->k->external_user, sizeof(b->k->external_user));
 }
 
+static int one_label(struct body *b, struct mg_view v, struct buf *out)
+{
+	struct mg_str name = json_name(v), value = json_text(b->pool, v);
+	bool plain = name.at && name.len && name.len <= LABEL_NAME_MAX;
+
+	for (size_t i = 0; plain && i < name.len; i++)
+		plain = isalnum((unsigned char)name.at[i]) || memchr("_.-", name.at[i], 3);
+	if (!plain)
+		return fail(b->err, MG_EINVAL, "labels: a name has 1 to %d letters, digits or any of _ . -", LABEL_NAME_MAX);
+	if (json_kind(v) != MG_STRING || !value.at || value.len > LABEL_VALUE_MAX)
+		return fail(b->err, MG_EINVAL, "labels.%.*s: must be a string of at most %d bytes", (int)name.len, name.at, LABEL_VALUE_MAX);
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.at[i] < ' ')
+			return fail(b->err, MG_EINVAL, "labels.%.*s: must have no control characters", (int)name.len, name.at);
+	buf_print(out, "%s%.*s=%.*s", out->len ? "\n" : "", (int)name.len, name.at, (int)value.len, value.at);
+	return MG_OK;
+}
+
+/* Those that are given take the place of all before. */
+static int read_labels(struct body *b)
+{
+	struct mg_view all = json_get(b->at, "labels");
+	char room[LABELS_BYTES];
+	struct buf out = buf_on(room, sizeof(room) - 1);
+	int rc = MG_OK;
+
+	if (json_kind(all) == MG_ABSENT)
+		return MG_OK;
+	if (json_kind(all) != MG_NULL && json_kind(all) != MG_OBJECT)
+		return wrong(b, "labels", "an object of strings, such as {\"team\":\"blue\"}");
+	for (struct mg_view v = json_at(all, 0); !rc && json_kind(all) == MG_OBJECT && json_kind(v) != MG_ABSENT; v = json_next(v))
+		rc = one_label(b, v, &out);
+	if (!rc && out.failed)
+		rc = fail(b->err, MG_EINVAL, "labels: are longer than %d bytes together", LABELS_BYTES - 1);
+	if (!rc)
+		snprintf(b->k->labels, sizeof(b->k->labels), "%.*s", (int)out.len, out.len ? out.at : "");
+	return rc;
+}
+
 static int read_body(struct body *b)
 {
 	int rc;
@@ -397,6 +455,7 @@ static int read_body(struct body *b)
 	rc = rc ? rc : read_limit(b);
 	rc = rc ? rc : read_reset(b);
 	rc = rc ? rc : flag(b, "include_byok_in_limit", &b->k->include_byok);
+	rc = rc ? rc : read_labels(b);
 	if (rc || !b->creating)
 		return rc ? rc : flag(b, "disabled", &b->k->disabled);
 	rc = read_expires(b);

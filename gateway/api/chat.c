@@ -49,7 +49,7 @@ static void key_of(struct relay *r, struct facts *f)
 	f->key.org = (struct mg_str){ r->key->org, strlen(r->key->org) };
 	f->key.workspace = (struct mg_str){ r->key->workspace, strlen(r->key->workspace) };
 	f->key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
-	f->key.plan = (struct mg_str)MG_STR("");
+	key_labels(r->pool, r->key->labels, f);
 	f->key.credits_bought_nusd = accounts_bought(r->w->gw->accounts);
 }
 
@@ -127,6 +127,8 @@ void chat_completions(struct api_call *c)
 	}
 	snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
 	rc = chat_facts(r->pool, snap->catalog, request, &r->d.facts, &err);
+	if (!rc)
+		rc = request_labels(r->pool, snap->conf.tree, h, request, &r->d.facts, &err);
 	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
 	if (rc) {
 		api_error(h, rc == MG_ENOMEM ? 503 : 400, "invalid_request", "%s", err.msg);

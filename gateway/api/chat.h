@@ -22,10 +22,14 @@ int chat_check(struct mg_view request, struct err *err);
 
 /* The request as policies see it; strings in the pool.  MG_EINVAL names the member. */
 int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err);
+/* labels.c: req.labels, as the configuration says where they are; h: its headers, or NULL.  MG_EINVAL: one cannot be taken whole. */
+int request_labels(struct pool *pool, const json_t *conf, const struct http_request *h, struct mg_view request, struct facts *f, struct err *err);
+struct words labels_read(struct pool *pool, const char *text);	/* lines of name=value */
+void key_labels(struct pool *pool, const char *text, struct facts *f);	/* req.key.labels and plan, from what struct key_facts has */
 
 /* What would become of the request, as `policy explain` tells a kept one, appended: it is decided, not sent, and nothing is held or taken.
- * s: a state apart.  key: whose it would be, of these accounts; NULL: nobody's.  MG_EINVAL names the member. */
-int chat_explain(struct pool *pool, struct policy_state *s, const struct catalog *catalog, struct mg_view request,
-	const struct key_facts *key, struct accounts *accounts, struct buf *out, struct err *err);
+ * s: a state apart.  key: whose it would be, of these accounts; NULL: nobody's.  h: as for labels.  MG_EINVAL names the member. */
+struct supposed { const struct catalog *catalog; const json_t *conf; const struct http_request *h; const struct key_facts *key; struct accounts *accounts; };
+int chat_explain(struct pool *pool, struct policy_state *s, const struct supposed *of, struct mg_view request, struct buf *out, struct err *err);
 
 #endif

@@ -50,31 +50,33 @@ static void made_by(struct decision *d, const struct key_facts *key, struct acco
 	d->facts.key.id = (struct mg_str){ key->hash, strlen(key->hash) };
 	d->facts.key.org = (struct mg_str){ key->org, strlen(key->org) };
 	d->facts.key.workspace = (struct mg_str){ key->workspace, strlen(key->workspace) };
+	key_labels(d->pool, key->labels, &d->facts);
 	d->purse = key->scope;
 	d->balance = accounts_balance(accounts);
 	d->facts.key.credits_bought_nusd = accounts_bought(accounts);
 }
 
-int chat_explain(struct pool *pool, struct policy_state *s, const struct catalog *catalog, struct mg_view request,
-	const struct key_facts *key, struct accounts *accounts, struct buf *out, struct err *err)
+int chat_explain(struct pool *pool, struct policy_state *s, const struct supposed *of, struct mg_view request, struct buf *out, struct err *err)
 {
 	static const struct mg_store ops = { .size = sizeof(ops), .each = each };
 	struct told told = { pool, NULL };
-	struct mg_store_decision row = { .size = sizeof(row), .generation_id = "request", .at_ms = clock_wall_ms(), .key_hash = key ? key->hash : "" };
+	struct mg_store_decision row = { .size = sizeof(row), .generation_id = "request", .at_ms = clock_wall_ms(), .key_hash = of->key ? of->key->hash : "" };
 	struct decision d;
 	int rc;
 
 	decision_init(&d, pool);
-	rc = chat_facts(pool, catalog, request, &d.facts, err);
+	rc = chat_facts(pool, of->catalog, request, &d.facts, err);
+	rc = rc ? rc : request_labels(pool, of->conf, of->h, request, &d.facts, err);
 	if (rc)
 		return rc;
 	d.facts.id = (struct mg_str)MG_STR("request");
 	d.facts.key.id = (struct mg_str)MG_STR("");
 	d.facts.now_ms = row.at_ms;
 	d.facts.seed = random_number() >> 12;
-	if (key)
-		made_by(&d, key, accounts);
-	decide(s, &d, catalog);
+	d.facts.key.user = json_text(pool, json_get(request, "user"));
+	if (of->key)
+		made_by(&d, of->key, of->accounts);
+	decide(s, &d, of->catalog);
 	row.json = decision_record(s, &d, tell, &told);
 	return row.json ? decision_recall(&ops, &told, &row, NULL, out, err) : fail(err, MG_ENOMEM, "no memory for a decision");
 }
@@ -101,7 +103,8 @@ static void trial_work(struct job *job)
 	t->rc = !s ? t->err.rc : pool ? MG_OK : fail(&t->err, MG_ENOMEM, "No memory for the request");
 	buf_text(&t->out, "{\"data\":");
 	if (!t->rc)
-		t->rc = chat_explain(pool, s, t->snap->catalog, t->request, t->by_key ? &t->key : NULL, t->c->w->gw->accounts, &t->out, &t->err);
+		t->rc = chat_explain(pool, s, &(struct supposed){ t->snap->catalog, t->snap->conf.tree, t->c->http, t->by_key ? &t->key : NULL, t->c->w->gw->accounts },
+			t->request, &t->out, &t->err);
 	buf_text(&t->out, "}");
 	policy_state_free(s);
 	pool_free(pool);

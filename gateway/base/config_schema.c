@@ -227,6 +227,7 @@ static const struct member telemetry[] = {
 	{ .name = "otlp", .kind = M_OBJECT, .fallback = "{}", .sub = otlp, .doc = "traces" },
 	{ .name = "metrics", .kind = M_OBJECT, .fallback = "{}", .sub = metrics, .doc = "Prometheus" },
 	END };
+static const struct member a_label = { .name = "label", .kind = M_STRING };
 static const struct member lookup[] = {
 	{ .name = "url", .kind = M_STRING, .required = true, .doc = "https://host/path, or http:// for a server of yours" },
 	{ .name = "method", .kind = M_WORD, .words = "POST|PUT|GET", .doc = "default: POST with the argument as its JSON body, or GET where query is said" },
@@ -242,6 +243,8 @@ static const struct member policy[] = {
 	{ .name = "unchecked", .kind = M_BOOL, .fallback = "false",
 	  .doc = "to try things: that folder goes live though check, tests or lost guards speak against it, and stays, however it fails" },
 	{ .name = "lookups", .kind = M_MAP, .fallback = "{}", .sub = &a_lookup, .doc = "services that policies may ask by name, with lookup()" },
+	{ .name = "labels", .kind = M_MAP, .fallback = "{}", .sub = &a_label,
+	  .doc = "req.labels of policies, by name: where a request says it: a header, \"x-team\", or a member of its metadata, \"metadata.team\"" },
 	END };
 static const struct member credits[] = {
 	{ .name = "enabled", .kind = M_BOOL, .fallback = "false", .doc = "requests are paid from a balance" },

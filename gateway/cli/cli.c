@@ -222,6 +222,20 @@ bool cli_switch(const struct cli *c, const char *name)
 	return cli_option(c, name) != NULL;
 }
 
+int cli_labels(const struct cli *c, const char *name, char out[static LABELS_BYTES])
+{
+	const char *text = cli_option(c, name);
+	bool fits = (size_t)snprintf(out, LABELS_BYTES, "%s", text ? text : "") < LABELS_BYTES, good = true;
+
+	for (char *at = out, *comma; *at; at = comma) {
+		comma = at + strcspn(at, ",");
+		good &= *at != '=' && memchr(at, '=', (size_t)(comma - at)) && !memchr(at, '\n', (size_t)(comma - at));
+		if (*comma)
+			*comma++ = '\n';
+	}
+	return fits && good ? EXIT_OK : cli_say(EXIT_USAGE, "%s: %s: must be such as team=blue,plan=gold, and at most %d bytes", c->command->name, name, LABELS_BYTES - 1);
+}
+
 int cli_number(const struct cli *c, const char *name, long def, long min, long max, long *out)
 {
 	const char *text = cli_option(c, name);

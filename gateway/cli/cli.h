@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <sys/types.h>
+#include "account/account.h"
 #include "base/config.h"
 #include "base/err.h"
 
@@ -43,6 +44,8 @@ int cli_begin(struct cli *c, const char *command, int argc, char **argv, int min
 const char *cli_option(const struct cli *c, const char *name);	/* NULL: not given */
 bool cli_switch(const struct cli *c, const char *name);
 /* A whole number, or def where the option is not given; EXIT_USAGE, said, when it is none in [min, max]. */
+/* An option such as team=blue,plan=gold as lines of name=value, as a key's labels are kept; "" where it is not given. */
+int cli_labels(const struct cli *c, const char *name, char out[static LABELS_BYTES]);
 int cli_number(const struct cli *c, const char *name, long def, long min, long max, long *out);
 /* "250ms" ... "7d"; the same way. */
 int cli_duration(const struct cli *c, const char *name, const char *def, int64_t *ms);

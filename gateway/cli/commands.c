@@ -12,6 +12,7 @@
 #define REMOTE { "--url", "URL", "the gateway; else MOONGATE_URL, the config" }, \
 	{ "--key-file", "F", "the key; else MOONGATE_KEY_FILE, MOONGATE_KEY" }, \
 	{ "--timeout", "TIME", "for an answer (30s)" }
+#define LABELS { "--labels", "N=V,...", "what policies read as req.key.labels" }
 #define LIMITS { "--limit", "USD", "what it may spend, or none" }, \
 	{ "--reset", "WINDOW", "daily, weekly, monthly or none" }
 #define YES { "--yes", NULL, "do not ask" }
@@ -35,15 +36,16 @@ const struct command commands[] = {
 	  EXAMPLES("moongate config schema > config.schema.json"), config_schema_run },
 	{ "key create", "NAME", "make an API key; it alone goes to stdout",
 	  OPTIONS(LIMITS, { "--expires", "TIME", "2027-12-31T23:59:59Z" }, { "--external-user", "ID", "whose it is" },
+		{ "--org", "ID", "of that organization" }, { "--workspace", "ID", "in that workspace" }, LABELS,
 		{ "--management", NULL, "manages keys, calls no models" }, CONFIG, REMOTE, OUTPUT),
-	  EXAMPLES("moongate key create laptop", "moongate key create ci --limit 25 --reset monthly",
+	  EXAMPLES("moongate key create laptop", "moongate key create ci --limit 25 --reset monthly", "moongate key create legal --workspace ws_legal --labels residency=eu,plan=gold",
 		"export MOONGATE_KEY=$(moongate key create me)"), key_create_run },
 	{ "key list", "", "list the API keys", OPTIONS({ "--enabled", NULL, "without the disabled ones" }, CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key list", "moongate key list --output csv"), key_list_run },
 	{ "key show", "KEY", "show a key, by name, hash or the hash's beginning", OPTIONS(CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key show laptop", "moongate key show 3f2a9c --json"), key_show_run },
 	{ "key update", "KEY", "change a key's name, limit or state",
-	  OPTIONS({ "--name", "NAME", "its new name" }, LIMITS, { "--enable", NULL, "let it work again" }, { "--disable", NULL, "refuse it" },
+	  OPTIONS({ "--name", "NAME", "its new name" }, LIMITS, LABELS, { "--enable", NULL, "let it work again" }, { "--disable", NULL, "refuse it" },
 		CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key update ci --limit 50", "moongate key update ci --limit none", "moongate key update ci --enable"),
 	  key_update_run },
@@ -82,7 +84,7 @@ const struct command commands[] = {
 	  EXAMPLES("moongate policy explain gen-1764031697-vqvW0uz7ouT4gsp3FYqp", "moongate policy explain --request chat.json"), policy_explain_run },
 	{ "policy run", "[DIR]", "decide a request that nobody made; no upstream is asked",
 	  OPTIONS({ "--request", "FILE", "a chat request as JSON; - is stdin" }, { "--key", "ID", "of that key" }, { "--org", "ID", "of that organization" },
-		{ "--workspace", "ID", "of that workspace" }, { "--data-class", "WORD", "with data of that class" }, { "--seed", "N", "for what is drawn (1)" }, CONFIG, OUTPUT),
+		{ "--workspace", "ID", "of that workspace" }, { "--data-class", "WORD", "with data of that class" }, { "--labels", "N=V,...", "with these labels" }, { "--key-labels", "N=V,...", "of a key with these" }, { "--seed", "N", "for what is drawn (1)" }, CONFIG, OUTPUT),
 	  EXAMPLES("moongate policy run --request r.json", "moongate policy run policies --request r.json --org org_7 --json"), policy_run_run },
 	{ "policy diff", "A B", "compare two bundles: folders, versions, or live", OPTIONS(CONFIG, OUTPUT),
 	  EXAMPLES("moongate policy diff live policies", "moongate policy diff 3f2a9c 8d01be"), policy_diff_run },

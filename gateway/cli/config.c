@@ -24,7 +24,7 @@ static int check(struct local *l, const struct cli *c)
 		return rc;
 	dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
 	policy_shared_init();
-	if (policy_lookups_check(l->conf.tree, &err) != MG_OK || bundle_open(dir, l->places.policies, &bundle, &err) != MG_OK)
+	if (policy_conf_check(l->conf.tree, &err) != MG_OK || bundle_open(dir, l->places.policies, &bundle, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
 	bundle_unref(bundle);
 	if (c->output != OUTPUT_TABLE)

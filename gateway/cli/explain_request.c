@@ -46,7 +46,7 @@ static int decide_here(struct local *l, const struct cli *c, struct pool *pool, 
 	if (!rc && c->output == OUTPUT_TABLE)
 		fputs("no gateway is asked: decided without knowing how endpoints do\n", stderr);
 	buf_text(out, "{\"data\":");
-	if (!rc && chat_explain(pool, s, l->catalog, request, NULL, NULL, out, &err))
+	if (!rc && chat_explain(pool, s, &(struct supposed){ l->catalog, l->conf.tree, NULL, NULL, NULL }, request, out, &err))
 		rc = cli_fail(EXIT_USAGE, &err);
 	buf_text(out, "}");
 	policy_state_free(s);

@@ -21,7 +21,8 @@ static const struct column facts[] = {
 	{ "name", "name", CELL_TEXT }, { "hash", "hash", CELL_TEXT }, { "label", "key", CELL_TEXT }, { "disabled", "disabled", CELL_TEXT },
 	{ "limit", "limit, USD", CELL_TEXT }, { "limit_reset", "limit reset", CELL_TEXT }, { "limit_remaining", "limit left", CELL_TEXT },
 	{ "usage", "used, USD", CELL_TEXT }, { "usage_daily", "  today", CELL_TEXT }, { "usage_weekly", "  this week", CELL_TEXT },
-	{ "usage_monthly", "  this month", CELL_TEXT }, { "external_user", "external user", CELL_TEXT },
+	{ "usage_monthly", "  this month", CELL_TEXT }, { "organization_id", "organization", CELL_TEXT }, { "workspace_id", "workspace", CELL_TEXT },
+	{ "external_user", "external user", CELL_TEXT },
 	{ "created_at", "created", CELL_TIME }, { "updated_at", "updated", CELL_TIME }, { "expires_at", "expires", CELL_TIME },
 	{ NULL, NULL, CELL_TEXT } };
 
@@ -163,6 +164,33 @@ static int usd(const struct cli *c, struct mg_writer *w, const char *text)
 	return EXIT_OK;
 }
 
+static void put_named(struct mg_writer *w, const char *name, const char *text)
+{
+	if (text)
+		json_put_text(w, name, text);
+}
+
+/* --labels "": none any more. */
+static int put_labels(const struct cli *c, struct mg_writer *w)
+{
+	char labels[LABELS_BYTES], *next = labels, *line;
+	int rc = cli_labels(c, "--labels", labels);
+
+	if (rc || !cli_option(c, "--labels"))
+		return rc;
+	json_open(w, "labels", '{');
+	while ((line = strsep(&next, "\n"))) {
+		char *value = strchr(line, '=');
+
+		if (!value)
+			break;
+		*value++ = '\0';
+		json_put_text(w, line, value);
+	}
+	json_close(w);
+	return EXIT_OK;
+}
+
 static int write_body(const struct cli *c, const char *name, struct buf *out)
 {
 	const char *limit = cli_option(c, "--limit"), *reset = cli_option(c, "--reset"), *expires = cli_option(c, "--expires");
@@ -184,6 +212,9 @@ static int write_body(const struct cli *c, const char *name, struct buf *out)
 		json_put_text(&w, "user", user);
 		json_close(&w);
 	}
+	put_named(&w, "organization_id", cli_option(c, "--org"));
+	put_named(&w, "workspace_id", cli_option(c, "--workspace"));
+	rc = rc ? rc : put_labels(c, &w);
 	if (cli_switch(c, "--disable") || cli_switch(c, "--enable"))
 		json_put_bool(&w, "disabled", cli_switch(c, "--disable"));
 	json_close(&w);

@@ -49,15 +49,18 @@ static struct mg_str word(const struct run *r, const char *option, const char *o
 static int ask(struct run *r)
 {
 	struct facts *f = &r->d.facts;
+	char labels[LABELS_BYTES], of_key[LABELS_BYTES];
 	struct err err = { 0 };
 	struct mg_view request;
 	long seed;
 	int rc = cli_number(r->c, "--seed", 1, 0, INT32_MAX, &seed);
 
+	rc = rc ? rc : cli_labels(r->c, "--labels", labels);
+	rc = rc ? rc : cli_labels(r->c, "--key-labels", of_key);
 	if (rc)
 		return rc;
 	if (json_parse(r->pool, buf_view(&r->text), &request, &err) || chat_check(request, &err) ||
-	    chat_facts(r->pool, r->local.catalog, request, f, &err))
+	    chat_facts(r->pool, r->local.catalog, request, f, &err) || request_labels(r->pool, r->local.conf.tree, NULL, request, f, &err))
 		return cli_say(EXIT_FAILED, "the request: %s", err.msg);
 	f->id = (struct mg_str)MG_STR("run");
 	f->now_ms = clock_wall_ms();
@@ -65,7 +68,10 @@ static int ask(struct run *r)
 	f->key.id = word(r, "--key", "run");
 	f->key.org = word(r, "--org", "");
 	f->key.workspace = word(r, "--workspace", "");
-	f->key.user = f->key.plan = (struct mg_str)MG_STR("");
+	f->key.user = json_text(r->pool, json_get(request, "user"));
+	if (cli_option(r->c, "--labels"))
+		f->labels = labels_read(r->pool, labels);
+	key_labels(r->pool, of_key, f);
 	f->data_class = word(r, "--data-class", "");
 	return EXIT_OK;
 }

@@ -431,14 +431,32 @@ static int check_call(const char *name, const json_t *call, struct err *err)
 	return rc;
 }
 
-int policy_lookups_check(const json_t *conf, struct err *err)
+/* "x-team" or "metadata.team"; names are those of members, so that policies write req.labels.team. */
+static int check_label(const char *name, const char *source, struct err *err)
 {
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", metadata[] = "metadata.";
+	bool header = strncmp(source, metadata, sizeof(metadata) - 1) != 0;
+	const char *rest = header ? source : source + sizeof(metadata) - 1;
+
+	if (!*name || name[strcspn(name, " \t\r\n\"")])
+		return fail(err, MG_EINVAL, "policy.labels: '%.40s' is no name", name);
+	for (const char *at = rest; *at; at++)
+		if (header && !strchr(letters, *at) && !strchr("-_", *at))
+			return fail(err, MG_EINVAL, "policy.labels.%s: '%.60s' is neither a header, such as x-team, nor a member of metadata, such as metadata.team", name, source);
+	return *rest ? MG_OK : fail(err, MG_EINVAL, "policy.labels.%s: it says where: a header, such as x-team, or a member of metadata, such as metadata.team", name);
+}
+
+int policy_conf_check(const json_t *conf, struct err *err)
+{
+	json_t *policy = json_object_get(conf, "policy"), *item;
 	const char *name;
-	json_t *call;
 	int rc = MG_OK;
 
-	json_object_foreach(json_object_get(json_object_get(conf, "policy"), "lookups"), name, call)
+	json_object_foreach(json_object_get(policy, "lookups"), name, item)
 		if (!rc)
-			rc = check_call(name, call, err);
+			rc = check_call(name, item, err);
+	json_object_foreach(json_object_get(policy, "labels"), name, item)
+		if (!rc)
+			rc = check_label(name, json_string_value(item), err);
 	return rc;
 }

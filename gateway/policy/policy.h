@@ -46,7 +46,7 @@ struct facts {
 	int64_t now_ms; uint64_t seed;
 	bool stream;
 	struct prefs prefs;
-	struct { struct mg_str id, org, workspace, user, plan; int64_t credits_bought_nusd; } key;
+	struct { struct mg_str id, org, workspace, user, plan; struct words labels; int64_t credits_bought_nusd; } key;
 	struct features feat;
 };
 
@@ -164,7 +164,7 @@ bool policy_may_be_named(const struct policy_state *s, struct mg_str name);	/* b
 const struct question *policy_question(const struct decision *d);
 void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
 void policy_abandon(struct policy_state *s, struct decision *d);	/* the request ends; nothing happens where nobody waits */
-int policy_lookups_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups */
+int policy_conf_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups and labels */
 
 /* What a client is told of a hook that failed: which, and by which name the log has the rest of it; never the line. */
 void policy_failed(const struct decision *d, const char *hook, struct denial *no);

@@ -30,8 +30,8 @@ const struct field key_fields[] = {
 	FIELD("org", K_STR, AT(facts, key.org), "string", ""),
 	FIELD("workspace", K_STR, AT(facts, key.workspace), "string", ""),
 	FIELD("user", K_STR, AT(facts, key.user), "string", "end user or member id, \"\" if none"),
-	FIELD("plan", K_STR, AT(facts, key.plan), "string", ""),
-	FIELD("labels", K_EMPTY, 0, "table<string,string>", ""),
+	FIELD("plan", K_STR, AT(facts, key.plan), "string", "its label 'plan'"),
+	FIELD("labels", K_PAIRS, AT(facts, key.labels), "table<string,string>", "what whoever manages keys has written on it"),
 	FIELD("credits_bought_nusd", K_I64, AT(facts, key.credits_bought_nusd), "Money", "lifetime"), { 0 } };
 const struct field feat_fields[] = {
 	FIELD("prompt_tokens", K_U64, AT(features, prompt_tokens), "integer", "estimate"),
@@ -60,7 +60,7 @@ const struct field req_fields[] = {
 	FIELD("session", K_STR, AT(facts, session), "string", "session_id, prompt_cache_key or hash of the first messages; \"\" if none"),
 	FIELD("data_class", K_STR, AT(facts, data_class), "string", ""),
 	FIELD("policy", K_STR, AT(facts, policy), "string", "requested policy name, \"\" if none"),
-	FIELD("labels", K_PAIRS, AT(facts, labels), "table<string,string>", "allow-listed headers and metadata"),
+	FIELD("labels", K_PAIRS, AT(facts, labels), "table<string,string>", "headers and metadata that policy.labels of the configuration names"),
 	FIELD("params", K_SET, AT(facts, params), SET, "names of the parameters in use"),
 	FIELD("listed", K_BOOL, AT(facts, listed), "boolean", "the catalogue has the first of models"),
 	FIELD("auto_allowed", K_WORDS, AT(facts, auto_allowed), WORDS, "of the auto-router plugin: patterns of models"),

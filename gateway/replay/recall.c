@@ -38,6 +38,14 @@ static void put_number(struct telling *t, const char *name, double x)
 
 /* ---- what was asked */
 
+static void put_labels(struct telling *t, const struct words *w)
+{
+	json_open(&t->w, "labels", '{');
+	for (size_t i = 0; i + 1 < w->n; i += 2)
+		json_put(&t->w, pool_dup(t->pool, w->at[i]).at, w->at[i + 1]);
+	json_close(&t->w);
+}
+
 static void put_key(struct telling *t, const struct facts *f)
 {
 	json_open(&t->w, "key", '{');
@@ -46,6 +54,8 @@ static void put_key(struct telling *t, const struct facts *f)
 	json_put(&t->w, "workspace", f->key.workspace.at ? f->key.workspace : (struct mg_str){ "", 0 });
 	put_said(t, "user", f->key.user);
 	put_said(t, "plan", f->key.plan);
+	if (f->key.labels.n)
+		put_labels(t, &f->key.labels);
 	if (f->key.credits_bought_nusd)
 		json_put_int(&t->w, "credits_bought_nusd", f->key.credits_bought_nusd);
 	json_close(&t->w);
@@ -93,14 +103,6 @@ static void put_prefs(struct telling *t, const struct prefs *p)
 	put_said(t, "sort_by", p->sort_by);
 	put_said(t, "service_tier", p->service_tier);
 	put_cuts(t, p);
-	json_close(&t->w);
-}
-
-static void put_labels(struct telling *t, const struct words *w)
-{
-	json_open(&t->w, "labels", '{');
-	for (size_t i = 0; i + 1 < w->n; i += 2)
-		json_put(&t->w, pool_dup(t->pool, w->at[i]).at, w->at[i + 1]);
 	json_close(&t->w);
 }
 

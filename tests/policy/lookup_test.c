@@ -408,11 +408,11 @@ static void configured(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(text, sizeof(text), "{\"policy\": {\"lookups\": {\"who\": %s}}}", bad[i].call);
 		conf = json_loads(text, 0, NULL);
-		ok(conf && policy_lookups_check(conf, &err) == MG_EINVAL && strstr(err.msg, "policy.lookups.who") && strstr(err.msg, bad[i].word), bad[i].call);
+		ok(conf && policy_conf_check(conf, &err) == MG_EINVAL && strstr(err.msg, "policy.lookups.who") && strstr(err.msg, bad[i].word), bad[i].call);
 		json_decref(conf);
 	}
 	conf = json_loads("{\"policy\": {\"lookups\": {\"who\": {\"url\": \"https://x/y?z=1\", \"headers\": {\"Authorization\": \"Bearer 1\"}}}}}", 0, NULL);
-	ok(policy_lookups_check(conf, &err) == MG_OK, "a good one");
+	ok(policy_conf_check(conf, &err) == MG_OK, "a good one");
 	json_decref(conf);
 }
 
