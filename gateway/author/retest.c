@@ -57,14 +57,15 @@ static void put_differences(lua_State *L, int i, int plain, const char *skip, st
 		if (!name || (skip && !strcmp(name, skip)))
 			continue;
 		lua_getfield(L, i, name);
-		lua_getfield(L, plain, name);
+		lua_pushstring(L, name);
+		lua_rawget(L, plain);
 		if (same_text(L, keys + 2, keys + 3))
 			continue;
 		buf_print(b, "%s%s = ", comma, name);
 		comma = ", ";
 		if (table_at(L, keys + 2) && lua_istable(L, keys + 3) && lua_next(L, (lua_pushnil(L), keys + 3))) {
 			lua_pop(L, 2);
-			put_differences(L, keys + 2, keys + 3, "none", b);	/* of prefs: it follows from the others */
+			put_differences(L, keys + 2, keys + 3, strcmp(name, "prefs") ? NULL : "none", b);	/* which follows from the others */
 		} else {
 			lua_text(L, keys + 2, b, 0);
 		}
