@@ -7,7 +7,7 @@ struct level {
 	uint32_t node, last;	/* the open container; its newest child */
 	uint32_t count;		/* of children so far */
 	uint32_t seen;		/* the bit of each name so far: a clear bit means a new name */
-	bool object;
+	char close;		/* '}' or ']'; 0: the text itself */
 };
 
 struct scan {
@@ -15,9 +15,9 @@ struct scan {
 	struct pool *pool;
 	struct json_doc *doc;
 	struct err *err;
-	unsigned depth;
+	struct level *top;	/* the innermost */
 	uint32_t max_values;
-	struct level levels[JSON_DEPTH];
+	struct level levels[1 + JSON_DEPTH];	/* the text itself is the first */
 };
 
 static int refuse(struct scan *s, const unsigned char *where, const char *what)
@@ -67,10 +67,18 @@ static void *grown(struct pool *p, const void *old, uint32_t *max, uint32_t leas
 	return new;
 }
 
+__attribute__((noinline))
+static void skip_blanks(struct scan *s)
+{
+	while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+		s->at++;
+}
+
+/* Between machines there is hardly any. */
 static inline void skip_space(struct scan *s)
 {
-	while (s->at < s->end && *s->at <= ' ' && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
-		s->at++;
+	if (s->at < s->end && *s->at <= ' ')
+		skip_blanks(s);
 }
 
 static int hex4(const unsigned char *at, const unsigned char *end)
@@ -393,8 +401,6 @@ static void link_node(struct scan *s, struct level *l)
 	struct json_doc *d = s->doc;
 	uint32_t self = d->n_nodes++;
 
-	if (!l)
-		return;
 	if (l->last)
 		d->nodes[l->last].next = self;
 	l->last = self;
@@ -403,10 +409,10 @@ static void link_node(struct scan *s, struct level *l)
 
 static int open_level(struct scan *s, struct node *n, enum mg_kind kind)
 {
-	if (s->depth == JSON_DEPTH)
+	if (s->top == s->levels + JSON_DEPTH)
 		return refuse(s, s->at, "nested deeper than 64 levels");
 	n->kind = (uint8_t)kind;
-	s->levels[s->depth++] = (struct level){ .node = (uint32_t)(n - s->doc->nodes), .object = kind == MG_OBJECT };
+	*++s->top = (struct level){ .node = (uint32_t)(n - s->doc->nodes), .close = kind == MG_OBJECT ? '}' : ']' };
 	s->at++;
 	skip_space(s);
 	return MG_OK;
@@ -446,11 +452,11 @@ static int scan_scalar(struct scan *s, struct node *n)
 /* One value, with its name in an object; of a container, its bracket. */
 static int scan_value(struct scan *s)
 {
-	struct level *l = s->depth ? &s->levels[s->depth - 1] : NULL;
+	struct level *l = s->top;
 	struct node *n = NULL;
 	int rc = new_node(s, &n);
 
-	if (!rc && l && l->object)
+	if (!rc && l->close == '}')
 		rc = scan_name(s, l, n);
 	if (rc)
 		return rc;
@@ -501,13 +507,13 @@ static int build_table(struct scan *s, struct node *object)
 
 static int close_level(struct scan *s)
 {
-	const struct level *l = &s->levels[--s->depth];
+	const struct level *l = s->top--;
 	struct node *n = &s->doc->nodes[l->node];
 
 	s->at++;
 	n->len = (uint32_t)(s->at - s->begin) - n->at;
 	n->count = l->count;
-	if (l->object && l->count > JSON_LINEAR)
+	if (l->close == '}' && l->count > JSON_LINEAR)
 		return build_table(s, n);
 	n->table = l->seen;
 	return MG_OK;
@@ -517,15 +523,15 @@ static int close_level(struct scan *s)
  * next value stands or the whole is done. */
 static int scan_between(struct scan *s)
 {
-	while (s->depth) {
-		const struct level *l = &s->levels[s->depth - 1];
-		bool object = l->object;
+	while (s->top->close) {
+		const struct level *l = s->top;
+		bool object = l->close == '}';
 		int rc;
 
 		skip_space(s);
 		if (s->at == s->end)
 			return refuse(s, s->at, object ? "the text ends inside an object" : "the text ends inside an array");
-		if (*s->at == (object ? '}' : ']')) {
+		if (*s->at == l->close) {
 			rc = close_level(s);
 			if (rc)
 				return rc;
@@ -544,12 +550,13 @@ static int scan_between(struct scan *s)
 
 int json_parse_large(struct pool *p, struct mg_str text, uint32_t max_values, struct mg_view *out, struct err *err)
 {
-	struct scan s;	/* its levels need no zeros */
+	struct scan s;	/* most of its levels are never needed */
 	int rc;
 
 	s.pool = p;
 	s.err = err;
-	s.depth = 0;
+	s.levels[0] = (struct level){ .close = 0 };
+	s.top = s.levels;
 	s.max_values = max_values;
 	s.begin = s.at = (const unsigned char *)(text.at ? text.at : "");
 	s.end = s.begin + (text.at ? text.len : 0);
@@ -568,7 +575,7 @@ int json_parse_large(struct pool *p, struct mg_str text, uint32_t max_values, st
 			rc = scan_between(&s);
 		if (rc)
 			return rc;
-	} while (s.depth);
+	} while (s.top->close);
 	skip_space(&s);
 	if (s.at != s.end)
 		return refuse(&s, s.at, "more bytes follow the JSON text");

@@ -1,6 +1,5 @@
 #include "base/utf8.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -90,6 +89,26 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 	while (i < len && !special(at[i]))
 		i++;
 	return i;
+}
+
+/* Of eight bytes: is one below 0x20, or 0x7f?  A tab is said to be, too. */
+static inline bool controls(const char *at)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t w;
+
+	memcpy(&w, at, 8);
+	return ((w - 0x20 * ones) | ((w ^ 0x7f * ones) - ones)) & ~w & 0x80 * ones;
+}
+
+bool utf8_line(const char *at, size_t len)
+{
+	for (; len >= 8 && !controls(at); len -= 8)
+		at += 8;
+	for (size_t i = 0; i < len; i++)
+		if (((unsigned char)at[i] < 0x20 && at[i] != '\t') || at[i] == 0x7f)
+			return false;
+	return true;
 }
 
 size_t utf8_run(const unsigned char *at, size_t len)

@@ -4,6 +4,7 @@
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -28,6 +29,9 @@ static inline uint64_t utf8_special(const unsigned char *at)
 #endif
 	return (w | (w - 0x20 * ones) | ((w ^ '"' * ones) - ones) | ((w ^ '\\' * ones) - ones)) & 0x80 * ones;
 }
+
+/* Is it a part of one line: no control character in it but tabs? */
+bool utf8_line(const char *at, size_t len);
 
 /* How many bytes from `at` on are well-formed characters beyond ASCII. */
 size_t utf8_run(const unsigned char *at, size_t len);

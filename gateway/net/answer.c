@@ -1,6 +1,8 @@
 /* answer.c - what the owner of a request calls: headers, query, replies, streams. */
 #include "net/server_parts.h"
 
+#include "base/utf8.h"
+
 enum { STREAM_BLOCK = 1024, UNUSED_BLOCK = 16 };	/* MHD uses its own buffer for chunks; this one is for HTTP/1.0 */
 
 static struct req *req_of(struct http_request *r)
@@ -67,18 +69,13 @@ struct mg_str http_query(struct http_request *r, const char *name)
 	return (struct mg_str){ NULL, 0 };
 }
 
-static bool plain(const char *at, size_t len)
-{
-	return !memchr(at, '\r', len) && !memchr(at, '\n', len) && !memchr(at, 0, len);
-}
-
 /* Values may come from outside; names are ours. */
 static void add_headers(struct req *q, const struct http_header *h)
 {
 	for (; h && h->name; h++) {
 		struct mg_str copy;
 
-		if (!h->value.at || !plain(h->value.at, h->value.len))
+		if (!h->value.at || !utf8_line(h->value.at, h->value.len))
 			continue;
 		copy = pool_dup(q->pub.pool, h->value);
 		if (copy.at)

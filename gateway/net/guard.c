@@ -2,6 +2,8 @@
 
 #include <strings.h>
 
+#include "base/utf8.h"
+
 enum { HEADERS_MAX = 100, GAP_MAX = 64 };
 #define WALKED "0.9.75"		/* the version whose buffer layout walk() relies on */
 
@@ -31,10 +33,9 @@ int guard_library(struct err *err)
 		"hint: use " WALKED " or build against 0.9.76 or newer", MHD_get_version());
 }
 
-/* Of each byte: may it stand in a token (tchar of RFC 9110), in a value, in a path without a second look? */
-enum { TOKEN = 1, CONTROL = 2, PATH = 4 };
+/* Of each byte: may it stand in a token (tchar of RFC 9110), in a path without a second look? */
+enum { TOKEN = 1, PATH = 2 };
 static const unsigned char kinds[256] = {
-	[0 ... 8] = CONTROL, [10 ... 0x1f] = CONTROL, [0x7f] = CONTROL,
 	['0' ... '9'] = TOKEN | PATH, ['A' ... 'Z'] = TOKEN | PATH, ['a' ... 'z'] = TOKEN | PATH, ['-'] = TOKEN | PATH, ['_'] = TOKEN | PATH,
 	['!'] = TOKEN, ['#' ... '\''] = TOKEN, ['*'] = TOKEN, ['+'] = TOKEN, ['.'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
 	['~'] = TOKEN,
@@ -51,26 +52,6 @@ static bool is_token(const char *at, size_t len)
 		if (!token_byte((unsigned char)at[i]))
 			return false;
 	return len > 0;
-}
-
-/* Has one of eight bytes a value below 0x20, or 0x7f?  A tab is said to, too. */
-static bool controls(const char *at)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t w;
-
-	memcpy(&w, at, 8);
-	return (((w - 0x20 * ones) & ~w) | (((w ^ 0x7f * ones) - ones) & ~w)) & 0x80 * ones;
-}
-
-static bool clean_value(const char *at, size_t len)
-{
-	for (; len >= 8 && !controls(at); len -= 8)
-		at += 8;
-	for (size_t i = 0; i < len; i++)
-		if (kinds[(unsigned char)at[i]] & CONTROL)
-			return false;
-	return true;
 }
 
 static bool host_value(const char *at, size_t len)
@@ -171,7 +152,7 @@ static enum MHD_Result one_header(void *arg, enum MHD_ValueKind kind, const char
 		value = key + klen + 1;
 		vlen = 0;
 	}
-	if (!clean_value(value, vlen))
+	if (!utf8_line(value, vlen))
 		return refuse(w, 400, "a header value has a control character");
 	w->body->names |= guard_name_bit(key, klen);
 	if (++w->count > HEADERS_MAX)

@@ -187,14 +187,6 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-static bool is_line(struct mg_str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (((unsigned char)s.at[i] < ' ' && s.at[i] != '\t') || s.at[i] == 0x7f)
-			return false;
-	return s.len <= HEADER_MAX;
-}
-
 /* what: for the message, never the value; NULL: the header's name. */
 static int add_header(struct call *c, const char *name, const char *prefix, struct mg_str value, const char *what)
 {
@@ -204,7 +196,7 @@ static int add_header(struct call *c, const char *name, const char *prefix, stru
 		return fail(&c->err, MG_EINVAL, "headers are set in request(), before anything is sent");
 	if (!is_token(name) || is_ours(name))
 		return fail(&c->err, MG_EINVAL, "header '%.60s' is not for a plugin to set", is_token(name) ? name : "?");
-	if (!is_line(value))
+	if (value.len > HEADER_MAX || !utf8_line(value.at, value.len))
 		return fail(&c->err, MG_EINVAL, "%s%s%s has a control character in it, or is too long", what ? what : "the value of header '",
 			what ? "" : name, what ? "" : "'");
 	if (c->n_headers == CALL_HEADERS)
