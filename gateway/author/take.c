@@ -1,6 +1,6 @@
 /*
- * What may go live: a bundle that was tried, checked and tested, kept as a
- * version, and without the loss of a guard.
+ * What may go live: a bundle that was tried, checked and tested, that made
+ * recent decisions again, kept as a version, and without the loss of a guard.
  */
 #include "author/author.h"
 #include "author/versions.h"
@@ -15,7 +15,7 @@ static int keeps_guards(const struct bundle *b, const struct bundle *live, struc
 		"hint: 'moongate policy publish --drop-guards' lets them go", names);
 }
 
-int versions_take(struct versions *v, struct bundle *b, const struct bundle *guards, struct bundle **kept, struct err *err)
+int versions_take(struct versions *v, struct bundle *b, const struct bundle *guards, const struct recent *recent, struct bundle **kept, struct err *err)
 {
 	int rc = bundle_try(b, err);
 
@@ -23,6 +23,7 @@ int versions_take(struct versions *v, struct bundle *b, const struct bundle *gua
 		rc = keeps_guards(b, guards, err);
 	if (!rc && !versions_vetted(v, bundle_hash(b)))
 		rc = bundle_vet(b, err);
+	rc = rc ? rc : bundle_smoke(b, recent, SMOKE_MS, err);
 	return rc ? rc : versions_keep(v, b, kept, err);
 }
 

@@ -11,7 +11,7 @@
 #ifndef AUTHOR_VERSIONS_H
 #define AUTHOR_VERSIONS_H
 
-#include "policy/policy.h"
+#include "author/smoke.h"
 
 enum { VERSION_HEX = 64, VERSIONS_KEPT = 20 };
 
@@ -45,8 +45,8 @@ bool versions_vetted(struct versions *v, const char *version);	/* by this very b
 /* The one that was live before this one and did not fail; within_ms: at most so long ago, 0: whenever. */
 bool versions_before(struct versions *v, int64_t within_ms, char out[static VERSION_HEX + 1]);
 /* ---- what may go live.  guards: the bundle whose guards must stay; NULL: none must. */
-/* Tries, checks and tests b, and keeps it.  MG_EINVAL: it does not pass; MG_EPROTO: it lacks guards. */
-int versions_take(struct versions *v, struct bundle *b, const struct bundle *guards, struct bundle **kept, struct err *err);
+/* Tries, checks and tests b, has it make the recent decisions again, and keeps it.  MG_EINVAL: it does not pass; MG_EPROTO: it lacks guards. */
+int versions_take(struct versions *v, struct bundle *b, const struct bundle *guards, const struct recent *recent, struct bundle **kept, struct err *err);
 /* One that is kept; with the guards that it lacks it is another one. */
 int versions_take_older(struct versions *v, const char *version, const struct bundle *guards, struct bundle **kept, struct err *err);
 /* What is live may be what the configured folder holds now: then nobody need take it from there again. */

@@ -21,6 +21,7 @@
 	X(PLUGIN_LOADED, "plugin_loaded", "a plugin was loaded") \
 	X(PLUGIN_REFUSED, "plugin_refused", "a plugin was not loaded") \
 	X(BUNDLE_LOADED, "bundle_loaded", "a policy bundle took effect") \
+	X(BUNDLE_UNTRIED, "bundle_untried", "no recent decision could be read for a policy bundle to make again") \
 	X(BUNDLE_REFUSED, "bundle_refused", "the policies that are live stay") \
 	X(POLICY_CIRCUIT, "policy_circuit", "a version's hooks fail too often") \
 	X(POLICY_VERSIONS, "policy_versions", "many versions are still in use") \

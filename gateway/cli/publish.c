@@ -107,12 +107,14 @@ static int publish_here(struct work *w, struct bundle *b, const char *from)
 {
 	struct cause c = { "publish", from, w->by, false };
 	struct bundle *live, *kept = NULL;
+	struct recent *recent;
 	struct err err = { 0 };
-	int rc;
+	int rc = recent_of(w->local.writing, NULL, &recent, &err);
 
 	live_of(w, &live);
-	rc = versions_take(w->versions, b, live, &kept, &err);
+	rc = rc ? rc : versions_take(w->versions, b, live, recent, &kept, &err);
 	rc = rc ? rc : local_live(w, kept, &c, &err);
+	recent_free(recent);
 	bundle_unref(live);
 	bundle_unref(kept);
 	return rc ? cli_fail(status_of(rc), &err) : EXIT_OK;
@@ -192,6 +194,8 @@ static int publish_there(struct work *w, const struct bundle *b, const char *dir
 	json_close(&body);
 	rc = ask(w, "/api/admin/policies/publish", &body);
 	buf_release(&text);
+	if (rc == EXIT_FAILED && w->remote.status == 400)
+		return EXIT_PROBLEMS;	/* that clients' requests found, which the gateway alone has */
 	return rc ? rc : said_live(w);
 }
 

@@ -2,7 +2,7 @@
  * reload.c - changes of a running gateway, on the thread for changes: another
  * configuration, other policies, older ones.
  *
- *	read -> try, check, test -> keep as a version -> a state for each worker -> switch
+ *	read -> try, check, test, decide again -> keep as a version -> a state for each worker -> switch
  *
  * Up to the last step nothing is changed, and the last one cannot fail.  Policies
  * come from the configured folder when its files are other than those that were
@@ -45,13 +45,27 @@ static bool unchecked(const struct config *conf)
 	return json_is_true(json_object_get(json_object_get(conf->tree, "policy"), "unchecked"));
 }
 
+/* With what was decided in the last hour; where that cannot be read, without. */
+static int take(struct serving *s, struct bundle *b, const struct bundle *live, const struct catalog *now, struct bundle **kept, struct err *err)
+{
+	struct recent *recent;
+	struct err why = { 0 };
+	int rc;
+
+	if (recent_of(s->gw.store, now, &recent, &why))
+		log_at(LOG_WARN, EV_BUNDLE_UNTRIED, NULL, LOG_S("why", why.msg));
+	rc = versions_take(s->gw.versions, b, live, recent, kept, err);
+	recent_free(recent);
+	return rc;
+}
+
 /* What it holds, as a version that may go live. */
-static int take_folder(struct serving *s, const struct config *conf, struct bundle *there, const struct bundle *live, struct bundle **kept, struct err *err)
+static int take_folder(struct serving *s, const struct snapshot *next, struct bundle *there, const struct bundle *live, struct bundle **kept, struct err *err)
 {
 	int rc;
 
-	if (!unchecked(conf))
-		return versions_take(s->gw.versions, there, live, kept, err);
+	if (!unchecked(&next->conf))
+		return take(s, there, live, next->catalog, kept, err);
 	rc = bundle_try(there, err);
 	return rc ? rc : versions_keep(s->gw.versions, there, kept, err);
 }
@@ -139,7 +153,7 @@ static int publish_bundle(struct serving *s, struct publication *p, const struct
 
 	if (!strcmp(bundle_hash(p->bundle), bundle_hash(live)))
 		return 0;
-	rc = versions_take(s->gw.versions, p->bundle, p->drop_guards ? NULL : live, &kept, err);
+	rc = take(s, p->bundle, p->drop_guards ? NULL : live, current(s)->catalog, &kept, err);
 	return rc ? rc : turn_to(s, kept, c, err);
 }
 
@@ -238,7 +252,7 @@ static int choose(struct serving *s, struct snapshot *next, struct bundle **sour
 		next->bundle = bundle_ref(live);
 		return 0;
 	}
-	rc = take_folder(s, &next->conf, *source, live, &kept, err);
+	rc = take_folder(s, next, *source, live, &kept, err);
 	if (!rc)
 		next->bundle = kept;
 	return rc;
@@ -313,7 +327,7 @@ static int choose_first(struct serving *s, struct snapshot *snap, struct bundle 
 	if (last && (!strcmp(bundle_hash(there), source) || !strcmp(bundle_hash(there), bundle_hash(last)))) {
 		snap->bundle = last;
 		rc = versions_source(s->gw.versions, bundle_hash(there), err);
-	} else if (take_folder(s, &snap->conf, there, last, &kept, &why)) {
+	} else if (take_folder(s, snap, there, last, &kept, &why)) {
 		rc = fall_back(s, snap, last, &c, &why, err);
 	} else {
 		bundle_unref(last);

@@ -290,6 +290,7 @@ int remote_call(struct remote *r, const char *method, const char *path, struct m
 	code = curl_easy_perform(r->easy);
 	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_slist_free_all(headers);
+	r->status = status;
 	if (code)
 		return unreachable(r, code);
 	return status >= 200 && status < 300 ? EXIT_OK : r->quiet ? EXIT_FAILED : refused(r, status, buf_view(out));

@@ -370,6 +370,8 @@ static void take_other(struct reader *r, struct mg_str name)
 		struct mg_str hash = scan_string(s);
 
 		snprintf(r->out->bundle, sizeof(r->out->bundle), "%.*s", (int)hash.len, hash.at);
+	} else if (mg_is(name, "errors")) {
+		r->out->errors = (uint64_t)scan_whole(s);
 	} else if (mg_is(name, "drawn")) {
 		r->out->drawn = (struct drawn){ true, (uint32_t)(scan_decimal(s) * 1e6 + 0.5) };
 	} else if (mg_is(name, "denied")) {

@@ -20,6 +20,7 @@ struct recorded {
 	struct refused refused;
 	struct keep keep;			/* without its sinks */
 	struct drawn drawn;
+	uint64_t errors;			/* hooks that failed */
 	char bundle[ENDPOINT_DIGITS + 1];	/* the first digits of its hash */
 };
 /* MG_EINVAL, MG_EPROTO: that is no record; MG_ENOMEM. */

@@ -197,7 +197,7 @@ static void guards_stay(struct versions *v)
 	struct bundle *third = live(v, made("third", 103));
 	struct err err = { 0 };
 
-	ok(versions_take(v, plain, second, &kept, &err) == MG_EPROTO && strstr(err.msg, "second"), "what lacks a guard is not taken");
+	ok(versions_take(v, plain, second, NULL, &kept, &err) == MG_EPROTO && strstr(err.msg, "second"), "what lacks a guard is not taken");
 	at[0] = back(v, first, second);
 	ok(denies(at[0], "x/first") && denies(at[0], "x/second") && !denies(at[0], "x/other"), "gone back: its own guards and those of its successor");
 	at[1] = back(v, plain, at[0]);

@@ -68,6 +68,10 @@ test('without a gateway: publish, list and rollback are for the next start', asy
   const away = { home, file: join(home, 'config.lua'), exit: true };
   const bad = await moongate(away, ['policy', 'publish', folder({ ...files('beta'), ...broken })]);
   eq(bad.code, 8, bad.err);
+  const all = files('beta', { extra: 'odd' });
+  all['pick.lua'] = all['pick.lua'].replace('rank = function(req, eps)', 'rank = function(req, eps) if req.model == "acme" .. "/one" and req.feat.user_chars > 0 then error("no") end');
+  const fails = await moongate(away, ['policy', 'publish', folder(all)]);
+  ok(fails.code === 8 && /pick\.lua:4: rank fails for a decision of the last hour/.test(fails.err), `what was asked in the last hour is decided again: ${fails.code} ${fails.err}`);
   const r = await moongate(away, ['policy', 'publish', folder(files('beta', { extra: 'offline', guard: 'seven' }))]);
   eq(r.code, 0, r.err);
   ok(/next start/.test(r.err), r.err);
@@ -147,14 +151,15 @@ test('a worker that gets no state: all stay on the old one, and the next attempt
 
 const failing = (when, provider_) => { const all = files(provider_); return { ...all,
   'pick.lua': all['pick.lua'].replace('rank = function(req, eps)', `rank = function(req, eps) if ${when} then error("it is that word: " .. req.model) end`) }; };
-// A client's odd request, of 99 characters: `policy check` tries all numbers that it finds, but this one is not there.
-const odd = (g) => chat(g, key, { model: 'acme/one', messages: [{ role: 'user', content: 'x'.repeat(99) }] });
+// A client's odd request, of so many characters: `policy check` tries all numbers that it finds, but this one is not there.  Each
+// test has its own: what was sent in the last hour, a bundle decides again before it goes live.
+const odd = (g, n) => chat(g, key, { model: 'acme/one', messages: [{ role: 'user', content: 'x'.repeat(n) }] });
 
 test('a version whose hook fails on every request is gone back from by itself: log, metric, list', () => gateway(async (g) => {
   const good = (await live(g)).version;
   const bad = (await moongate(g, ['policy', 'publish', folder(failing('req.feat.user_chars * 7 == 693', 'beta'))])).out.trim();
   for (let i = 0; i < 10; i++) eq(await provider(g, key), 'beta');
-  await until('the way back', async () => { await odd(g); return (await live(g)).version !== bad; }, 20000);
+  await until('the way back', async () => { await odd(g, 99); return (await live(g)).version !== bad; }, 20000);
   const v = await live(g);
   eq(v.version, good);
   eq(v.how, 'circuit');
@@ -170,10 +175,10 @@ test('a version whose hook fails on every request is gone back from by itself: l
 
 test('one strange request, whose every candidate fails a filter, changes nothing', () => gateway(async (g) => {
   const all = files('beta', { extra: 'strange' });
-  all['pick.lua'] = all['pick.lua'].replace('  rank =', '  filter = function(req, ep) if req.feat.user_chars * 7 == 693 then error("no") end return true end,\n  rank =');
+  all['pick.lua'] = all['pick.lua'].replace('  rank =', '  filter = function(req, ep) if req.feat.user_chars * 7 == 686 then error("no") end return true end,\n  rank =');
   const r = await moongate(g, ['policy', 'publish', folder(all)]), v = r.out.trim();
   eq(r.code, 0, r.err);
-  for (let i = 0; i < 4; i++) await odd(g);
+  for (let i = 0; i < 4; i++) await odd(g, 98);
   await new Promise((go) => setTimeout(go, 1500));	// it is looked for once a second
   eq((await live(g)).version, v);
   eq(await metric(g, 'moongate_policy_circuit_trips_total'), 0);
@@ -181,21 +186,21 @@ test('one strange request, whose every candidate fails a filter, changes nothing
 
 test('20 failures in a row are enough; a guard of the failing version stays, and there is no second step back', () => gateway(async (g) => {
   const all = files('alpha', { guard: 'seven', extra: 'closed' });
-  all['seven.lua'] = all['seven.lua'].replace('if req', 'if req.feat.user_chars * 7 == 693 then error("no") end if req');
+  all['seven.lua'] = all['seven.lua'].replace('if req', 'if req.feat.user_chars * 7 == 679 then error("no") end if req');
   const good = (await live(g)).version;
   const published = await moongate(g, ['policy', 'publish', folder(all)]), bad = published.out.trim();
   eq(published.code, 0, published.err);
-  for (let i = 0; i < 20; i++) eq((await odd(g)).status, 503, 'a guard fails closed');
+  for (let i = 0; i < 20; i++) eq((await odd(g, 97)).status, 503, 'a guard fails closed');
   await until('the way back', async () => (await live(g)).version !== bad);
   const v = await live(g);
   ok(v.version !== good, 'the older one, with the guard');
   eq(v.guards, ['seven']);
   eq(await provider(g, key), 'beta', 'the older one decides');
-  for (let i = 0; i < 25; i++) eq((await odd(g)).status, 503, 'the guard goes on, failing closed');
+  for (let i = 0; i < 25; i++) eq((await odd(g, 97)).status, 503, 'the guard goes on, failing closed');
   await until('the second trip', async () => /circuit_trips_total\{result="kept"\} 1\n/.test((await call(g, '/metrics')).text));
   eq((await live(g)).version, v.version);
   eq((await moongate(g, ['policy', 'publish', '--drop-guards', folder(files('alpha', { extra: 'free' }))])).code, 0);
-  eq((await odd(g)).status, 200);
+  eq((await odd(g, 97)).status, 200);
 }));
 
 // ---- the folder goes away

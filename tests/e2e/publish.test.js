@@ -190,9 +190,37 @@ test('more than three versions in use are told', async () => {
   for (const s of streams) ok((await s).text.endsWith('data: [DONE]\n\n'), 'each stream ends well');
 });
 
-// ---- guards
+// ---- what clients sent in the last hour
 
 const admitted = (n) => chat(g, key, { model: 'acme/one', messages: [{ role: 'user', content: 'x'.repeat(n) }] });
+
+// Fails for a request that neither the probes of check nor its test know.
+const failsFor = (what) => ({ ...files('alpha', { extra: what }), 'pick.lua': files('alpha')['pick.lua'].replace('rank = function(req, eps) return',
+  `rank = function(req, eps)\n    if req.feat.user_chars == 3000 + 217 then ${what} end\n    return`) });
+
+test('a bundle that fails for what clients sent in the last hour is refused, by command and by signal: file, line, a hint', async () => {
+  eq((await publish(folder(failsFor('local x = nil + 1 return x')))).code, 0, 'nobody sent that');
+  eq((await moongate(g, ['policy', 'rollback'])).code, 0);
+  const before = (await live(g)).version, sent = await admitted(3217), id = JSON.parse(sent.text).id;
+  await decision(g, id);
+  for (const [what, want] of [['error(req.model)', /pick\.lua:5: rank fails for a decision of the last hour/], ['while true do end', /pick\.lua:4: rank fails \(it loops/]]) {
+    const all = failsFor(what), r = await publish(folder(all));
+    eq(r.code, 8, r.err);
+    ok(want.test(r.err) && r.err.includes(`hint: 'moongate policy test --from ${id}'`), r.err);
+    ok(!r.err.includes('acme'), 'not what was raised');
+    write(dir, all);
+    await sighup(g);
+    eq(await metric(g, 'moongate_config_last_reload_successful'), 0);
+    ok(want.test((await admin(g, '/policies')).last_failure.message));
+    eq((await live(g)).version, before);
+  }
+  eq((await moongate(g, ['policy', 'test', folder(files('alpha')), '--from', id])).code, 0, 'the command of the hint');
+  write(dir, files('beta', { extra: 'mended' }));
+  await sighup(g);
+  eq(await provider(g, key), 'beta', 'other decisions are no failure');
+});
+
+// ---- guards
 
 test('guards: a bundle without one that is live is refused, by command, gateway and signal', async () => {
   eq((await publish(folder(files('alpha', { guard: 'seven' })))).code, 0);
