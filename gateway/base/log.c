@@ -220,12 +220,6 @@ void log_gather(bool on)
 		log_flush();
 }
 
-static void add_fields(struct line *l, const struct log_field *f)
-{
-	for (; f->key; f++)
-		line_field(l, f);
-}
-
 void log_write(enum log_level lvl, enum log_event ev, const char *request_id, const struct log_field *fields)
 {
 	struct line l;	/* its 8 KiB need no zeros */
@@ -234,13 +228,12 @@ void log_write(enum log_level lvl, enum log_event ev, const char *request_id, co
 	if (lvl > log_max || (unsigned)ev >= LOG_EVENT_COUNT || is_quiet(lvl, ev, fields, &repeated))
 		return;
 	line_begin(&l, sink.json);
-	add_fields(&l, (const struct log_field[]){ LOG_W("level", levels[lvl]), LOG_W("event", events[ev].name),
-		LOG_W("msg", events[ev].about), { 0 } });
+	line_fields(&l, LOG_FIELDS(LOG_W("level", levels[lvl]), LOG_W("event", events[ev].name), LOG_W("msg", events[ev].about)));
 	if (request_id && *request_id)
-		line_field(&l, &(struct log_field)LOG_S("request_id", request_id));
+		line_fields(&l, LOG_FIELDS(LOG_S("request_id", request_id)));
 	if (repeated)
-		line_field(&l, &(struct log_field)LOG_N("repeated", repeated));
-	add_fields(&l, fields);
+		line_fields(&l, LOG_FIELDS(LOG_N("repeated", repeated)));
+	line_fields(&l, fields);
 	line_end(&l);
 	emit(&l, !gathers || lvl <= LOG_WARN);
 }

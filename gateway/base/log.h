@@ -53,6 +53,8 @@ static inline const char *log_text(const char *s) { return s ? s : ""; }	/* a fu
 #define LOG_J(k, s)	{ LOG_KEY(k), log_text(s), 0, LOG_JSON }	/* a value that this program wrote, of such words and numbers */
 #define LOG_N(k, n)	{ LOG_KEY(k), NULL, (int64_t)(n), LOG_TEXT }
 
+#define LOG_FIELDS(...)	((const struct log_field[]){ __VA_ARGS__, { NULL, 0, NULL, 0, LOG_TEXT } })	/* ended by one without a key */
+
 extern enum log_level log_max;
 
 /* fd: borrowed; json: else key=value. */
@@ -72,7 +74,6 @@ void log_redact(char *text);
 
 /* The fields are not evaluated when the log is quieter than lvl. */
 #define log_at(lvl, ev, request_id, ...) \
-	((lvl) <= log_max ? log_write(lvl, ev, request_id, \
-		(const struct log_field[]){ __VA_ARGS__, { NULL, 0, NULL, 0, LOG_TEXT } }) : (void)0)
+	((lvl) <= log_max ? log_write(lvl, ev, request_id, LOG_FIELDS(__VA_ARGS__)) : (void)0)
 
 #endif

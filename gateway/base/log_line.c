@@ -120,7 +120,7 @@ static void add_value(struct line *l, const char *text, size_t len, bool plain)
 {
 	if (!l->json && is_bare(text, len)) {
 		add(l, text, len);
-	} else if (plain && len <= WORD_MAX && l->len + len + 2 < LINE_MAX_BYTES - LAST) {
+	} else if (plain && len <= WORD_MAX) {	/* add_key() looked for so much room */
 		l->at[l->len++] = '"';
 		memcpy(l->at + l->len, text, len);
 		l->len += len;
@@ -144,12 +144,12 @@ static void add_redacted(struct line *l, const char *text, size_t len)
 
 /* ---- fields */
 
-/* False: no room for a field.  Keys are literals of ours, and short. */
+/* False: no room for a key and a word.  Keys are literals of ours, and short. */
 static bool add_key(struct line *l, const struct log_field *f)
 {
 	char *at = l->at + l->len;
 
-	if (l->cut || l->len > LINE_MAX_BYTES - 512) {
+	if (l->cut || l->len > LINE_MAX_BYTES - LAST - 2 * WORD_MAX) {
 		l->cut = true;
 		return false;
 	}
@@ -197,22 +197,24 @@ static void add_number(struct line *l, int64_t n)
 	add(l, digits + at, sizeof(digits) - at);
 }
 
-void line_field(struct line *l, const struct log_field *f)
+void line_fields(struct line *l, const struct log_field *f)
 {
-	size_t was = l->len;
+	for (; f->key; f++) {
+		size_t was = l->len;
 
-	if (!add_key(l, f))
-		return;
-	if (!f->text)
-		add_number(l, f->number);
-	else if (f->form == LOG_WORD)
-		add_value(l, f->text, strlen(f->text), true);
-	else if (f->form == LOG_JSON && l->json)
-		add(l, f->text, strlen(f->text));
-	else if (f->form == LOG_JSON)
-		add_value(l, f->text, strlen(f->text), false);
-	else
-		add_text(l, f->text);
-	if (l->cut)
-		l->len = was;
+		if (!add_key(l, f))
+			return;
+		if (!f->text)
+			add_number(l, f->number);
+		else if (f->form == LOG_WORD)
+			add_value(l, f->text, strlen(f->text), true);
+		else if (f->form == LOG_JSON && l->json)
+			add(l, f->text, strlen(f->text));
+		else if (f->form == LOG_JSON)
+			add_value(l, f->text, strlen(f->text), false);
+		else
+			add_text(l, f->text);
+		if (l->cut)
+			l->len = was;
+	}
 }

@@ -13,7 +13,7 @@ enum { LINE_MAX_BYTES = 8192 };
 struct line { size_t len; bool json, cut; char at[LINE_MAX_BYTES]; };
 
 void line_begin(struct line *l, bool json);	/* with ts */
-void line_field(struct line *l, const struct log_field *f);	/* whole or not at all */
+void line_fields(struct line *l, const struct log_field *f);	/* up to one without a key; each whole or not at all */
 void line_end(struct line *l);
 
 /* log_redact.c: the first byte of what log_redact() would change; len when it leaves the text alone;

@@ -433,16 +433,16 @@ static uint64_t own_time_us(const struct relay *r)
 	return all > told ? all - told : 0;
 }
 
-static int attempt_send(struct attempt *a, struct err *err)
+static int attempt_send(struct attempt *a, uint64_t now_us, struct err *err)
 {
 	struct relay *r = a->relay;
 	int rc;
 
 	a->inside = true;
 	metric_add(M_UPSTREAM_IN_FLIGHT, 1, METRIC_LABELS(a->endpoint->provider->slug));
-	a->began_us = clock_us();
+	a->began_us = now_us;
 	if (!r->sent_us) {
-		r->sent_us = a->began_us;
+		r->sent_us = now_us;
 		r->relay_us = own_time_us(r);
 	}
 	if (r->echo && a->http.pieces && r->surface->debug)
@@ -459,19 +459,19 @@ static void on_place(void *owner)
 	struct err err = { 0 };
 
 	a->place = NULL;
-	if (attempt_send(a, &err) != MG_OK)
+	if (attempt_send(a, clock_us(), &err) != MG_OK)
 		attempt_break(a, MG_E_UPSTREAM, err.msg, "headers");
 }
 
 /* At once, or when it is its turn; in a line that is full there is none. */
-static int attempt_enter(struct attempt *a, struct err *err)
+static int attempt_enter(struct attempt *a, uint64_t now_us, struct err *err)
 {
 	const struct provider *p = a->endpoint->provider;
 	struct relay *r = a->relay;
 
 	switch (gate_enter(p->gate, p->max_in_flight, r->w->loop, on_place, a, &a->place)) {
 	case GATE_IN:
-		return attempt_send(a, err);
+		return attempt_send(a, now_us, err);
 	case GATE_WAIT:
 		loop_timer_set(r->w->loop, &a->quiet, patience_ms(a));
 		return MG_OK;
@@ -499,6 +499,7 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 	struct pool *pool = pool_new(POOL_BUDGET);
 	struct attempt *a = pool ? pool_alloc(pool, sizeof(*a)) : NULL;
 	struct mg_view request;
+	uint64_t now_us;
 	int rc;
 
 	if (!a || !decision_passed(&r->d, c)) {	/* whatever led here: nothing goes where the filters did not look */
@@ -524,8 +525,9 @@ struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct
 		goto failed;
 	}
 	r->now = a;
-	r->translate_us += clock_us() - a->began_us;
-	rc = attempt_enter(a, err);
+	now_us = clock_us();
+	r->translate_us += now_us - a->began_us;
+	rc = attempt_enter(a, now_us, err);
 	if (rc)
 		goto failed;
 	return a;
@@ -571,6 +573,11 @@ const struct endpoint *attempt_endpoint(const struct attempt *a)
 int attempt_status(const struct attempt *a)
 {
 	return a->call.status;
+}
+
+uint64_t attempt_began_us(const struct attempt *a)
+{
+	return a->began_us;
 }
 
 uint64_t attempt_us(const struct attempt *a)

@@ -2,7 +2,6 @@
  * choice.c - which endpoint is tried next: the policies' order, less what may
  * not be asked now.
  */
-#include "base/clock.h"
 #include "catalog/gate.h"
 #include "relay/relay.h"
 
@@ -56,12 +55,12 @@ static bool may_try(const struct relay *r, const struct provider *p, uint64_t no
 
 void choice_count(const struct relay *r, const struct endpoint *e)
 {
-	gate_count(e->provider->gate, tried_before(r, e->provider), clock_ms());
+	gate_count(e->provider->gate, tried_before(r, e->provider), loop_now_ms(r->w->loop));
 }
 
 bool choice_may(const struct relay *r, const struct candidate *c)
 {
-	return !c->dropped && tries_of_model(r, c->endpoint->model) < choice_most_per_model(r) && may_try(r, c->endpoint->provider, clock_ms());
+	return !c->dropped && tries_of_model(r, c->endpoint->model) < choice_most_per_model(r) && may_try(r, c->endpoint->provider, loop_now_ms(r->w->loop));
 }
 
 struct candidate *choice_take(struct relay *r, size_t i)
@@ -113,7 +112,7 @@ void choice_tried_last(struct relay *r)
  * same: better a try than a refusal nobody checked (R34). */
 struct candidate *choice_next(struct relay *r)
 {
-	uint64_t now_ms = clock_ms();
+	uint64_t now_ms = loop_now_ms(r->w->loop);
 	size_t full = SIZE_MAX, held = SIZE_MAX;
 
 	for (size_t i = r->next; i < r->d.n_order; i++) {

@@ -295,15 +295,15 @@ static bool empty(const struct relay *r)
 /* To the first output of this attempt, not of those before it. */
 static uint64_t first_output_us(const struct relay *r, const struct attempt *a)
 {
-	uint64_t since_us = r->first_us ? clock_us() - r->first_us : 0, all_us = attempt_us(a);
+	uint64_t began_us = attempt_began_us(a);
 
-	return r->first_us && all_us > since_us ? all_us - since_us : 0;
+	return r->first_us > began_us ? r->first_us - began_us : 0;
 }
 
 void relay_attempt_done(struct relay *r, struct attempt *a)
 {
 	const struct endpoint *e = attempt_endpoint(a);
-	uint64_t first_us = first_output_us(r, a);
+	uint64_t first_us = first_output_us(r, a), all_us = attempt_us(a);
 	struct closing c;
 
 	heard(r, a);
@@ -316,12 +316,12 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 		race_won(r);
 	r->now = NULL;
 	r->endpoint = e;
-	tried_add(r, a, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = attempt_us(a) / 1000 });
+	tried_add(r, a, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = all_us / 1000 });
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
 	relay_settle(r, 200, "ok");
 	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,
-		.ttft_us = first_us, .total_us = attempt_us(a), .output_tokens = r->usage.output + r->usage.reasoning,
-		.input_tokens = r->usage.input + r->usage.cached, .cached_tokens = r->usage.cached }, clock_ms());
+		.ttft_us = first_us, .total_us = all_us, .output_tokens = r->usage.output + r->usage.reasoning,
+		.input_tokens = r->usage.input + r->usage.cached, .cached_tokens = r->usage.cached }, loop_now_ms(r->w->loop));
 	r->ended = true;
 	c = closing_of(r);
 	if (r->stream && !r->committed) {

@@ -116,7 +116,7 @@ struct relay {
 	struct mg_usage usage; bool usage_reported;
 	enum mg_finish finish; struct mg_str native;
 	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
-	int status; const char *outcome; int64_t charge_nusd; uint64_t overhead_us;	/* once it is settled, for the access line */
+	uint64_t settled_us; int status; const char *outcome; int64_t charge_nusd; uint64_t overhead_us;	/* once it is settled */
 	uint64_t translate_us, relay_us;	/* own time: making upstream requests; all else up to sent_us */
 	struct { struct confided referer, title, agent, request_id, user, session, traceparent; } client;
 	const char *name;		/* by which logs name it: the client's request id where they may, else id */
@@ -147,7 +147,8 @@ void attempt_pause(struct attempt *a);		/* no more data until attempt_resume() *
 void attempt_resume(struct attempt *a);
 const struct endpoint *attempt_endpoint(const struct attempt *a);
 int attempt_status(const struct attempt *a);	/* HTTP; 0: no answer yet */
-uint64_t attempt_us(const struct attempt *a);	/* since it was sent */
+uint64_t attempt_began_us(const struct attempt *a);	/* when it was sent; before that, when it was made */
+uint64_t attempt_us(const struct attempt *a);		/* since then */
 void attempt_told(const struct attempt *a, struct tried *t);	/* what of the request went upstream */
 bool attempt_stale(const struct attempt *a);	/* it ended with a kept connection, before an answer began */
 bool attempt_sent(const struct attempt *a);	/* false: it stands in line, nothing went upstream */

@@ -101,7 +101,8 @@ static void add_row_headers(struct attempt *a)
 uint64_t attempt_time_left_ms(const struct attempt *a)
 {
 	uint64_t all = relay_deadline_ms(a->relay, a->endpoint->provider);
-	uint64_t gone = (clock_us() - a->relay->began_us) / 1000;
+	uint64_t now_ms = loop_now_ms(a->relay->w->loop), began_ms = a->relay->began_us / 1000;
+	uint64_t gone = now_ms > began_ms ? now_ms - began_ms : 0;	/* it may have begun in this turn of the loop */
 
 	return gone < all ? all - gone : 1;
 }

@@ -224,7 +224,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->upstream_nusd = r->w->bill.own_nusd;
 	g->router = r->d.strategy ? words(r, r->d.facts.model) : NULL;
 	g->latency = r->first_us ? (int64_t)((r->first_us - r->began_us) / 1000) : UNKNOWN;
-	g->generation_time = (int64_t)((clock_us() - r->began_us) / 1000);
+	g->generation_time = (int64_t)((r->settled_us - r->began_us) / 1000);
 	g->attempts = attempts_of(r);
 	g->n_attempts = g->attempts ? r->n_tried : 0;
 	g->bundle = bundle_of(r);
@@ -313,7 +313,7 @@ static void count(struct relay *r, const char *outcome)
 	const struct { const char *kind; uint64_t n; } tokens[] = { { "input", r->usage.input }, { "output", r->usage.output },
 		{ "cache_read", r->usage.cached }, { "cache_write", r->usage.cache_write + r->usage.cache_write_1h },
 		{ "reasoning", r->usage.reasoning } };
-	uint64_t us = clock_us() - r->began_us;
+	uint64_t us = r->settled_us - r->began_us;
 
 	metric_add(M_GENERATIONS, 1, METRIC_LABELS(model, provider, outcome));
 	if (r->w->bill.needs_rating)
@@ -331,7 +331,7 @@ static void count(struct relay *r, const char *outcome)
 		return;
 	metric_observe_us(M_TTFT, r->first_us - r->began_us, both);
 	if (r->usage.output > 1)
-		metric_observe_us(M_TPOT, (clock_us() - r->first_us) / r->usage.output, both);
+		metric_observe_us(M_TPOT, (r->settled_us - r->first_us) / r->usage.output, both);
 }
 
 /* "OpenAI/JS 5.1.0" is "OpenAI/JS": a program, not a person's machine. */
@@ -350,7 +350,7 @@ static uint64_t own_us(const struct relay *r)
 {
 	uint64_t us = r->translate_us + r->relay_us + r->d.lua_us;
 
-	return r->sent_us ? us : clock_us() - r->began_us;
+	return r->sent_us ? us : r->settled_us - r->began_us;
 }
 
 static const char *trace_id(struct relay *r, struct permit log)
@@ -426,6 +426,7 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	if (r->settled)
 		return;
 	r->settled = true;
+	r->settled_us = clock_us();
 	bill_of(r, source);
 	hold_settle(&r->hold, r->w->bill.charge_nusd);
 	if (held)			/* refused before any hold: nothing was asked of anybody, nothing is kept */
@@ -440,7 +441,7 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	if (r->policy)
 		policy_observe(r->policy->state, &r->d, &(struct outcome){ .status = status, .kind = outcome, .endpoint = r->endpoint,
 			.attempts = r->n_tried, .ttft_ms = r->first_us ? (r->first_us - r->began_us) / 1000 : 0,
-			.latency_ms = (clock_us() - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill, .hedged = race_hedged(r) });
+			.latency_ms = (r->settled_us - r->began_us) / 1000, .usage = &r->usage, .bill = &r->w->bill, .hedged = race_hedged(r) });
 	if (r->d.errors)
 		metric_add(M_POLICY_ERRORS, r->d.errors, METRIC_LABELS("hook"));
 }

@@ -3,7 +3,6 @@
  * before it begins, counts for its endpoint's health while it runs, and leaves a
  * line of what became of it.
  */
-#include "base/clock.h"
 #include "base/log.h"
 #include "relay/relay.h"
 
@@ -50,11 +49,11 @@ int tried_intent(struct relay *r, const struct endpoint *e, struct err *err)
 bool tried_launch(struct relay *r, struct candidate *c, struct err *err)
 {
 	r->endpoint = c->endpoint;
-	live_begin(c->endpoint->live, clock_ms());
+	live_begin(c->endpoint->live, loop_now_ms(r->w->loop));
 	choice_count(r, c->endpoint);
 	if (attempt_start(r, c, err))
 		return true;
-	live_end(c->endpoint->live, &(struct live_outcome){ .cancelled = true }, clock_ms());
+	live_end(c->endpoint->live, &(struct live_outcome){ .cancelled = true }, loop_now_ms(r->w->loop));
 	r->endpoint = NULL;
 	return false;
 }
@@ -63,22 +62,24 @@ void tried_failed(struct relay *r, struct attempt *a, const struct mg_failure *f
 {
 	const struct endpoint *e = attempt_endpoint(a);
 	const char *kind = error_kind_name(f->kind);
+	uint64_t us = attempt_us(a);
 
 	live_end(e->live, &(struct live_outcome){ .kind = f->kind, .counts = attempt_sent(a) && !attempt_stale(a) && f->kind != MG_E_BAD_REQUEST && f->kind != MG_E_CONTEXT_LENGTH
-		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = attempt_us(a) }, clock_ms());
+		&& f->kind != MG_E_MODERATION, .retry_after_ms = f->retry_after_ms, .total_us = us }, loop_now_ms(r->w->loop));
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "failed", kind));
 	tried_add(r, a, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = f->kind, .hedge = race_is_hedge(r, a),
-		.code = pool_dup(r->pool, f->code), .ms = attempt_us(a) / 1000 });
+		.code = pool_dup(r->pool, f->code), .ms = us / 1000 });
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("kind", kind),
-		LOG_N("status", attempt_status(a)), LOG_N("ms", attempt_us(a) / 1000));
+		LOG_N("status", attempt_status(a)), LOG_N("ms", us / 1000));
 }
 
 void tried_cancelled(struct relay *r, struct attempt *a, const char *why)
 {
 	const struct endpoint *e = attempt_endpoint(a);
+	uint64_t us = attempt_us(a);
 
-	live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = attempt_us(a) }, clock_ms());
+	live_end(e->live, &(struct live_outcome){ .cancelled = true, .total_us = us }, loop_now_ms(r->w->loop));
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "cancelled", why));
 	tried_add(r, a, &(struct tried){ .endpoint = e, .status = attempt_status(a), .kind = MG_E_CANCELLED, .hedge = race_is_hedge(r, a),
-		.lost = !strcmp(why, "lost"), .ms = attempt_us(a) / 1000 });
+		.lost = !strcmp(why, "lost"), .ms = us / 1000 });
 }
