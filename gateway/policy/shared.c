@@ -13,6 +13,7 @@
 enum { SHARDS = 16, ROWS = 4096, KEY_BYTES = 160 };
 
 struct row {
+	size_t len;			/* of key, which may be any bytes */
 	char key[KEY_BYTES], value[VALUE_BYTES];
 	uint64_t hash, used;
 	int64_t n, since_ms, until_ms;	/* until: it may be forgotten; 0: when room is needed */
@@ -87,11 +88,11 @@ struct shared *shared_process(void)
 }
 
 /* kind, name and key in one; what is too long is cut, and told apart by its hash. */
-struct name { char text[KEY_BYTES]; uint64_t hash; };
+struct name { size_t len; char text[KEY_BYTES]; uint64_t hash; };
 
 static size_t add_text(struct name *out, size_t at, const char *text, size_t len)
 {
-	size_t room = sizeof(out->text) - 1 - at;
+	size_t room = sizeof(out->text) - at;
 
 	if (len > room)
 		len = room;
@@ -108,11 +109,15 @@ static void name_make(struct name *out, const char *kind, struct mg_str name, co
 		at = add_text(out, at, name.at, name.len);
 	at = add_text(out, at, "\n", 1);
 	out->hash = hash64(key, len, hash64(name.at ? name.at : "", name.len, hash64(kind, strlen(kind), 7)));
-	at = add_text(out, at, key, len);
-	out->text[at] = '\0';
+	out->len = add_text(out, at, key, len);
 }
 
 static struct mg_str words_of(const char *text) { return (struct mg_str){ text, strlen(text) }; }
+
+static bool is_row(const struct row *r, const struct name *n)
+{
+	return r && r->hash == n->hash && r->len == n->len && !memcmp(r->key, n->text, n->len);
+}
 
 /* Where the row is or could be: eight places from its own on; the oldest one gives way. */
 static struct row **row_place(struct shard *s, const struct name *n, bool make)
@@ -124,7 +129,7 @@ static struct row **row_place(struct shard *s, const struct name *n, bool make)
 	for (size_t i = 0; i < 8; i++) {
 		struct row **at = &s->slots[(n->hash + i) % ROWS];
 
-		if (*at && (*at)->hash == n->hash && !strcmp((*at)->key, n->text))
+		if (is_row(*at, n))
 			return at;
 		if (!oldest || (*oldest && (!*at || (*at)->used < (*oldest)->used)))
 			oldest = at;
@@ -140,14 +145,14 @@ static struct row *row_at(struct shard *s, const struct name *n, bool make)
 	if (!at)
 		return NULL;
 	r = *at;
-	if (r && r->hash == n->hash && !strcmp(r->key, n->text)) {
+	if (is_row(r, n)) {
 		r->used = ++s->ticks;
 		return r;
 	}
 	if (!make || (!r && !(r = *at = malloc(sizeof(*r)))))
 		return NULL;
-	*r = (struct row){ .hash = n->hash, .used = ++s->ticks };
-	memcpy(r->key, n->text, sizeof(r->key));
+	*r = (struct row){ .hash = n->hash, .len = n->len, .used = ++s->ticks };
+	memcpy(r->key, n->text, n->len);
 	return r;
 }
 
@@ -164,7 +169,6 @@ static void sticky_name(struct name *n, struct mg_str owner, const char *key, si
 {
 	static _Atomic uint64_t seeds[2];
 	uint64_t hashes[2];
-	char text[32];
 
 	for (int i = 0; i < 2; i++) {
 		uint64_t none = 0;
@@ -173,7 +177,7 @@ static void sticky_name(struct name *n, struct mg_str owner, const char *key, si
 			atomic_compare_exchange_strong(&seeds[i], &none, random_number() | 1);
 		hashes[i] = hash64(key, len, seeds[i]);
 	}
-	name_make(n, "sticky", owner, text, base64url(hashes, sizeof(hashes), text));
+	name_make(n, "sticky", owner, (const char *)hashes, sizeof(hashes));
 }
 
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s)
@@ -181,14 +185,15 @@ void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t 
 	struct name n;
 	struct shard *s;
 	struct row *r;
+	size_t size = strlen(value) + 1;
 
-	if (strlen(value) >= VALUE_BYTES)
+	if (size > VALUE_BYTES)
 		return;
 	sticky_name(&n, owner, key, len);
 	s = shard_lock(sh, &n);
 	r = row_at(s, &n, true);
 	if (r) {
-		snprintf(r->value, sizeof(r->value), "%s", value);
+		memcpy(r->value, value, size);
 		r->until_ms = (int64_t)clock_ms() + (int64_t)(ttl_s < STICKY_MAX_S ? ttl_s : STICKY_MAX_S) * 1000;
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -2,7 +2,7 @@
 -- preferences, and the session. How a list that nobody sorted is balanced is the ranking's own.
 local SOFT = { "tools", "response_format", "verbosity" } -- preferred when some endpoint of the model has them
 local by, first, join, lead, split = rank.by, rank.first, rank.join, rank.lead, rank.split -- lead changes the list itself
-local any, match = set.any, slug.match
+local any, match, last = set.any, slug.match, sticky.at
 
 local function throughput(e) return -e.live.tput_tps.p50 end
 local function errors(e) return e.live.error_rate end
@@ -53,17 +53,14 @@ local function ordered(list, req, p, my, balance)
   return join(out, p.sort_by ~= "" and sorted(rest, p.sort_by) or balance(rest, req, my))
 end
 
--- keep a conversation on the endpoint that holds its prompt cache, if reading it is cheaper
-local function keep(list, req, my)
-  local i = sticky.at(req.session, list)
-  local e = i and list[i]
-  if e and e.usd.cache_read < e.usd.prompt and stable(e, my.window) then lead(list, i) end
-end
-
--- by far the most: nobody asked for an order
+-- nobody asked for an order; but a conversation stays on the endpoint that holds its prompt cache, if reading it is cheaper
 local function balanced(list, req, my, balance)
-  local out = balance(list, req, my)
-  if req.session ~= "" then keep(out, req, my) end
+  local out, session = balance(list, req, my), req.session
+  local i = session ~= "" and last(session, out)
+  if not i then return out end
+  local e = out[i]
+  local usd = e.usd
+  if usd.cache_read < usd.prompt and stable(e, my.window) then lead(out, i) end
   return out
 end
 
@@ -115,7 +112,7 @@ return library {
   -- balance(list, req, my): the list in the order of the ranking; the policy has a score "price" and my.window
   ranked = function(req, eps, my, balance)
     local p, models = req.prefs, req.models
-    if p.none and not models[2] then return balanced(supporting(eps, req.params), req, my, balance) end
+    if p.none and not models[2] then return balanced(supporting(eps, req.params), req, my, balance) end -- by far the most
     local out
     if not models[2] or p.partition == "none" then
       out = one_group(eps, req, p, my, balance) -- the list is this call's own
