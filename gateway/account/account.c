@@ -466,7 +466,7 @@ static int put_credit(const struct mg_store *ops, void *handle, void *arg, struc
 	return rc ? fail(err, rc, "%s", why) : MG_OK;
 }
 
-int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, struct err *err)
+int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, bool *applied, struct err *err)
 {
 	struct bought b = { { sizeof(b.row), external_id, nusd, clock_wall_ms() }, false };
 	int rc;
@@ -478,6 +478,8 @@ int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, s
 		set_balance(a);
 	}
 	pthread_mutex_unlock(&a->changing);
+	if (applied)
+		*applied = !b.known;
 	return rc;
 }
 

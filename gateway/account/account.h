@@ -53,8 +53,9 @@ size_t accounts_list(struct accounts *a, size_t offset, size_t max, bool deleted
 size_t accounts_count(struct accounts *a);	/* those not deleted */
 
 struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought, or none when credits are off */
-/* Bought (or, below zero, taken back) credit, once for each external_id; waits for the disk. */
-int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, struct err *err);
+/* Bought (or, below zero, taken back) credit, once for each external_id; waits for the disk.
+ * applied: NULL, or whether it was new. */
+int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, bool *applied, struct err *err);
 int64_t accounts_bought(struct accounts *a);
 /* A charge of the key that was made at at_ms (Unix) was nusd too high, and the store says so already. */
 void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t at_ms);

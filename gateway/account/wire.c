@@ -5,9 +5,11 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/money.h"
 
-enum { LABEL_NAME_MAX = 40, LABEL_VALUE_MAX = 128 };
+enum { LABEL_NAME_MAX = 40, LABEL_VALUE_MAX = 128, CREDIT_ID = 160 };
+#define CREDIT_MAX INT64_C(1000000000000000)	/* nUSD, a million USD at once: more is a slip */
 
 /* ---- values */
 
@@ -180,6 +182,56 @@ int wire_credits(struct accounts *a, struct buf *out, struct err *err)
 
 	scope_read(accounts_balance(a), clock_wall_ms(), &f);
 	json_open(&w, "data", '{');
+	put_usd(&w, "total_credits", accounts_bought(a));
+	put_usd(&w, "total_usage", f.total);
+	json_close(&w);
+	return written(&w, err);
+}
+
+/* At most 128 visible characters, which go into the ledger; made where none is given. */
+static int credit_id(struct mg_view v, char out[static CREDIT_ID], struct err *err)
+{
+	struct mg_str raw = json_raw(v);
+	char id[40];
+
+	id_generation(id);
+	snprintf(out, CREDIT_ID, "credit-%s", id + 4);
+	if (json_kind(v) <= MG_NULL)
+		return MG_OK;
+	for (size_t i = 1; json_kind(v) == MG_STRING && i + 1 < raw.len; i++)
+		if (raw.at[i] <= ' ' || raw.at[i] > '~' || raw.at[i] == '\\')
+			return fail(err, MG_EINVAL, "id: may have letters, digits and signs, no blanks");
+	if (json_kind(v) != MG_STRING || raw.len < 3 || raw.len > 130)
+		return fail(err, MG_EINVAL, "id: must be a string of 1 to 128 characters, such as the number of an invoice");
+	snprintf(out, CREDIT_ID, "%.*s", (int)raw.len - 2, raw.at + 1);
+	return MG_OK;
+}
+
+int wire_credit(struct accounts *a, struct mg_view body, struct buf *out, struct err *err)
+{
+	struct mg_view v = json_get(body, "amount");
+	struct mg_str text = json_raw(v);
+	bool back = text.len && text.at[0] == '-', applied = false;
+	struct scope_facts f;
+	struct mg_writer w;
+	char id[CREDIT_ID];
+	int64_t nusd;
+	int rc;
+
+	text = back ? (struct mg_str){ text.at + 1, text.len - 1 } : text;
+	if (json_kind(v) != MG_NUMBER || money_parse(text, 9, &nusd, NULL) || !nusd)
+		return fail(err, MG_EINVAL, "amount: must be USD that were paid, or below zero given back, with at most 9 decimals");
+	if (nusd > CREDIT_MAX)
+		return fail(err, MG_EINVAL, "amount: must be at most a million USD at once");
+	rc = credit_id(json_get(body, "id"), id, err);
+	rc = rc ? rc : accounts_credit(a, id, back ? -nusd : nusd, &applied, err);
+	if (rc)
+		return rc == MG_EINVAL ? rc : MG_EPROTO;
+	scope_read(accounts_balance(a), clock_wall_ms(), &f);
+	w = begin(out);
+	json_open(&w, "data", '{');
+	json_put_text(&w, "id", id);
+	json_put_bool(&w, "applied", applied);
 	put_usd(&w, "total_credits", accounts_bought(a));
 	put_usd(&w, "total_usage", f.total);
 	json_close(&w);

@@ -26,6 +26,8 @@ int wire_keys(struct accounts *a, const struct keys_query *q, int64_t wall_ms, s
 int wire_key_create(struct accounts *a, struct mg_view body, const char *creator, struct buf *out, struct err *err);	/* 201 */
 int wire_key_update(struct accounts *a, const char *hash, struct mg_view body, struct buf *out, struct err *err);
 int wire_key_delete(struct accounts *a, const char *hash, struct buf *out, struct err *err);
+/* {"amount":50,"id":"invoice-17"}: USD that were paid, or below zero given back; once for an id. */
+int wire_credit(struct accounts *a, struct mg_view body, struct buf *out, struct err *err);	/* 201 */
 
 /* "2027-12-31T23:59:59Z": UTC, with seconds; fractions are allowed.  False: it is not. */
 bool wire_time(struct mg_str text, int64_t *wall_ms);

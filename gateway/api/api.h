@@ -86,6 +86,7 @@ void keys_get(struct api_call *c);
 void keys_update(struct api_call *c);
 void keys_delete(struct api_call *c);
 void credits_get(struct api_call *c);
+void credits_add(struct api_call *c);
 void admin_reload(struct api_call *c);
 void policies_list(struct api_call *c);
 void policies_publish(struct api_call *c);

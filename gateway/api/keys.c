@@ -104,6 +104,11 @@ static int run_delete(struct change *j)
 	return wire_key_delete(j->c->w->gw->accounts, j->hash, &j->out, &j->err);
 }
 
+static int run_credit(struct change *j)
+{
+	return wire_credit(j->c->w->gw->accounts, j->body, &j->out, &j->err);
+}
+
 static void change_work(struct job *job)
 {
 	struct change *j = loop_owner(job, struct change, job);
@@ -153,4 +158,9 @@ void keys_update(struct api_call *c)
 void keys_delete(struct api_call *c)
 {
 	change(c, "key_delete", 200, false, run_delete);
+}
+
+void credits_add(struct api_call *c)
+{
+	change(c, "credit_add", 201, true, run_credit);
 }

@@ -248,7 +248,7 @@ static const struct member policy[] = {
 	END };
 static const struct member credits[] = {
 	{ .name = "enabled", .kind = M_BOOL, .fallback = "false", .doc = "requests are paid from a balance" },
-	{ .name = "initial", .kind = M_PRICE, .fallback = "\"0\"", .doc = "USD that a new workspace begins with" },
+	{ .name = "initial", .kind = M_PRICE, .fallback = "\"0\"", .doc = "USD that the balance begins with; 'moongate credits add' adds more" },
 	END };
 static const struct member ledger[] = {
 	{ .name = "durable", .kind = M_WORD, .fallback = "\"process\"", .words = "process|power",

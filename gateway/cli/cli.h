@@ -70,6 +70,8 @@ int key_show_run(int argc, char **argv);
 int key_update_run(int argc, char **argv);
 int key_disable_run(int argc, char **argv);
 int key_delete_run(int argc, char **argv);
+int credits_show_run(int argc, char **argv);
+int credits_add_run(int argc, char **argv);
 int model_list_run(int argc, char **argv);
 int model_show_run(int argc, char **argv);
 int model_import_run(int argc, char **argv);

@@ -19,6 +19,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/money.h"
 #include "cli/cli.h"
 #include "cli/serving.h"
 #include "ledger/recovery.h"
@@ -81,6 +82,15 @@ static uint64_t limit_of(json_t *tree, const char *name)
 	return (uint64_t)json_integer_value(json_object_get(json_object_get(tree, "limits"), name));
 }
 
+/* What the balance begins with is given once: a later start, with another amount, changes nothing. */
+static int first_credit(struct accounts *a, const char *usd, struct err *err)
+{
+	int64_t nusd = 0;
+	int rc = usd ? money_parse((struct mg_str){ usd, strlen(usd) }, 9, &nusd, err) : MG_OK;
+
+	return rc || !nusd ? rc : accounts_credit(a, "initial", nusd, NULL, err);
+}
+
 static int open_store(struct serving *s, json_t *tree, struct err *err)
 {
 	const struct mg_plugin *plugin = registry_find(s->gw.plugins, "sqlite");
@@ -100,7 +110,9 @@ static int open_store(struct serving *s, json_t *tree, struct err *err)
 	if (recovered.generations)
 		log_at(LOG_WARN, EV_LEDGER_RECOVERED, NULL, LOG_N("unfinished", recovered.generations), LOG_N("loss_nusd", recovered.loss_nusd));
 	s->gw.accounts = accounts_new(s->gw.store, management, credits, err);
-	return s->gw.accounts ? MG_OK : err->rc;
+	if (!s->gw.accounts)
+		return err->rc;
+	return credits ? first_credit(s->gw.accounts, text_at(tree, "credits", "initial"), err) : MG_OK;
 }
 
 static int start_workers(struct serving *s, const struct config *conf, struct err *err)

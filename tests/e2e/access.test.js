@@ -35,6 +35,7 @@ const table = {
   'GET /generation': KEY, 'GET /generation/key': PUBLIC, 'GET /key': KEY, 'GET /auth/key': KEY,
   'GET /keys': MANAGEMENT, 'POST /keys': MANAGEMENT, 'GET /keys/*': MANAGEMENT, 'PATCH /keys/*': MANAGEMENT, 'DELETE /keys/*': MANAGEMENT,
   'GET /credits': MANAGEMENT,
+  'POST !/api/admin/credits': MANAGEMENT,
   'GET !/api/admin/decision': MANAGEMENT, 'POST !/api/admin/decision': MANAGEMENT, 'POST !/api/admin/reload': MANAGEMENT, 'POST !/api/admin/rate': MANAGEMENT,
   'GET !/api/admin/policies': MANAGEMENT, 'POST !/api/admin/policies/publish': MANAGEMENT, 'POST !/api/admin/policies/rollback': MANAGEMENT,
   'GET !/livez': PUBLIC, 'GET !/readyz': PUBLIC, 'GET !/healthz': PUBLIC, 'GET !/health': PUBLIC, 'GET !/health/liveliness': PUBLIC,

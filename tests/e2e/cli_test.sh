@@ -44,7 +44,7 @@ run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr
 run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
 for c in "init" "config check" "config show" "config schema" "key create" "key list" "key show" "key update" "key disable" "key delete" \
 	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy backtest" "policy shadow" "policy publish" "policy rollback" "policy list" "policy types" "policy run" "policy diff" "log receipt" "log key" \
-	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" "rate" \
+	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" "rate" "credits show" "credits add" \
 	"backup" "restore" "serve" "completion" "man" "version"; do
 	run 0 $c --help && out "^usage: moongate $c" && out '^examples:' && ! awk 'length($0) > 80' "$DIR/out" | grep -q .
 	ok "$c --help: usage, examples, in 80 columns"

@@ -183,7 +183,7 @@ static void test_restart(void)
 
 	accounts_create(keys, &k, plain, NULL);
 	store_run(store, spend, &k, NULL);
-	ok(!accounts_credit(keys, "pay-1", 100, NULL) && !accounts_credit(keys, "pay-1", 100, NULL) && accounts_bought(keys) == 100,
+	ok(!accounts_credit(keys, "pay-1", 100, NULL, NULL) && !accounts_credit(keys, "pay-1", 100, NULL, NULL) && accounts_bought(keys) == 100,
 		"credit is bought once for each payment");
 	down();
 	ok(up(true) && !accounts_find(keys, str(plain), &found, NULL) && !strcmp(found.name, "kept"), "a key survives a restart");
@@ -194,7 +194,7 @@ static void test_restart(void)
 	ok(f.limit == 100 && f.posted == 7, "and against the balance");
 	buf_reset(&out);
 	ok(!wire_credits(keys, &out, &why) && says("{\"data\":{\"total_credits\":0.0000001,\"total_usage\":0.000000007}}"), "GET /credits");
-	ok(!accounts_credit(keys, "refund-1", -100, NULL) && accounts_bought(keys) == 0, "credit can be taken back");
+	ok(!accounts_credit(keys, "refund-1", -100, NULL, NULL) && accounts_bought(keys) == 0, "credit can be taken back");
 	ok(hold_take(&(struct hold){ .n = 0 }, (struct scope *[]){ accounts_balance(keys) }, 1, 0, clock_wall_ms(), NULL) == MG_EDENIED,
 		"below zero nothing is given, not even for free");
 }
