@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/digits.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -93,13 +94,9 @@ void buf_print(struct buf *b, const char *fmt, ...)
 
 void buf_number(struct buf *b, uint64_t n)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[DIGITS_MAX], *end = digits + sizeof(digits), *at = digits_before(end, n);
 
-	do
-		digits[--at] = (char)('0' + n % 10);
-	while (n /= 10);
-	buf_put(b, digits + at, sizeof(digits) - at);
+	buf_put(b, at, (size_t)(end - at));
 }
 
 void buf_cut(struct buf *b, size_t n)

@@ -1,3 +1,4 @@
+#include "base/digits.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -196,18 +197,12 @@ void json_put_raw_as(struct mg_writer *w, struct json_key key, struct mg_str jso
 
 void json_put_int_as(struct mg_writer *w, struct json_key key, int64_t n)
 {
-	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-	char text[24];
-	size_t at = sizeof(text);
+	char digits[DIGITS_MAX], *end = digits + sizeof(digits), *at;
 
 	if (!begin(w, key))
 		return;
-	do
-		text[--at] = (char)('0' + left % 10);
-	while (left /= 10);
-	if (n < 0)
-		text[--at] = '-';
-	buf_put(w->out, text + at, sizeof(text) - at);
+	at = number_before(end, n);
+	buf_put(w->out, at, (size_t)(end - at));
 }
 
 static bool whole(const struct mg_writer *w)

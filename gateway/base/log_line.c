@@ -1,5 +1,6 @@
 #include "base/log_line.h"
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/utf8.h"
 
 #include <time.h>
@@ -181,20 +182,14 @@ static void add_text(struct line *l, const char *text)
 /* Most are below ten. */
 static void add_number(struct line *l, int64_t n)
 {
-	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-	char digits[24];
-	size_t at = sizeof(digits);
+	char digits[DIGITS_MAX], *end = digits + sizeof(digits), *at;
 
 	if (n >= 0 && n < 10) {
 		add_byte(l, (char)('0' + n));
 		return;
 	}
-	do
-		digits[--at] = (char)('0' + left % 10);
-	while (left /= 10);
-	if (n < 0)
-		digits[--at] = '-';
-	add(l, digits + at, sizeof(digits) - at);
+	at = number_before(end, n);
+	add(l, at, (size_t)(end - at));
 }
 
 void line_fields(struct line *l, const struct log_field *f)

@@ -19,10 +19,11 @@
  * the region if there is one:
  *	["@openai",0,0,429,80,false,0,3,512,"rate_limited","kr30:us","eu"]	known, retains for 30 days in the US
  */
+#include "base/digits.h"
 #include "base/json.h"
 #include "ledger/generation.h"
 
-enum { NUMBERS = 19, COUNTS = 15, DIGITS = 21 };
+enum { NUMBERS = 19, COUNTS = 15 };
 
 /* ---- what there is to keep, by name */
 
@@ -86,10 +87,10 @@ static const char *usual_of(const struct generation *g, int i)
 
 /* ---- writing */
 
-static size_t number_text(char out[DIGITS], int64_t n)
+static size_t number_text(char out[DIGITS_MAX], int64_t n)
 {
-	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-	size_t at = DIGITS, len;
+	char *end = out + DIGITS_MAX, *at;
+	size_t len;
 
 	if (n >= 0 && n < 10) {		/* as most are */
 		out[0] = (char)('0' + n);
@@ -99,13 +100,9 @@ static size_t number_text(char out[DIGITS], int64_t n)
 		memcpy(out, "null", 4);
 		return 4;
 	}
-	do
-		out[--at] = (char)('0' + left % 10);
-	while (left /= 10);
-	if (n < 0)
-		out[--at] = '-';
-	len = DIGITS - at;
-	memmove(out, out + at, len);
+	at = number_before(end, n);
+	len = (size_t)(end - at);
+	memmove(out, at, len);
 	return len;
 }
 
@@ -130,7 +127,7 @@ static void put_endpoint(struct buf *out, const char *id, const char *model)
 
 static void put_numbers(struct buf *out, const struct generation *g)
 {
-	char text[NUMBERS * (DIGITS + 1)];
+	char text[NUMBERS * (DIGITS_MAX + 1)];
 	size_t len = 0;
 
 	for (int i = 0; i < NUMBERS; i++) {
@@ -182,7 +179,7 @@ static void put_to_rate(struct buf *out, const struct generation *g)
 
 static void put_number(struct buf *out, int64_t n)
 {
-	char digits[DIGITS];
+	char digits[DIGITS_MAX];
 
 	buf_put(out, digits, number_text(digits, n));
 }

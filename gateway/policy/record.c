@@ -12,6 +12,7 @@
  * the usual one.  What is the session's name, in plan and reads, is 0.  Candidates: seen.c.  From "notes" on it is about the run, and no part of what is decided;
  * there drawn, where a ranking drew: from the first routing's first choice and others, how likely that choice was, 0: another was drawn.
  */
+#include "base/digits.h"
 #include "policy/record.h"
 
 enum { BUNDLE_DIGITS = 16 };	/* of its hash: as good as all 64 to tell it from others */
@@ -20,21 +21,9 @@ enum { BUNDLE_DIGITS = 16 };	/* of its hash: as good as all 64 to tell it from o
 
 void put_int(struct buf *b, int64_t n)
 {
-	uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-	char text[24];
-	size_t at = sizeof(text);
+	char digits[DIGITS_MAX], *end = digits + sizeof(digits), *at = number_before(end, n);
 
-	if (left < 10 && n >= 0) {
-		text[0] = (char)('0' + left);
-		put(b, text, 1);
-		return;
-	}
-	do
-		text[--at] = (char)('0' + left % 10);
-	while (left /= 10);
-	if (n < 0)
-		text[--at] = '-';
-	put(b, text + at, sizeof(text) - at);
+	put(b, at, (size_t)(end - at));
 }
 
 /* Live facts are whole millionths; a price cut may be anything. */

@@ -3,6 +3,7 @@
  * hour, denials and actions.
  */
 #include <math.h>
+#include "base/digits.h"
 #include "policy/state.h"
 
 /* ---- set */
@@ -227,14 +228,9 @@ static int l_hash_bps(lua_State *L)
 /* The seed counts as its decimal digits. */
 static int rand_push(lua_State *L, uint64_t seed, const char *label, size_t n)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
+	char digits[DIGITS_MAX], *end = digits + sizeof(digits), *at = digits_before(end, seed < INT64_MAX ? seed : INT64_MAX);
 
-	seed = seed < INT64_MAX ? seed : INT64_MAX;
-	do
-		digits[--at] = (char)('0' + seed % 10);
-	while (seed /= 10);
-	lua_pushnumber(L, mix(fnv(fnv(fnv(2166136261u, digits + at, sizeof(digits) - at), "|", 1), label, n)) / 4294967296.0);
+	lua_pushnumber(L, mix(fnv(fnv(fnv(2166136261u, at, (size_t)(end - at)), "|", 1), label, n)) / 4294967296.0);
 	return 1;
 }
 
