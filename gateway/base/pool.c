@@ -7,23 +7,29 @@ enum { CHUNK = 0, ALIGN = 1 };
 #else
 enum { CHUNK = 3072, ALIGN = _Alignof(max_align_t) };
 #endif
-enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, SPARES = 128 };
+enum { CHUNK_MAX = 64 * 1024, CHUNKS_EACH = 8, STEP = 512, STEPS = 16, SPARES = 64 };
 
 struct chunk { struct chunk *next; size_t used, size; bool zeroed; max_align_t mem[]; };
 struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
 struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk, taken; };
 
-/* Chunks of the first size that this thread gave back: too large for malloc's quick
- * lists, and every request takes a few. */
-static _Thread_local struct { struct chunk *first; unsigned n; } spare;
+/* Chunks that this thread gave back, those of a number of steps each in a list: too large for
+ * malloc's quick lists, and every request takes a few. */
+static _Thread_local struct spare { struct chunk *first; unsigned n; } spares[STEPS];
+
+static struct spare *spare_for(size_t size)
+{
+	return size && size % STEP == 0 && size <= STEP * STEPS ? &spares[size / STEP - 1] : NULL;
+}
 
 static struct chunk *chunk_new(size_t size, bool zeroed)
 {
-	struct chunk *c = spare.first;
+	struct spare *s = zeroed ? NULL : spare_for(size);
+	struct chunk *c = s ? s->first : NULL;
 
-	if (size == CHUNK && c && !zeroed) {
-		spare.first = c->next;
-		spare.n--;
+	if (c) {
+		s->first = c->next;
+		s->n--;
 	} else {
 		c = zeroed ? calloc(1, sizeof(*c) + size) : malloc(sizeof(*c) + size);
 	}
@@ -34,38 +40,47 @@ static struct chunk *chunk_new(size_t size, bool zeroed)
 
 static void chunk_free(struct chunk *c)
 {
-	if (c->size != CHUNK || spare.n == SPARES) {
+	struct spare *s = CHUNK ? spare_for(c->size) : NULL;
+
+	if (!s || s->n == SPARES) {
 		free(c);
 		return;
 	}
-	c->next = spare.first;
-	spare.first = c;
-	spare.n++;
+	c->next = s->first;
+	s->first = c;
+	s->n++;
 }
 
 void pool_thread_end(void)
 {
-	while (spare.first) {
-		struct chunk *c = spare.first;
+	for (struct spare *s = spares; s < spares + STEPS; s++) {
+		while (s->first) {
+			struct chunk *c = s->first;
 
-		spare.first = c->next;
-		free(c);
+			s->first = c->next;
+			free(c);
+		}
+		s->n = 0;
 	}
-	spare.n = 0;
 }
 
 /* The pool lies at the begin of its first chunk. */
-struct pool *pool_new(size_t budget)
+struct pool *pool_new_for(size_t budget, size_t first)
 {
-	struct chunk *c = chunk_new(CHUNK ? CHUNK : sizeof(struct pool), false);
+	struct chunk *c = chunk_new(CHUNK ? (first + STEP - 1) / STEP * STEP : sizeof(struct pool), false);
 	struct pool *p;
 
 	if (!c)
 		return NULL;
 	c->used = (sizeof(*p) + ALIGN - 1) / ALIGN * ALIGN;
 	p = (struct pool *)c->mem;
-	*p = (struct pool){ .chunks = c, .left = budget, .chunk = CHUNK, .taken = CHUNK };
+	*p = (struct pool){ .chunks = c, .left = budget, .chunk = CHUNK, .taken = CHUNK ? c->size : 0 };
 	return p;
+}
+
+struct pool *pool_new(size_t budget)
+{
+	return pool_new_for(budget, CHUNK);
 }
 
 /* Puts a chunk with at least need bytes in front.  What is as large as a chunk

@@ -14,6 +14,8 @@ struct pool;
 
 /* budget: bytes that pool_alloc() may give out in all.  NULL: no memory. */
 struct pool *pool_new(size_t budget);
+/* The same with room for `first` bytes at once, for what is known to take as many: nothing is left over between pieces. */
+struct pool *pool_new_for(size_t budget, size_t first);
 
 /* Zeroed, aligned for anything.  NULL when the budget or the system is out. */
 void *pool_alloc(struct pool *p, size_t len);

@@ -60,6 +60,7 @@ static void exchange_free(struct exchange *x)
 		explicit_bzero(x->headers, strlen(x->headers));	/* it held a credential */
 	free(x->headers);
 	free(x->joined);
+	free(x->error);
 	unlink_exchange(x);
 	m->running--;
 	sweep_note(m);
@@ -151,7 +152,7 @@ static const char *words(const struct exchange *x, CURLcode code)
 		return "the connection ended before the answer began";
 	if (!code && !x->headed)
 		return "the answer's head breaks off";
-	return tls && *x->error ? x->error : curl_easy_strerror(code);
+	return tls && x->error && *x->error ? x->error : curl_easy_strerror(code);
 }
 
 static void add(struct exchange *x)

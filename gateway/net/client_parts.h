@@ -49,7 +49,7 @@ struct exchange {
 	void *owner;
 	char *headers;				/* all of them, in one node */
 	struct curl_slist list[4];
-	char *joined;				/* a small body of several pieces */
+	char *joined;				/* a small body of several pieces, until the answer's head */
 	const struct mg_str *body;
 	size_t pieces, piece, piece_at;
 	uint64_t body_len, uploaded;
@@ -63,7 +63,7 @@ struct exchange {
 	bool foreign, refused, too_large, headed, in_call;
 	bool done;		/* libcurl said so */
 	bool kept, stale;	/* on a connection that was used before; which had ended */
-	char error[CURL_ERROR_SIZE];
+	char *error;		/* CURL_ERROR_SIZE bytes, where TLS may have something to say; else NULL */
 };
 
 /* options.c */

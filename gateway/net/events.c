@@ -32,6 +32,10 @@ size_t transfer_header(char *at, size_t size, size_t n, void *arg)
 	x->phase = PHASE_BODY;
 	x->status = (int)status;
 	exchange_arm(x);
+	if (x->joined && exchange_sent(x) >= x->body_len) {	/* it is not sent again: libcurl is past that */
+		free(x->joined);
+		x->joined = NULL;
+	}
 	if (x->on.head)
 		x->on.head(x->owner, x, x->status);
 	return x->cancelled ? 0 : len;

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-enum { POOL_SPARE = 4 * 1024 * 1024, BODY_COPIES = 4, BODY_PART = 128 * 1024 };
+enum { POOL_SPARE = 4 * 1024 * 1024, POOL_FIRST = 6656, BODY_COPIES = 4, BODY_PART = 128 * 1024 };	/* first: a streamed chat takes 6.1 KB */
 #define TOO_LARGE "the request's body is larger than this route takes"
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
@@ -22,6 +22,7 @@ static struct conn *conn_of(struct MHD_Connection *mhd)
 static void req_free(struct req *q)
 {
 	q->pub.server->n_reqs--;
+	idle_forget(q);
 	if (q->response)
 		MHD_destroy_response(q->response);
 	buf_release(&q->body);
@@ -40,7 +41,7 @@ static struct req *req_new(struct conn *c, const char *target)
 	s->n_reqs++;
 	q->pub.server = s;
 	q->pub.pool_budget = s->limits.body_bytes * BODY_COPIES + POOL_SPARE;
-	q->pub.pool = pool_new(q->pub.pool_budget);
+	q->pub.pool = pool_new_for(q->pub.pool_budget, POOL_FIRST);
 	if (q->pub.pool)
 		q->pub.target = pool_dup(q->pub.pool, (struct mg_str){ target, strlen(target) });
 	if (!q->pub.target.at) {
@@ -285,6 +286,7 @@ ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (!n) {
 		conn_suspend(q->conn);	/* returning 0 alone would spin (R17) */
+		idle_note(q, at, max);
 		return 0;
 	}
 	n = n < max ? n : max;

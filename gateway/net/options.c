@@ -227,6 +227,8 @@ static void set_transport(struct exchange *x, const struct exchange_conf *conf)
 	}
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);	/* else a burst opens a connection each */
+	x->error = calloc(1, CURL_ERROR_SIZE);	/* without: libcurl's words on TLS are less exact */
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -250,7 +252,6 @@ int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct 
 	curl_easy_setopt(e, CURLOPT_CURLU, x->place->url);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_data);

@@ -34,6 +34,7 @@ struct server *server_new(struct loop *loop, const struct server_limits *limits,
 	s->ctx = ctx;
 	s->ended_last = &s->ended;
 	s->turn.run = shards_run;
+	s->idle_look.fire = idle_look;
 	s->late = (struct turn){ .run = server_late, .late = true };
 	signal(SIGPIPE, SIG_IGN);	/* GnuTLS and OpenSSL write without MSG_NOSIGNAL */
 	loop_turn(loop, &s->turn);
@@ -104,5 +105,6 @@ void server_free(struct server *s)
 	reqs_tell(s);
 	loop_unturn(s->loop, &s->turn);
 	loop_unturn(s->loop, &s->late);
+	loop_timer_clear(s->loop, &s->idle_look);
 	free(s);
 }

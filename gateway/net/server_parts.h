@@ -76,6 +76,7 @@ struct req {
 	bool replied;		/* the owner has started its answer */
 	bool finished;		/* ... and is done with it */
 	bool stream, aborted, queued, high, listed;
+	struct { struct req *prev, *next; char *at; size_t len; bool on, done; } idle;	/* see idle.c */
 };
 
 struct server {
@@ -89,6 +90,8 @@ struct server {
 	struct conn *conns, *adding;	/* adding: on its way through MHD_add_connection() */
 	struct shard *dirty;
 	struct conn *corked;
+	struct req *idle;
+	struct timer idle_look;
 	struct req *ended, **ended_last;
 	_Atomic size_t n_conns;		/* /metrics adds up those of all workers */
 	size_t n_reqs;
@@ -136,6 +139,11 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 void req_ended(struct req *q);		/* to be told at the end of the turn */
 void reqs_tell(struct server *s);
 ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max);
+
+/* idle.c */
+void idle_note(struct req *q, char *at, size_t len);	/* it waits, and MHD has given so much room */
+void idle_forget(struct req *q);
+void idle_look(struct timer *t);
 
 /* refusal.c: the answers that go around the handler */
 enum { REFUSAL_ID = 48, REFUSAL_BODY = 512, REFUSAL_TEXT = 1024 };

@@ -496,7 +496,7 @@ bool attempt_sent(const struct attempt *a)
 struct attempt *attempt_start(struct relay *r, const struct candidate *c, struct err *err)
 {
 	const struct provider *p = c->endpoint->provider;
-	struct pool *pool = pool_new(POOL_BUDGET);
+	struct pool *pool = pool_new_for(POOL_BUDGET, POOL_FIRST);
 	struct attempt *a = pool ? pool_alloc(pool, sizeof(*a)) : NULL;
 	struct mg_view request;
 	uint64_t now_us;

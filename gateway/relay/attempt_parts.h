@@ -8,7 +8,8 @@
 #include "relay/relay.h"
 
 enum { ANSWER_MAX = 64 * 1024 * 1024,	/* bytes of a whole answer (R28) */
-	POOL_BUDGET = 96 * 1024 * 1024 };	/* bytes: a large image twice, as base64 and as bytes */
+	POOL_BUDGET = 96 * 1024 * 1024,	/* bytes: a large image twice, as base64 and as bytes */
+	POOL_FIRST = 2560 };		/* most take 2.3 KB */
 
 struct attempt {
 	struct relay *relay;

@@ -149,6 +149,17 @@ static void no_stalls(void)
 	ok(all && worst < 35000, "no request waits 40 ms for an acknowledgement");
 }
 
+static int raw_connection(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)strtoul(strrchr(base, ':') + 1, NULL, 10)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)))
+		printf("# connect: %m\n");
+	return fd;
+}
+
 static unsigned packets(int fd, const char *path)
 {
 	struct tcp_info info = { 0 };
@@ -166,10 +177,8 @@ static unsigned packets(int fd, const char *path)
  * between the head and the rest, and that sends the head. */
 static unsigned packets_for(const char *path)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons((uint16_t)strtoul(strrchr(base, ':') + 1, NULL, 10)) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unsigned first = connect(fd, (struct sockaddr *)&at, sizeof(at)) ? 0 : packets(fd, "/said"), both = packets(fd, path);
+	int fd = raw_connection();
+	unsigned first = packets(fd, "/said"), both = packets(fd, path);
 
 	close(fd);
 	turn_for(5);
@@ -181,6 +190,48 @@ static void few_packets(void)
 	ok(packets_for("/x") == 1, "an answer is one packet");
 	ok(packets_for("/begun") == 1, "the head of a stream goes with its first event");
 	ok(packets_for("/said") == 1, "and the end with the last one");
+}
+
+static long resident_kb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long all = 0, here = 0;
+
+	if (f && fscanf(f, "%ld %ld", &all, &here) != 2)
+		here = 0;
+	if (f)
+		fclose(f);
+	return here * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Streams that have said something and wait: what their connections do not need goes back. */
+static void idle_streams(void)
+{
+	enum { N = 100 };
+	static const char ask[] = "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n", last[] = "GET /begun HTTP/1.1\r\nHost: x\r\n\r\n";
+	int fd[N];
+	char text[1024];
+	long before;
+	ssize_t n;
+
+	for (int i = 0; i < N; i++) {
+		fd[i] = raw_connection();
+		(void)!send(fd[i], i < N - 1 ? ask : last, i < N - 1 ? sizeof(ask) - 1 : sizeof(last) - 1, 0);
+	}
+	turn_for(100);
+	before = resident_kb();
+	turn_for(500);
+	printf("# %ld KB, then %ld KB\n", before, resident_kb());
+	ok(before - resident_kb() >= N * 3, "streams that wait give back pages");
+	http_stream_write(seen.held, "more", 4);
+	http_stream_end(seen.held);
+	turn_for(20);
+	n = recv(fd[N - 1], text, sizeof(text) - 1, MSG_DONTWAIT);
+	text[n > 0 ? n : 0] = '\0';
+	ok(strstr(text, "\r\n\r\n3\r\nall\r\n4\r\nmore\r\n0\r\n\r\n"), "and go on as if nothing was");
+	for (int i = 0; i < N; i++)
+		close(fd[i]);
+	turn_for(20);
 }
 
 static void drain(void)
@@ -217,6 +268,7 @@ int main(void)
 	aborts();
 	no_stalls();
 	few_packets();
+	idle_streams();
 	drain();
 	return pair_stop();
 }
