@@ -19,7 +19,7 @@ const policy = (body, params = '') => {
 const at = (provider, input, ttft) => `{ provider = "${provider}", price = { input = ${input}, output = ${input} }, options = { ttft_ms = ${ttft} } }`;
 const g = await startGateway(`
   providers = { s1 = { dialect = "sim", base_url = "sim:" }, s2 = { dialect = "sim", base_url = "sim:" } },
-  models = { ["acme/large"] = { endpoints = { ${at('s1', 1000, 5)}, ${at('s2', 4000, 120)} } } },`);
+  models = { ["acme/large"] = { endpoints = { ${at('s1', 1000, 5)}, ${at('s2', 4000, 1500)} } } },`);
 const backtest = async (dir, ...args) => {
   const r = await moongate(g, ['policy', 'backtest', '--candidate', dir, '--json', ...args]);
   return { ...r, data: /^\{/.test(r.out) ? JSON.parse(r.out).data : null };
@@ -33,8 +33,7 @@ let each = 0;	// nUSD, of a request at s1
 test('a first choice that is slower shuts the gate of the 90th percentile', async () => {
   const agent = pool(16);
   let next = 0;
-  for (let i = 0; i < 2 * W; i++)
-    eq((await chat(g, other, body({ provider: { only: [i % 2 ? 's1' : 's2'] } }))).status, 200);
+  await Promise.all(Array.from({ length: 2 * W }, async (_, i) => eq((await chat(g, other, body({ provider: { only: [i % 2 ? 's1' : 's2'] } }))).status, 200)));
   await new Promise((done) => setTimeout(done, 700));	// until it is added up
   await Promise.all(Array.from({ length: 16 }, async () => {
     while (next++ < N) eq((await chat(g, key, body({ provider: { sort: 'price' } }), { agent })).status, 200);
@@ -46,7 +45,7 @@ test('a first choice that is slower shuts the gate of the 90th percentile', asyn
   const gate = data.gates[0];
   each = data.estimated.live_charge_nusd / data.estimated.decisions;
   eq([code, gate.gate, gate.limit, gate.passed, data.estimated.decisions], [8, 'max-p90-change', '+50.00%', false, N + W]);
-  ok(parseFloat(gate.value) > 50 && data.candidate.first_token_p90_ms >= 100 && data.live.first_token_p90_ms < 100, JSON.stringify(data));
+  ok(parseFloat(gate.value) > 50 && data.candidate.first_token_p90_ms >= 1200 && data.live.first_token_p90_ms < 800, JSON.stringify(data));
   eq([open.code, open.data.gates[0].passed, data.in_order], [0, true, false]);
   ok(Number.isInteger(each) && data.estimated.candidate_charge_nusd === 4 * data.estimated.live_charge_nusd, `${each} each`);
 });
@@ -70,10 +69,10 @@ test('a budget has less of what the candidate spends itself, and of what it does
   eq([data.in_order, data.estimated.decisions, data.estimated.candidate_charge_nusd], [true, 100 + W, (400 + W) * each], 'a hundred at four times as much');
   const half = (await backtest(dir, '--sample', '0.5')).data;
   ok(half.estimated.decisions > 60 && half.estimated.decisions < 98, `${half.estimated.decisions}: the others are spent as they were`);
-  await new Promise((done) => setTimeout(done, 1000));
+  await new Promise((done) => setTimeout(done, 5000));	// longer than a command takes to begin
   const began = Date.now();
   eq((await chat(g, key, body({ provider: { sort: 'price' } }))).status, 200);
-  const late = async () => (await backtest(dir, '--since', `${Date.now() - began + 200}ms`)).data;
+  const late = async () => (await backtest(dir, '--since', `${Date.now() - began + 4000}ms`)).data;
   await until('it to be in the store', async () => (await late())?.decisions === 1);
   eq((await late()).estimated.decisions, 1, 'a quarter is left');
   await limit(290);

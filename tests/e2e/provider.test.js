@@ -26,7 +26,7 @@ const url = `https://127.0.0.1:${secure.address().port}/v1`;
 const plain = await startUpstream((req, res) => answer(res));
 const rows = { up: `base_url = "${url}", api_key = "sk-CANARY-up", ca = "${join(dir, 'up.pem')}"`, wary: `base_url = "${url}", api_key = "sk-CANARY-up", ca = "${join(dir, 'other.pem')}"`,
   denied: `base_url = "${url}", api_key = "sk-CANARY-wrong", ca = "${join(dir, 'up.pem')}"`, plain: `base_url = "${plain.url}/v1"`,
-  nobody: 'base_url = "http://127.0.0.1:1"', nowhere: 'base_url = "https://nowhere.invalid"' };
+  nobody: 'base_url = "http://127.0.0.1:1"', nowhere: `base_url = "https://${'n'.repeat(64)}.invalid"` };	// too long for a name: no network is asked
 const g = await startGateway(`
   providers = { ${Object.entries(rows).map(([n, r]) => `${n} = { dialect = "openai", ${r} },`).join(' ')} },
   models = { ${Object.keys(rows).map((n) => `["p/${n}"] = { endpoints = { { provider = "${n}", model = "m", price = { input = 2, output = 4 } } } },`).join(' ')} },`);
