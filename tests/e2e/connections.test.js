@@ -77,7 +77,7 @@ test('connections that nobody uses are closed, in burst and at rest', async () =
   key = await g.newKey();
   eq((await chat(g, key, { model: 'acme/one' })).status, 200);
   await until('the first to be closed', () => a.sockets.size + b.sockets.size === 0);
-  const before = fds(g);
+  const before = await fds(g);
   a.held = [];	// so that they are many at once, however slow this machine is
   const burst = Array.from({ length: 60 }, (_, i) => chat(g, key, { model: 'acme/one', stream: i % 2 === 0 }));
   await until('them to be there', () => a.held.length === 60);
@@ -86,7 +86,7 @@ test('connections that nobody uses are closed, in burst and at rest', async () =
   eq((await Promise.all(burst)).filter((r) => r.status !== 200).length, 0);
   ok(a.sockets.size > 10, `${a.sockets.size} kept`);
   await until('all to be closed', () => a.sockets.size === 0);
-  await until('the descriptors', () => fds(g) <= before + 2);
+  await until('the descriptors', async () => await fds(g) <= before + 2);
   eq((await chat(g, key, { model: 'acme/one' })).status, 200);
 });
 

@@ -28,7 +28,7 @@ async function latencies(n) {
 const text = ['POST /api/v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Slow: ', `POST /api/v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"`];
 test('500 slow clients, heads and bodies: others are served as fast, they are cut off in time', async () => {
   await latencies(100);
-  const open = fds(g), slow = new Set(), began = Date.now();
+  const open = await fds(g), slow = new Set(), began = Date.now();
   for (let i = 0; i < 500; i++) {
     const s = connect(port, '127.0.0.1', () => s.write(text[i % 2]));
     slow.add(s);
@@ -37,7 +37,7 @@ test('500 slow clients, heads and bodies: others are served as fast, they are cu
     s.on('end', () => s.destroy());
     s.on('close', () => slow.delete(s));
   }
-  await until('them to be in', () => fds(g) >= open + 480);
+  await until('them to be in', async () => await fds(g) >= open + 480);
   const drip = setInterval(() => { for (const s of slow) s.write('x'); }, 1000);
   const [beside, alone] = await latencies(200);
   console.log(`# median alone ${alone.toFixed(2)} ms, beside them ${beside.toFixed(2)} ms`);
@@ -45,7 +45,7 @@ test('500 slow clients, heads and bodies: others are served as fast, they are cu
   await until('all to be cut off', () => slow.size === 0, 16000).finally(() => clearInterval(drip));
   const took = Date.now() - began;
   ok(took > 8000, `after ${took} ms`);
-  await until('their descriptors', () => fds(g) <= open + 4);
+  await until('their descriptors', async () => await fds(g) <= open + 4);
   eq((await call(g, '/livez')).status, 200);
 });
 
