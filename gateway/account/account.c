@@ -113,7 +113,7 @@ static void on_sums(void *arg, const char *key_hash, const struct mg_store_sums 
 
 	if (p)
 		p->at_start = (struct key_usage){ s->total, s->daily, s->weekly, s->monthly };
-	else if (e)
+	if (e && (!p || (*entry_workspace(e) && !tenants_add(&l->a->table.tenants, entry_workspace(e), &p->at_start))))
 		l->rc = fail(l->err, MG_ENOMEM, "no memory for the keys");
 }
 
@@ -144,6 +144,7 @@ static int load(const struct mg_store *ops, void *handle, void *arg, struct err 
 	rc = rc ? rc : ops->sums(handle, NULL, since, &all, why);
 	if (rc)
 		return fail(err, rc, "%s", why);
+	tenants_load(&a->table.tenants, now);
 	scope_load(a->balance, all.total, all.daily, all.weekly, all.monthly, now);
 	return MG_OK;
 }
@@ -490,8 +491,11 @@ void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t
 
 	if (a->balance)
 		scope_refund(a->balance, nusd, at_ms);
-	if (hash_bytes(hash, bytes) && table_find(&a->table, bytes, &k))
+	if (hash_bytes(hash, bytes) && table_find(&a->table, bytes, &k)) {
 		scope_refund(k.scope, nusd, at_ms);
+		if (k.tenant)
+			scope_refund(k.tenant, nusd, at_ms);
+	}
 }
 
 void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out)

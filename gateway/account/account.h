@@ -17,6 +17,7 @@
 #include "store/store.h"
 
 enum { LABELS_BYTES = 320 };
+struct key_usage { int64_t total, daily, weekly, monthly; };	/* nUSD */
 struct key_facts {			/* a copy: no pointer into the table but scope */
 	char hash[SHA256_HEX + 1];
 	char name[128], label[32], creator[64], workspace[64], external_user[64], org[64], labels[LABELS_BYTES];	/* labels: "team=blue\nplan=gold", for policies */
@@ -25,6 +26,7 @@ struct key_facts {			/* a copy: no pointer into the table but scope */
 	int64_t limit_nusd;		/* -1: none */
 	enum window reset;
 	struct scope *scope;		/* never NULL */
+	struct scope *tenant;		/* of all keys of its workspace; NULL: it is in none */
 };
 
 /* A key's row; p: for the time of the call.  Its scope is not set.  False: it cannot be read. */
@@ -59,8 +61,7 @@ int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, b
 int64_t accounts_bought(struct accounts *a);
 /* A charge of the key that was made at at_ms (Unix) was nusd too high, and the store says so already. */
 void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t at_ms);
-/* Spent by this key, nUSD: in all, and in the UTC day, week, month of wall_ms. */
-struct key_usage { int64_t total, daily, weekly, monthly; };
+/* Spent by this key in all, and in the UTC day, week, month of wall_ms. */
 void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out);
 
 #endif

@@ -148,7 +148,29 @@ static struct scope *scope_of(const struct table *t, struct entry *e, const char
 	return none;
 }
 
-bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out)
+/* A key stays in its workspace. */
+static struct scope *tenant_of(struct table *t, struct entry *e, const char *workspace)
+{
+	struct purse *p = *workspace ? entry_purse(e) : NULL;
+	struct scope *s = p ? atomic_load(&p->tenant) : NULL;
+
+	if (s || !p)
+		return s;
+	s = tenants_find(&t->tenants, workspace);
+	atomic_store(&p->tenant, s);
+	return s;
+}
+
+const char *entry_workspace(const struct entry *e)
+{
+	const char *at = e->texts;
+
+	for (int i = 0; i < 3; i++)	/* name, label, creator */
+		at += strlen(at) + 1;
+	return at;
+}
+
+bool entry_facts(struct table *t, struct entry *e, struct key_facts *out)
 {
 	const struct { char *to; size_t size; } texts[TEXTS] = { { out->name, sizeof(out->name) }, { out->label, sizeof(out->label) },
 		{ out->creator, sizeof(out->creator) }, { out->workspace, sizeof(out->workspace) },
@@ -174,6 +196,7 @@ bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out)
 	out->limit_nusd = e->limit_nusd;
 	out->reset = (enum window)e->reset;
 	out->scope = scope_of(t, e, out->hash);
+	out->tenant = tenant_of(t, e, out->workspace);
 	return out->scope;
 }
 
@@ -230,6 +253,7 @@ static bool tight(const struct slots *s)
 int table_init(struct table *t)
 {
 	*t = (struct table){ .loaded_ms = 0 };
+	tenants_init(&t->tenants);
 	for (int i = 0; i < SHARDS; i++) {
 		struct slots *s = slots_new(SLOTS_MIN);
 
@@ -252,6 +276,7 @@ void table_release(struct table *t)
 				entry_drop(s->at[i]);
 		free(s);
 	}
+	tenants_release(&t->tenants);
 	for (struct block *b = t->blocks, *next; b; b = next) {
 		next = b->next;
 		free(b);

@@ -12,11 +12,11 @@
 #ifndef ACCOUNT_TABLE_H
 #define ACCOUNT_TABLE_H
 
-#include "account/account.h"
+#include "account/tenants.h"
 
 enum { SHARDS = 256, HASH_BYTES = 32, TIME_BYTES = 6 };	/* milliseconds for 8900 years */
 
-struct purse { _Atomic(struct scope *) scope; struct key_usage at_start; };
+struct purse { _Atomic(struct scope *) scope, tenant; struct key_usage at_start; };
 struct entry {
 	unsigned char hash[HASH_BYTES];
 	_Atomic(struct purse *) purse;
@@ -31,7 +31,7 @@ struct entry {
 struct slots { size_t size, used; struct entry *at[]; };	/* size: a power of two */
 struct shard { _Atomic(struct slots *) slots; atomic_uint readers; };
 struct block { struct block *next; char at[]; };
-struct table { struct shard shards[SHARDS]; int64_t loaded_ms; struct block *blocks; size_t used; };	/* used: of the first block */
+struct table { struct shard shards[SHARDS]; struct tenants tenants; int64_t loaded_ms; struct block *blocks; size_t used; };	/* used: of the first block */
 
 int table_init(struct table *t);
 void table_release(struct table *t);		/* entries, purses, scopes */
@@ -50,9 +50,10 @@ struct entry *table_entry(struct table *t, const unsigned char hash[HASH_BYTES])
 void table_each(struct table *t, void (*fn)(void *arg, struct entry *e), void *arg);
 
 bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES]);	/* false: not 64 lowercase hex digits */
+const char *entry_workspace(const struct entry *e);	/* "": it is in none */
 int64_t entry_time(const unsigned char at[TIME_BYTES]);
 struct purse *entry_purse(struct entry *e);	/* NULL: no memory */
 /* Facts of an entry; the scope is made when it is not there yet.  False: no memory. */
-bool entry_facts(const struct table *t, struct entry *e, struct key_facts *out);
+bool entry_facts(struct table *t, struct entry *e, struct key_facts *out);
 
 #endif

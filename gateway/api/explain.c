@@ -52,6 +52,7 @@ static void made_by(struct decision *d, const struct key_facts *key, struct acco
 	d->facts.key.workspace = (struct mg_str){ key->workspace, strlen(key->workspace) };
 	key_labels(d->pool, key->labels, &d->facts);
 	d->purse = key->scope;
+	d->tenant = key->tenant;
 	d->balance = accounts_balance(accounts);
 	d->facts.key.credits_bought_nusd = accounts_bought(accounts);
 }

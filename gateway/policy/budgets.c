@@ -15,7 +15,7 @@ static struct budget scratch_budget(lua_State *L, const char *scope, const char 
 	if (lua_istable(L, -1)) {
 		lua_getfield(L, -1, "limit");
 		lua_getfield(L, -2, "spent");
-		b.limit = luaL_checkinteger(L, -2);
+		b.limit = luaL_optinteger(L, -2, -1);
 		b.spent = luaL_checkinteger(L, -1);
 	}
 	return b;
@@ -28,10 +28,10 @@ static struct budget budget_of(const struct scope *scope, int64_t now_ms)
 	if (!scope)
 		return (struct budget){ -1, 0 };
 	scope_read(scope, now_ms, &f);
-	return f.limit < 0 ? (struct budget){ -1, f.monthly } : (struct budget){ f.limit, f.posted + f.held };
+	return f.limit < 0 ? (struct budget){ -1, f.monthly + f.held } : (struct budget){ f.limit, f.posted + f.held };
 }
 
-/* (scope, id): "key" and the request's own key, "org": the credits that all keys share. */
+/* (scope, id): "key" and the request's own key, "workspace" and the request's own, "org": the credits that all keys share. */
 static struct budget budget(lua_State *L)
 {
 	static const char *const known[] = { "key", "org", "workspace", "byok_list", NULL };
@@ -45,7 +45,9 @@ static struct budget budget(lua_State *L)
 		return scratch_budget(L, scope, id);
 	if (!strcmp(scope, "key") && !mg_is(d->facts.key.id, id))
 		luaL_error(L, "budget: of keys only the request's own is known: req.key.id");
-	return budget_of(!strcmp(scope, "key") ? d->purse : !strcmp(scope, "org") ? d->balance : NULL, s->now_ms);
+	if (!strcmp(scope, "workspace") && !mg_is(d->facts.key.workspace, id))
+		luaL_error(L, "budget: of workspaces only the request's own is known: req.key.workspace");
+	return budget_of(!strcmp(scope, "key") ? d->purse : !strcmp(scope, "org") ? d->balance : !strcmp(scope, "workspace") ? d->tenant : NULL, s->now_ms);
 }
 
 static int left_now(lua_State *L)

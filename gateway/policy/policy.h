@@ -109,7 +109,7 @@ struct decision {
 	struct shadowed *shadowed;	/* in the order in which they ran */
 	uint64_t lua_us; long fuel, shadow_fuel;
 	const json_t *conf;		/* the configuration, for lookup(); NULL: nobody is asked, it gives its fallback */
-	struct scope *purse, *balance;	/* for budget.*: of the key, and the credits; NULL: none */
+	struct scope *purse, *tenant, *balance;	/* for budget.*: of the key, of its workspace, and the credits; NULL: none */
 	struct waiting *waits;		/* admit or resolve waits: see policy_question() */
 	uint64_t waited_us[2];		/* by admit and resolve, for answers */
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */

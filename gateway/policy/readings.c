@@ -121,9 +121,12 @@ static bool of_history(const char *function)
 /* What is spent is not what it was: a purse tells it. */
 static bool purse_tells(const struct decision *d, const char *function, struct mg_str asked)
 {
-	static const char elsewhere[] = "\"byok_list\"";
+	static const char *const elsewhere[] = { "\"byok_list\"", "\"workspace\"" };
+	bool told = d->purse && !strncmp(function, "budget.", 7);
 
-	return d->purse && !strncmp(function, "budget.", 7) && (asked.len < sizeof(elsewhere) - 1 || memcmp(asked.at, elsewhere, sizeof(elsewhere) - 1));
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		told &= asked.len < strlen(elsewhere[i]) || memcmp(asked.at, elsewhere[i], strlen(elsewhere[i])) != 0;
+	return told;
 }
 
 static struct consulted *find_given(struct policy_state *s, struct decision *d, const char *function, struct mg_str asked)

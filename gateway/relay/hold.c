@@ -36,11 +36,16 @@ int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd)
 
 bool hold_for(struct relay *r, int64_t nusd, struct scope **which)
 {
-	struct scope *scopes[2] = { r->key->scope, accounts_balance(r->w->gw->accounts) };
+	struct scope *const all[] = { accounts_balance(r->w->gw->accounts), r->key->tenant };
+	struct scope *scopes[3] = { r->key->scope };
+	size_t n = 1;
 
 	if (r->hold.open)
 		return hold_raise(&r->hold, nusd, which) == MG_OK;
-	return hold_take(&r->hold, scopes, scopes[1] ? 2 : 1, nusd, r->created_ms, which) == MG_OK;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i])
+			scopes[n++] = all[i];
+	return hold_take(&r->hold, scopes, n, nusd, r->created_ms, which) == MG_OK;
 }
 
 bool hold_pays_prompt(struct relay *r, const struct endpoint *e)

@@ -479,6 +479,7 @@ void relay_start(struct relay *r)
 	r->policy = worker_pin_policy(r->w, r->snap);
 	r->d.conf = r->snap->conf.tree;
 	r->d.purse = r->key->scope;
+	r->d.tenant = r->key->tenant;
 	r->d.balance = accounts_balance(r->w->gw->accounts);
 	policy_retain(r->policy->state, &r->d);		/* first: also a refusal is logged */
 	name_it(r);
