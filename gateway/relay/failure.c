@@ -164,5 +164,7 @@ void refuse_upstreams(struct relay *r)
 			if (r->tried[i].kind != MG_E_RATE_LIMITED)
 				why.availability = NULL;
 	}
+	if (why.status == 503 || why.status == 529)
+		why.availability = "temporarily_unavailable";
 	relay_refuse(r, &why, r->last_kind == MG_E_TIMEOUT ? "timeout" : why.status == 400 ? "client_error" : "upstream_error");
 }

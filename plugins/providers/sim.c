@@ -403,7 +403,8 @@ static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_fai
 	static const struct { int status; enum mg_error kind; bool retryable; } known[] = {
 		{ 400, MG_E_BAD_REQUEST, false }, { 401, MG_E_AUTH, true }, { 402, MG_E_QUOTA, true }, { 403, MG_E_AUTH, true },
 		{ 404, MG_E_NOT_FOUND, true }, { 408, MG_E_TIMEOUT, true }, { 413, MG_E_CONTEXT_LENGTH, true }, { 422, MG_E_BAD_REQUEST, false },
-		{ 429, MG_E_RATE_LIMITED, true }, { 503, MG_E_OVERLOADED, true }, { 529, MG_E_OVERLOADED, true } };
+		{ 429, MG_E_RATE_LIMITED, true }, { 503, MG_E_OVERLOADED, true }, { 504, MG_E_TIMEOUT, true },
+		{ 529, MG_E_OVERLOADED, true } };
 	const struct mg_host *h = c->host;
 	struct mg_view error = h->get(body->json, "error");
 	struct mg_str wait = h->answer(c, "retry-after");

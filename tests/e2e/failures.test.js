@@ -25,7 +25,7 @@ const dialects = {
     rest: named('content_block_stop', { index: 0 }) + named('message_delta', { delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 500 } }) + named('message_stop', {}),
     whole: JSON.stringify({ id: 'm', type: 'message', role: 'assistant', model: 'm', content: [{ type: 'text', text: 'partial words' }], stop_reason: 'end_turn', usage: { input_tokens: 1000, output_tokens: 500 } }),
     error: (status) => JSON.stringify({ type: 'error', error: { type: { 400: 'invalid_request_error', 401: 'authentication_error', 402: 'billing_error', 404: 'not_found_error', 429: 'rate_limit_error',
-      503: 'overloaded_error', 529: 'overloaded_error' }[status] || 'api_error', message: `said ${status}` } }),
+      503: 'overloaded_error', 504: 'timeout_error', 529: 'overloaded_error' }[status] || 'api_error', message: `said ${status}` } }),
     inStream: named('error', { error: { type: 'overloaded_error', message: 'said in the stream' } }),
   },
 };
@@ -46,6 +46,7 @@ const table = [
   ['says 502', status(502), 502, 'provider_unavailable', true, true],
   ['says 503', status(503), 503, 'provider_overloaded', true, true],
   ['says 529', status(529), 529, 'provider_overloaded', true, true],
+  ['says 504', status(504), 504, 'timeout', true, true],
   ['says 401', status(401), 502, 'provider_unavailable', true, true],
   ['says 402', status(402), 502, 'provider_unavailable', true, true],
   ['says 404', status(404), 404, 'not_found', true, true],
@@ -98,6 +99,8 @@ for (const [i, [name, , code, errorType, another, counts]] of table.entries())
       const e = JSON.parse(r.text).error;
       eq([r.status, e.code, e.metadata.error_type, e.message, e.metadata.provider_name, e.metadata.is_byok], [code, code, errorType, 'Provider returned error', tag, false], r.text);
       eq(r.headers['content-type'], 'application/json');
+      const later = { 429: 'capacity_exhausted', 503: 'temporarily_unavailable', 529: 'temporarily_unavailable' }[code];
+      eq([e.availability?.code, e.availability?.retryable], [later, later && true], 'whether it may be tried again');
       // A kept connection that ends before the head may not have reached anybody: once more, by an attempt of its own.
       ok(r.headers['x-moongate-attempts'] === '1' || (name === 'is cut before its head' && r.headers['x-moongate-attempts'] === '2'), `${r.headers['x-moongate-attempts']} attempts`);
       ok(!r.text.includes('sk-of-upstream') && !r.text.includes('127.0.0.1'), 'what the client should not know');
