@@ -173,12 +173,14 @@ enum shelved shelf_put(json_t *rows, json_t *row, json_t **before)
 	}
 	json_object_foreach(row, name, value) {
 		if (!strcmp(name, "price") || !strcmp(name, "id") || json_equal(json_object_get(old, name), value)
-			|| (!strcmp(name, "source") && json_object_get(old, "price"))	/* prices say their own */
+			|| !strcmp(name, "source")
 			|| (!strcmp(name, "can") && json_object_get(old, "params")))	/* a person knew better */
 			continue;
 		json_object_set(old, name, value);
 		changed = true;
 	}
+	if (changed && json_object_get(row, "source") && !json_object_get(old, "price"))	/* prices say their own */
+		json_object_set(old, "source", json_object_get(row, "source"));
 	value = json_array_get(json_object_get(row, "price"), 0);
 	if (value && add_price(old, value, before))
 		changed = true;

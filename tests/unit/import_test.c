@@ -201,6 +201,11 @@ static void files(void)
 	ok(json_object_get(json_array_get(rows, 0), "params") && !strcmp(json_string_value(json_object_get(json_array_get(rows, 0), "id")), "a/b"),
 		"what a person wrote stays, the slug too");
 	ok(put(rows, "{\"id\":\"a/b\",\"model\":\"m\",\"region\":\"eu\"," PRICE("2026-03-01", "4"), &before) == SHELF_NEW, "another region is another row");
+	put(rows, "{\"id\":\"a/u\",\"model\":\"u\",\"source\":\"s, May\"}", &before);
+	ok(put(rows, "{\"id\":\"a/u\",\"model\":\"u\",\"source\":\"s, June\"}", &before) == SHELF_SAME, "that another says the same changes nothing");
+	ok(put(rows, "{\"id\":\"a/u\",\"model\":\"u\",\"name\":\"U\",\"source\":\"s, June\"}", &before) == SHELF_CHANGED
+		&& !strcmp(json_string_value(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "source")), "s, June"), "who changes a row is its source");
+	json_array_remove(rows, json_array_size(rows) - 1);
 	before = row("{\"id\":\"a/b\",\"model\":\"m-2026\"," PRICE("2026-05-01", "3"));
 	ok(shelf_twin(rows, before), "another name for the same price is a twin");
 	json_decref(before);
