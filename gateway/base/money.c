@@ -115,18 +115,16 @@ void money_text(struct buf *b, int64_t amount, unsigned scale)
 	uint64_t n = amount < 0 ? 0 - (uint64_t)amount : (uint64_t)amount;
 	char text[64];
 	size_t at = sizeof(text);
-	unsigned place = 0;
-	bool seen = false;	/* a digit of the fraction that is not a trailing zero */
 
-	if (scale > 40 || !n)
-		scale = n ? 40 : 0;
-	for (; place < scale; place++, n /= 10) {
-		seen = seen || n % 10;
-		if (seen)
+	if (scale > 40)
+		scale = 40;
+	for (; scale && n % 10 == 0; scale--)	/* zeros at the end of a fraction are not written */
+		n /= 10;
+	if (scale) {
+		for (; scale; scale--, n /= 10)
 			text[--at] = (char)('0' + n % 10);
-	}
-	if (seen)
 		text[--at] = '.';
+	}
 	do
 		text[--at] = (char)('0' + n % 10);
 	while (n /= 10);

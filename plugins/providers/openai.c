@@ -338,8 +338,8 @@ static int failure(struct mg_call *c, const struct mg_frame *body, struct mg_fai
 	return MG_OK;
 }
 
-/* 1: the frame was an error, and it has been said. */
-static int error_inside(struct mg_call *c, const struct mg_frame *f)
+/* 1: the frame was an error, and it has been said; first: of its choices. */
+static int error_inside(struct mg_call *c, const struct mg_frame *f, struct mg_view first)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view j = f->json, e = h->get(j, "error");
@@ -349,7 +349,7 @@ static int error_inside(struct mg_call *c, const struct mg_frame *f)
 
 	h->count(h->get(h->get(j, "base_resp"), "status_code"), &base);
 	if (h->kind(e) <= MG_FALSE && !base && !mg_is(f->event, "error") && !mg_is(h->text(c, h->get(j, "object")), "error") &&
-	    !h->get(h->get(h->at(h->get(j, "choices"), 0), "error"), "message").doc)
+	    !h->get(h->get(first, "error"), "message").doc)
 		return 0;
 	judge(c, j, 200, &out);
 	((struct chat *)c->state)->ended = true;

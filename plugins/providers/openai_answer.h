@@ -9,7 +9,7 @@
 #include "openai_tools.h"
 
 static int usage(struct mg_call *c, struct mg_view u);
-static int error_inside(struct mg_call *c, const struct mg_frame *f);
+static int error_inside(struct mg_call *c, const struct mg_frame *f, struct mg_view first);
 
 /* ------------------------------------------- <think> at the begin of content */
 
@@ -375,7 +375,7 @@ static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 {
 	const struct mg_host *h = c->host;
 	struct chat *st = c->state;
-	struct mg_view j = f->json;
+	struct mg_view j = f->json, first = h->at(h->get(j, "choices"), 0);
 	int rc;
 
 	if (st->ended)			/* whatever comes behind the end (R22) */
@@ -384,12 +384,12 @@ static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 		return conclude(c);
 	if (!j.doc)
 		return h->fail(c, MG_EPROTO, "a piece of the answer is not JSON");
-	rc = error_inside(c, f);
+	rc = error_inside(c, f, first);
 	if (rc)
 		return rc < 0 ? rc : MG_OK;
 	st->whole = f->framing == MG_JSON;
 	rc = start(c, j);
-	for (struct mg_view v = h->at(h->get(j, "choices"), 0); h->kind(v) && !rc; v = h->next(v))
+	for (struct mg_view v = first; h->kind(v) && !rc; v = h->next(v))
 		rc = choice(c, v);
 	if (!rc)
 		rc = citations(c, j);
