@@ -10,7 +10,7 @@ return {
       { use = "or_context" },
       { use = "or_ranking", with = { outage_window_s = 30 } },
       { use = "byok_first", order = { price = "last" } },
-      { use = "or_fallback" },
+      { use = "or_fallback", order = { on_error = "last" } }, -- it always knows: whoever has an opinion, a guard too, is asked before it
       { use = "price_tiers", order = { price = "first" } }, -- what comes behind it, a guard too, finds the list price in the bill
     },
   },

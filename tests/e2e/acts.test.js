@@ -32,7 +32,8 @@ const acts = {
 };
 writeFileSync(join(dir, 'bundle.lua'), `return { base = "openrouter", policies = { guard = { { use = "guarding" } }, request = { allow = { ${Object.keys(acts).map((n) => `"${n}"`).join(', ')} } } } }\n`);
 writeFileSync(join(dir, 'guarding.lua'), `return policy { name = "guarding", api = 1, version = "1.0.0",
-  filter = function(req, ep) if ep.provider:starts("never") then return false, "never" end return true end }\n`);
+  filter = function(req, ep) if ep.provider:starts("never") then return false, "never" end return true end,
+  on_error = function(req, err) if err.status == 529 and err.tries_here == 1 then return act.retry(0) end end }\n`);
 loads(dir, 'guarding');
 for (const [name, does_] of Object.entries(acts)) {
   loads(dir, name);
@@ -45,7 +46,7 @@ for (const [name, does_] of Object.entries(acts)) {
   end }\n`);
 }
 const price = 'price = { input = 1, output = 1 }', half = 'price = { input = 2, output = 2 }';
-const cases = Array.from({ length: 30 }, (_, i) => i + 1);
+const cases = Array.from({ length: 40 }, (_, i) => i + 1);
 const provider = (n) => cases.map((i) => `["${n}-${i}"] = { dialect = "openai", base_url = "${up.url}/${n}", api_key = "k" },`).join(' ');
 const model = (n, ...list) => cases.map((i) => `["acme/${n}-${i}"] = { max_output = 2000, endpoints = { ${list.map(([p, more = '', pr = price]) => `{ provider = "${p}-${i}", ${pr}, ${more} }`).join(', ')} } },`).join('\n');
 const g = await startGateway(`
@@ -92,6 +93,13 @@ for (const stream of [false, true]) {
     start({ a: down() });
     const gone = await ask('at_once', ['one']);
     eq([gone.status, asked().length], [502, 3], gone.text);
+  });
+
+  test(`a guard's opinion comes before the shipped one's (${way})`, async () => {
+    start({ a: (one, res) => (up.asked.length < 2 ? down(529)(one, res) : fine(one, res)) });
+    eq([text(await ask(undefined, ['first'], ['a/eu', 'b']), stream), asked()], ['a', ['a', 'a']]);
+    start({ a: down(529) });
+    eq([text(await ask(undefined, ['first'], ['a/eu', 'b']), stream), asked()], ['b', ['a', 'a', 'b']], 'where it has none the shipped one decides');
   });
 
   test(`act.model: another model, expanded, filtered and ranked as any; held and charged at its price (${way})`, async () => {
