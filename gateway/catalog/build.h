@@ -36,6 +36,9 @@ int index_add(struct catalog *c, const char *name, struct model *m, struct model
 struct model *index_find(const struct catalog *c, struct mg_str name);
 void index_free(struct catalog *c);
 
+/* latest.c */
+struct model *latest_find(const struct catalog *c, struct mg_str name);	/* of "~author/family-latest"; NULL: none */
+
 char *build_text(struct build *b, const char *text);	/* in the catalogue's pool; NULL: NULL */
 const char *text_of(const json_t *row, const char *member);
 int64_t int_of(const json_t *row, const char *member, int64_t otherwise);

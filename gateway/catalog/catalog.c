@@ -301,6 +301,8 @@ struct model *catalog_model(const struct catalog *c, struct mg_str slug)
 {
 	struct model *m = index_find(c, slug);
 
+	if (!m && slug.len && slug.at[0] == '~')
+		return latest_find(c, slug);
 	return m && m->wild ? NULL : m;
 }
 

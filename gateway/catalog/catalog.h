@@ -94,7 +94,7 @@ struct catalog {
 /* Builds the whole of it or says file, member and hint.  previous: live health is taken over; may be NULL. */
 struct catalog *catalog_new(const struct config *conf, const struct registry *plugins, const struct catalog *previous, struct err *err);
 void catalog_free(struct catalog *c);
-/* slug without variants; a canonical slug or an alias finds the model, too; NULL. */
+/* slug without variants; a canonical slug or an alias finds the model, too, and "~author/family-latest" the newest; NULL. */
 struct model *catalog_model(const struct catalog *c, struct mg_str slug);
 /* The same, or what only a wildcard covers: made in the pool, with endpoints that forward the
  * rest of the name; it borrows from the catalogue.  Below a wildcard names have no variants. */

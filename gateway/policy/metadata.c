@@ -12,6 +12,8 @@ static const char *strategy_of(const struct decision *d, const struct metadata *
 		return d->strategy;
 	if (fell_back(d, m->selected))
 		return "fallback";
+	if (d->alias && d->facts.model.len && d->facts.model.at[0] == '~')
+		return "latest";
 	return d->alias ? "alias" : "direct";
 }
 

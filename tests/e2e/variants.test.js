@@ -1,6 +1,6 @@
 // variants.test.js - what stands behind a model's colon: who is asked then, what is listed, and what is no variant.
 import { eq, ok, run, test } from './tap.js';
-import { chat, record } from './checks.js';
+import { bearer, chat, record } from './checks.js';
 import { completion, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const u = await startUpstream((req, res) => req.json.model === 'down' ? sendJson(res, 500, { error: { message: 'no' } }) : sendJson(res, 200, completion(req.json.model)));
@@ -12,6 +12,9 @@ const g = await startGateway(`
     ["acme/both"] = { name = "Acme: Both", canonical = "acme/both-20260101", endpoints = { ${at('paid')}, ${at('gratis', free)} } },
     ["acme/paid"] = { endpoints = { ${at('only-paid')} } },
     ["acme/gratis"] = { endpoints = { ${at('only-gratis', free)} } },
+    ["fam/big-1.5"] = { created = 100, endpoints = { ${at('big-1.5')} } }, ["fam/big-2"] = { created = 200, endpoints = { ${at('big-2')} } },
+    ["fam/big-9-mini"] = { created = 900, endpoints = { ${at('mini')} } }, ["fam/big-3"] = { created = 300, endpoints = { ${at('secret', 'private = true, price = { input = 1, output = 1 }')} } },
+    ["fam/big-9-fast"] = { created = 999, endpoints = { ${at('fast')} } }, ["~named/so-latest"] = { endpoints = { ${at('so')} } },
     ["acme/weak"] = { endpoints = { ${at('down', free)}, ${at('strong')} } } },`);
 const key = await g.newKey();
 const ask = async (body) => { const r = await chat(g, key, body); return { status: r.status, ...JSON.parse(r.text) }; };
@@ -62,10 +65,10 @@ test('a suffix that nobody hears is no model, whatever it may have meant elsewhe
 });
 
 test('a model is listed for what it costs, and once more as :free; what is not to be had is not listed', async () => {
-  const all = await list();
+  const all = await list('?model_authors=acme');
   eq(all.data.map((m) => m.id), ['acme/both', 'acme/both:free', 'acme/gratis:free', 'acme/paid', 'acme/weak', 'acme/weak:free']);
   eq(all.total_count, 6);
-  eq((await (await fetch(g.api + '/models/count')).json()).data.count, 6);
+  eq((await (await fetch(g.api + '/models/count?model_authors=acme')).json()).data.count, 6);
   const of = (id) => all.data.find((m) => m.id === id);
   eq([of('acme/both').name, of('acme/both').pricing.prompt], ['Acme: Both', '0.000001']);
   eq([of('acme/both:free').name, of('acme/both:free').pricing.prompt, of('acme/both:free').pricing.completion], ['Acme: Both (free)', '0', '0']);
@@ -81,6 +84,18 @@ test('one row by its id, as it is listed', async () => {
     eq([await one('acme/both'), await one('acme/both:free'), await one('acme/both%3Afree'), await one('acme/gratis'), await one('acme/both:nitro')],
       ['acme/both', 'acme/both:free', 'acme/both:free', 'acme/gratis:free', 'acme/both'], path);
   }
+});
+
+test('~author/family-latest: the newest of a family that may be seen, versions alone apart', async () => {
+  const meta = async (model) => { const r = await chat(g, key, { model }, { headers: { ...bearer(key), 'x-openrouter-metadata': 'enabled' } }); return JSON.parse(r.text); };
+  const a = await meta('~fam/big-latest');
+  eq([a.model, a.choices[0].message.content, a.openrouter_metadata.strategy, a.openrouter_metadata.requested], ['fam/big-2', 'big-2', 'latest', '~fam/big-latest']);
+  eq((await meta('~fam/big-mini-latest')).model, 'fam/big-9-mini');
+  eq((await meta('~fam/big-latest:nitro')).model, 'fam/big-2');
+  eq((await meta('~named/so-latest')).openrouter_metadata.strategy, 'direct', 'a model of that very name');
+  for (const none of ['~fam/small-latest', '~fam/-latest', '~fam/latest', '~/big-latest', '~nobody/big-latest', '~fam/big', 'fam/big-latest', '~latest'])
+    eq((await ask({ model: none })).status, 400, none);
+  eq((await (await fetch(g.api + '/model/~fam/big-latest')).json()).data.id, 'fam/big-2');
 });
 
 test('the record says what was asked for', async () => {
