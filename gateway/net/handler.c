@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-enum { POOL_SPARE = 4 * 1024 * 1024, POOL_FIRST = 6656, BODY_COPIES = 4, BODY_PART = 128 * 1024 };	/* first: a streamed chat takes 6.1 KB */
+enum { POOL_SPARE = 4 * 1024 * 1024, POOL_FIRST = 6656, BODY_COPIES = 4 };	/* first: a streamed chat takes 6.1 KB */
 #define TOO_LARGE "the request's body is larger than this route takes"
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
@@ -25,7 +25,7 @@ static void req_free(struct req *q)
 	idle_forget(q);
 	if (q->response)
 		MHD_destroy_response(q->response);
-	buf_release(&q->body);
+	body_release(q);
 	buf_release(&q->out);
 	pool_free(q->pub.pool);
 	free(q);
@@ -181,11 +181,7 @@ static enum MHD_Result on_piece(struct req *q, const char *data, size_t *size)
 		too_large(q);
 		return MHD_YES;
 	}
-	if (!q->body.max)
-		buf_init(&q->body, q->pub.body_max);
-	if (q->body.len >= BODY_PART && q->shape.declared && q->shape.len > q->body.len)
-		buf_more(&q->body, q->shape.len - q->body.len);	/* once, but not for a promise alone */
-	buf_put(&q->body, data, len);
+	body_put(q, data, len);
 	return q->body.failed ? MHD_NO : MHD_YES;
 }
 

@@ -91,7 +91,8 @@ struct server {
 	struct shard *dirty;
 	struct conn *corked;
 	struct req *idle;
-	struct timer idle_look;
+	struct timer idle_look, kept_until;
+	struct buf kept_body;
 	struct req *ended, **ended_last;
 	_Atomic size_t n_conns;		/* /metrics adds up those of all workers */
 	size_t n_reqs;
@@ -139,6 +140,11 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 void req_ended(struct req *q);		/* to be told at the end of the turn */
 void reqs_tell(struct server *s);
 ssize_t req_read(void *cls, uint64_t pos, char *at, size_t max);
+
+/* body.c */
+void body_put(struct req *q, const char *data, size_t len);
+void body_release(struct req *q);
+void body_forget(struct timer *t);
 
 /* idle.c */
 void idle_note(struct req *q, char *at, size_t len);	/* it waits, and MHD has given so much room */

@@ -5,7 +5,7 @@
 
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-enum { ROUNDS = 4, HANDSHAKE_LOOK_MS = 1, TLS_PART = 4 };	/* of the daemons: each one with TLS parses the certificate, at each renewal */
+enum { ROUNDS = 8, HANDSHAKE_LOOK_MS = 1, TLS_PART = 4 };	/* of the daemons: each one with TLS parses the certificate, at each renewal */
 
 void shard_mark(struct shard *sh)
 {

@@ -39,9 +39,22 @@ static void plain_answers(void)
 	ok(!strcmp(run.text, "two words"), "a request header is found, whatever its case");
 }
 
+static long resident_kb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long all = 0, here = 0;
+
+	if (f && fscanf(f, "%ld %ld", &all, &here) != 2)
+		here = 0;
+	if (f)
+		fclose(f);
+	return here * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 static void bodies(void)
 {
 	char *big = malloc(BIG);
+	long kept;
 	struct exchange_conf c = conf("POST", "/x");
 
 	for (size_t i = 0; i < BIG; i++)
@@ -57,6 +70,9 @@ static void bodies(void)
 	c.pieces = 3;
 	fetch(&c);
 	ok(run.how == EXCHANGE_DONE && seen.body_len == BIG && seen.body_fine, "20 MB go up in pieces");
+	kept = resident_kb();
+	turn_for(1200);
+	ok(kept - resident_kb() > BIG / 1024 / 2, "the room for a large body is kept for the next one, for a second");
 	c.body = few;
 	c.pieces = 2;
 	fetch(&c);
@@ -190,18 +206,6 @@ static void few_packets(void)
 	ok(packets_for("/x") == 1, "an answer is one packet");
 	ok(packets_for("/begun") == 1, "the head of a stream goes with its first event");
 	ok(packets_for("/said") == 1, "and the end with the last one");
-}
-
-static long resident_kb(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long all = 0, here = 0;
-
-	if (f && fscanf(f, "%ld %ld", &all, &here) != 2)
-		here = 0;
-	if (f)
-		fclose(f);
-	return here * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 /* Streams that have said something and wait: what their connections do not need goes back. */
