@@ -486,6 +486,8 @@ int policy_mutate(const char *dir, const char *base_dir, const char *only, void 
 	free(m.changes);
 	free(m.run.at);
 	bundle_unref(m.bundle);
+	if (!rc && only && !m.n_files)
+		rc = fail(err, MG_EINVAL, "no policy has '%.60s' in its name", only);
 	if (rc)
 		return rc;
 	tell(&m, "# %zu changes in all, %zu noticed", m.all, m.all_noticed);

@@ -327,6 +327,8 @@ int bundle_test(struct bundle *b, const char *only, void (*say)(void *arg, const
 			test_file(&t, states, &b->files[i]);
 	for (int k = 0; k < STATES; k++)
 		policy_state_free(states[k]);
+	if (!rc && only && !t.n)	/* a misspelt name in a pipeline is no test that passes */
+		rc = fail(err, MG_EINVAL, "no file of tests has '%.60s' in its name", only);
 	if (rc)
 		return rc;
 	snprintf(plan, sizeof(plan), "1..%d", t.n);

@@ -109,6 +109,7 @@ echo nonsense >wrong.so
 run 8 plugin check ./wrong.so && out '^not ok'; ok "plugin check: 8"
 run 0 policy new no_slow && run 0 policy check && run 0 policy test --only no_slow && out '^ok 1 '; ok "policy new, check, test"
 run 0 policy test -k no_slow --fuel && out '^ok 1 ' && out '^# no_slow  *filter  *20 candidates: .* 200: .* of 2000, ' && ! out or_ranking && out '^# a whole request: '; ok "policy test -k, --fuel"
+run 8 policy test -k no_slwo && err "no file of tests has 'no_slwo' in its name" && run 8 policy test --mutate -k no_slwo && err "no policy has 'no_slwo' in its name"; ok "policy test: a name that no file has is a failure"
 run 0 policy test --mutate -k no_slow && out '^ok 1 - no_slow.lua: [0-9]* changes, ' && out '^1..1$'; ok "policy test --mutate"
 sed -i '/drop/,/^end)/d' policies/no_slow_test.lua && printf 'test("none", function(t) t.eq(P.filter(t.req {}, t.ep {}), true) end)\n' >>policies/no_slow_test.lua
 run 8 policy test --mutate -k no_slow && out '^not ok 1 - no_slow.lua' && out "no_slow.lua:[0-9]*: 'false' to 'true' is not noticed, and keeps more: ep.provider=slow-"; ok "policy test --mutate: a weak test is 8, with the line"
