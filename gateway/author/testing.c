@@ -92,6 +92,21 @@ static int l_nearest(lua_State *L)
 	return 1;
 }
 
+/* A ranking may change its list, which is its own in the gateway; a test goes on using what it gave. */
+static void list_of_its_own(lua_State *L, int i)
+{
+	lua_Integer n = lua_istable(L, i) ? (lua_Integer)lua_rawlen(L, i) : 0;
+
+	if (!n)
+		return;
+	lua_createtable(L, (int)n, 0);
+	for (lua_Integer k = 1; k <= n; k++) {
+		lua_rawgeti(L, i, k);
+		lua_rawseti(L, -2, k);
+	}
+	lua_replace(L, i);
+}
+
 /* P.hook(...): the function, with my behind the arguments and a hook's rights and fuel. Upvalues: fn, my, hook, scores. */
 static int l_hook(lua_State *L)
 {
@@ -102,6 +117,8 @@ static int l_hook(lua_State *L)
 
 	s->now_ms = now_of(L, s->now_ms);
 	s->hook = (enum hook)lua_tointeger(L, lua_upvalueindex(3));
+	if (s->hook == HOOK_RANK)
+		list_of_its_own(L, 2);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(2));

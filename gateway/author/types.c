@@ -49,6 +49,7 @@ static const struct signature { const char *name, *takes, *gives, *about; } sign
 	{ "rank.by", "eps:Endpoint[], key:string|table|fun(e:Endpoint):number?, dir?:\"asc\"|\"desc\"", "Endpoint[]", "a new list, stable; key: a function, the name of a score or of a member (\"usd.prompt\"), a table by endpoint or a column" },
 	{ "rank.clamp", "column:number[], least:number, most?:number", "number[]", "in place" },
 	{ "rank.draw", "eps:Endpoint[], burden:string|table|fun(e:Endpoint):number, sharpness:number, u:number", "Endpoint[]", "a new list: who is drawn, then the least burden first; half the burden: 2 ^ sharpness times as often" },
+	{ "rank.elect", "eps:Endpoint[], burden:string|table|fun(e:Endpoint):number, sharpness:number, u:number", "Endpoint[]", "as rank.draw, in place" },
 	{ "rank.first", "eps:Endpoint[], is:fun(e:Endpoint,arg:any):any, arg?:any", "Endpoint[]", "a new list: those before the others" },
 	{ "rank.groups", "eps:Endpoint[], key:fun(e:Endpoint):any", "Endpoint[][]", "in the order in which keys are first seen" },
 	{ "rank.join", "...:Endpoint[]", "Endpoint[]", NULL },

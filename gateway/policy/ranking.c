@@ -224,8 +224,8 @@ static void draw_first(lua_State *L, struct keyed *keys, lua_Integer n, double s
 	keys[0] = drawn;
 }
 
-/* draw(eps, burden, sharpness, u): a new list. */
-static int draw(lua_State *L)
+/* (eps, burden, sharpness, u): into the table at to, which may be the list itself. */
+static void draw_to(lua_State *L, int to)
 {
 	lua_Integer n = list_length(L, 1);
 	double sharpness = luaL_checknumber(L, 3), u = luaL_checknumber(L, 4);
@@ -233,22 +233,38 @@ static int draw(lua_State *L)
 	struct keyed few[FEW], *keys = few;
 
 	luaL_argcheck(L, sharpness >= 0 && sharpness <= 1000, 3, "0 to 1000 expected");
-	lua_settop(L, 4);
-	lua_createtable(L, (int)n, 0);
 	if (n > FEW)
 		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
 	measure_keys(L, &r, n, 0, keys);
 	for (lua_Integer i = 0; i < n; i++)
 		if (!(keys[i].key > 0))
-			return luaL_error(L, "rank.draw: item %d has no burden above 0", (int)i + 1);
+			luaL_error(L, "rank.draw: item %d has no burden above 0", (int)i + 1);
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, up);
 	if (n > 0 && isinf(keys[0].key))
-		return luaL_error(L, "rank.draw: no burden is finite");
+		luaL_error(L, "rank.draw: no burden is finite");
 	if (n > 1)
 		draw_first(L, keys, n, sharpness, u);
-	place(L, keys, n, 5);
+	place(L, keys, n, to);
+}
+
+/* draw(eps, burden, sharpness, u): a new list. */
+static int draw(lua_State *L)
+{
+	lua_settop(L, 4);
+	lua_createtable(L, (int)list_length(L, 1), 0);
+	draw_to(L, 5);
 	lua_settop(L, 5);
+	return 1;
+}
+
+/* elect(eps, burden, sharpness, u): the same, in place. */
+static int elect(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 4);
+	draw_to(L, 1);
+	lua_settop(L, 1);
 	return 1;
 }
 
@@ -310,7 +326,7 @@ void ranking_open(lua_State *L, int names)
 {
 	static const luaL_Reg fns[] = { { "by", by }, { "split", split }, { "join", join }, { "first", first }, { "last", last },
 		{ "pick", pick }, { "lead", lead }, { "all", all }, { "sort", sort_in_place }, { "groups", groups },
-		{ "draw", draw }, { "sum", rank_sum }, { "product", rank_product }, { "clamp", rank_clamp }, { "smooth", rank_smooth },
+		{ "draw", draw }, { "elect", elect }, { "sum", rank_sum }, { "product", rank_product }, { "clamp", rank_clamp }, { "smooth", rank_smooth },
 		{ "least", rank_least }, { "most", rank_most }, { "stable", rank_stable }, { NULL, NULL } };
 
 	columns_open(L);

@@ -19,7 +19,7 @@
 -- and cost at most `explore_max_ratio` times the cheapest, so that who did badly once is measured again.
 -- An endpoint with an outage in the last `outage_window_s` or in a cool-down comes last, and is not explored.
 local order = use_lib "or_order"
-local by, clamp, draw, join, lead, least = rank.by, rank.clamp, rank.draw, rank.join, rank.lead, rank.least
+local by, clamp, elect, join, lead, least = rank.by, rank.clamp, rank.elect, rank.join, rank.lead, rank.least
 local product, smooth, stable, sum, ranked = rank.product, rank.smooth, rank.stable, rank.sum, order.ranked
 
 -- columns: the burdens, and the effective prices alone
@@ -44,7 +44,7 @@ end
 
 local function drawn(list, burden, price, req, my, u)
   if not list[2] then return list end
-  if u >= my.explore then return draw(list, burden, my.sharpness, rand(req, "balance")) end
+  if u >= my.explore then return elect(list, burden, my.sharpness, rand(req, "balance")) end
   local first = explored(list, price, u / my.explore, my)
   list = by(list, burden)
   for i = 1, #list do

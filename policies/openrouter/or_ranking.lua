@@ -10,10 +10,10 @@
 --   sort.partition    : "model" (default) tries every endpoint of models[1] first; "none" mixes the models.
 local FLOOR = 0.000001 -- USD/1M. Own GPUs often have price 0; without a floor 1/price^2 is infinite.
 local order = use_lib "or_order"
-local by, draw, join, stable, ranked, rand = rank.by, rank.draw, rank.join, rank.stable, order.ranked, rand
+local by, elect, join, stable, ranked, rand = rank.by, rank.elect, rank.join, rank.stable, order.ranked, rand
 
 local function drawn(list, req)
-  return list[2] and draw(list, "price", 2, rand(req, "balance")) or list
+  return list[2] and elect(list, "price", 2, rand(req, "balance")) or list
 end
 
 local function balance(list, req, my)
