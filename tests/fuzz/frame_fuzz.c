@@ -2,7 +2,7 @@
  * Any split of the bytes gives the same frames, whatever the bytes are.  The
  * first two bytes say the framing and where to cut.
  *
- * sources: net/frame.c base/json.c base/json_view.c base/json_write.c base/buf.c base/pool.c base/err.c base/utf8.c
+ * sources: net/frame.c base/json.c base/json_view.c base/json_write.c base/buf.c base/digits.c base/pool.c base/err.c base/utf8.c
  */
 #include "net/frame.h"
 

@@ -2,7 +2,7 @@
  * What json_parse() takes must survive: walked, written again and parsed again
  * it is the same; spliced it is still JSON, with what was asked for.
  *
- * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c
+ * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/digits.c base/pool.c base/err.c
  */
 #include "base/json.h"
 

@@ -13,7 +13,7 @@
  * sums are made here.
  *
  * plugins: plugins/providers
- * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig*.c
+ * sources: base/json.c base/json_view.c base/json_write.c base/utf8.c base/buf.c base/digits.c base/pool.c base/err.c net/frame.c plugin/call.c plugin/host.c ../sdk/rig*.c
  */
 #include <assert.h>
 #include <dlfcn.h>
