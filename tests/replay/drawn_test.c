@@ -112,8 +112,14 @@ static void test_record(void)
 	world_release(&w);
 }
 
+static void on_line(void *arg, const char *text)
+{
+	*(bool *)arg |= strstr(text, "the first choice was drawn, with a probability of 0.") != NULL;
+}
+
 static void test_told(void)
 {
+	bool said_so = false;
 	struct world w;
 	json_t *all;
 
@@ -121,6 +127,8 @@ static void test_told(void)
 	decided(&w, 1);
 	all = world_recall(&w, &w.d);
 	ok(fabs(json_number_value(json_object_get(all, "drawn")) - (first_of(&w) == 0 ? 4 : first_of(&w) == 1 ? 2 : 1) / 7.0) < 1e-6, "explain tells it");
+	decision_text(all, on_line, &said_so);
+	ok(said_so, "in words, too");
 	json_decref(all);
 	world_release(&w);
 }
