@@ -23,7 +23,7 @@ const struct field prefs_fields[] = {
 	FIELD("max_latency_s", K_CUTS, AT(prefs, latency_s), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "seconds to first token"),
 	FIELD("min_throughput_tps", K_CUTS, AT(prefs, throughput_tps), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "tokens per second"),
 	FIELD("service_tier", K_STR, AT(prefs, service_tier), "\"\"|\"default\"|\"priority\"|\"flex\"", ""),
-	FIELD("guards", K_WORDS, AT(prefs, guards), WORDS, "names of content guardrails to run"),
+	FIELD("guards", K_WORDS, AT(prefs, guards), WORDS, "of content guardrails: there are none yet, so it is empty, and resolve may not ask for one"),
 	FIELD("none", K_NONE, 0, "boolean", "nothing is asked for: every other member is as it is by default"), { 0 } };
 const struct field key_fields[] = {
 	FIELD("id", K_STR, AT(facts, key.id), "string", ""),
@@ -46,7 +46,7 @@ const struct field feat_fields[] = {
 	FIELD("code_blocks", K_U64, AT(features, code_blocks), "integer", ""),
 	FIELD("user_chars", K_U64, AT(features, user_chars), "integer", "length of the last user message"),
 	FIELD("reasoning", K_STR, AT(features, reasoning), "\"none\"|\"minimal\"|\"low\"|\"medium\"|\"high\"|\"xhigh\"|\"max\"", "", .otherwise = "none"),
-	FIELD("lang", K_STR, AT(features, lang), "string", "ISO 639-1 guess, \"\" if unsure"), { 0 } };
+	FIELD("lang", K_STR, AT(features, lang), "string", "ISO 639-1; \"\": not known, and nobody guesses it yet"), { 0 } };
 const struct field req_fields[] = {
 	FIELD("id", K_STR, AT(facts, id), "string", ""),
 	FIELD("now_ms", K_I64, AT(facts, now_ms), "integer", "Unix time of arrival, ms; frozen for the whole request"),
