@@ -220,6 +220,8 @@ static void closed(struct conn *c)
 	c->shard->conns--;
 	if (c->phase == CONN_NEW)
 		c->shard->fresh--;
+	if (!c->shard->conns)
+		shard_left(c->shard);
 	if (c->req)
 		c->req->conn = NULL;
 	conn_free(c);

@@ -36,6 +36,7 @@ struct server *server_new(struct loop *loop, const struct server_limits *limits,
 	s->turn.run = shards_run;
 	s->idle_look.fire = idle_look;
 	s->kept_until.fire = body_forget;
+	s->empty_look.fire = shards_look;
 	s->late = (struct turn){ .run = server_late, .late = true };
 	signal(SIGPIPE, SIG_IGN);	/* GnuTLS and OpenSSL write without MSG_NOSIGNAL */
 	loop_turn(loop, &s->turn);
@@ -108,6 +109,7 @@ void server_free(struct server *s)
 	loop_unturn(s->loop, &s->late);
 	loop_timer_clear(s->loop, &s->idle_look);
 	loop_timer_clear(s->loop, &s->kept_until);
+	loop_timer_clear(s->loop, &s->empty_look);
 	buf_release(&s->kept_body);
 	free(s);
 }

@@ -24,6 +24,7 @@ struct shard {
 	struct shard *next_dirty;
 	bool dirty, tls;
 	unsigned conns, fresh;	/* fresh: without a first request */
+	uint64_t empty_ms;	/* since when it is without connections */
 };
 
 struct group {
@@ -91,7 +92,8 @@ struct server {
 	struct shard *dirty;
 	struct conn *corked;
 	struct req *idle;
-	struct timer idle_look, kept_until;
+	struct timer idle_look, kept_until, empty_look;
+	bool empty_due;
 	struct buf kept_body;
 	struct req *ended, **ended_last;
 	_Atomic size_t n_conns;		/* /metrics adds up those of all workers */
@@ -105,6 +107,8 @@ void group_retire(struct server *s, struct group *g);
 void groups_free(struct server *s);
 struct shard *group_emptiest(struct group *g);
 void shard_mark(struct shard *sh);
+void shard_left(struct shard *sh);	/* its last connection has */
+void shards_look(struct timer *t);
 void shards_run(struct turn *t);
 void server_late(struct turn *t);
 

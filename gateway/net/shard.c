@@ -5,7 +5,7 @@
 
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-enum { ROUNDS = 8, HANDSHAKE_LOOK_MS = 1, TLS_PART = 4 };	/* of the daemons: each one with TLS parses the certificate, at each renewal */
+enum { ROUNDS = 8, EMPTY_MS = 1000, HANDSHAKE_LOOK_MS = 1, TLS_PART = 4 };	/* of the daemons: each one with TLS parses the certificate, at each renewal */
 
 void shard_mark(struct shard *sh)
 {
@@ -143,6 +143,12 @@ static void shard_stop(struct shard *sh)
 		MHD_stop_daemon(sh->mhd);
 }
 
+static void shard_reset(struct shard *sh)
+{
+	shard_stop(sh);
+	*sh = (struct shard){ .server = NULL };
+}
+
 static void group_free(struct group *g)
 {
 	for (unsigned i = 0; i < g->n; i++)
@@ -163,7 +169,6 @@ static bool same_text(const char *a, const char *b)
 static struct group *group_new(struct server *s, const char *cert, const char *key, struct err *err)
 {
 	struct group *g = calloc(1, sizeof(*g));
-	unsigned n;
 
 	if (!g)
 		goto no_memory;
@@ -172,12 +177,11 @@ static struct group *group_new(struct server *s, const char *cert, const char *k
 	g->key = key ? strdup(key) : NULL;
 	if (!g->shards || (cert && !g->cert) || (key && !g->key))
 		goto no_memory;
-	n = cert ? (s->limits.daemons + TLS_PART - 1) / TLS_PART : s->limits.daemons;
-	while (g->n < n)
-		if (shard_start(s, &g->shards[g->n++], g, err)) {
-			group_free(g);
-			return NULL;
-		}
+	g->n = cert ? (s->limits.daemons + TLS_PART - 1) / TLS_PART : s->limits.daemons;
+	if (shard_start(s, &g->shards[0], g, err)) {
+		group_free(g);
+		return NULL;
+	}
 	g->next = s->groups;
 	s->groups = g;
 	return g;
@@ -232,12 +236,48 @@ static void free_retired(struct server *s)
 	}
 }
 
+void shard_left(struct shard *sh)
+{
+	struct server *s = sh->server;
+
+	sh->empty_ms = loop_now_ms(s->loop);
+	if (!s->empty_look.slot)
+		loop_timer_set(s->loop, &s->empty_look, EMPTY_MS);
+}
+
+/* The stop comes late in the turn: no run of the shards is under way then. */
+void shards_look(struct timer *t)
+{
+	loop_owner(t, struct server, empty_look)->empty_due = true;
+}
+
+/* All but a group's first, as they were started. */
+static void stop_empty(struct server *s)
+{
+	uint64_t now = loop_now_ms(s->loop);
+
+	s->empty_due = false;
+	for (struct group *g = s->groups; g; g = g->next)
+		for (unsigned i = 1; i < g->n; i++) {
+			struct shard *sh = &g->shards[i];
+
+			if (!sh->mhd || sh->conns)
+				continue;
+			if (now - sh->empty_ms >= EMPTY_MS)
+				shard_reset(sh);
+			else
+				loop_timer_set(s->loop, &s->empty_look, EMPTY_MS);
+		}
+}
+
 void server_late(struct turn *t)
 {
 	struct server *s = loop_owner(t, struct server, late);
 
 	reqs_tell(s);
 	free_retired(s);
+	if (s->empty_due)
+		stop_empty(s);
 }
 
 void groups_free(struct server *s)
@@ -250,12 +290,28 @@ void groups_free(struct server *s)
 	}
 }
 
+static bool start_another(struct group *g, struct shard *sh)
+{
+	struct err err = { 0 };
+	bool fine = shard_start(g->shards[0].server, sh, g, &err) == MG_OK;
+
+	if (fine)
+		shard_left(sh);
+	else
+		shard_reset(sh);
+	return fine;
+}
+
+/* The others start when there are connections for them: one is 10 KB and a descriptor. */
 struct shard *group_emptiest(struct group *g)
 {
 	struct shard *best = &g->shards[0];
 
-	for (unsigned i = 1; i < g->n && best->conns; i++)
-		if (g->shards[i].conns < best->conns)
-			best = &g->shards[i];
+	for (unsigned i = 1; i < g->n && best->conns; i++) {
+		struct shard *sh = &g->shards[i];
+
+		if ((sh->mhd || start_another(g, sh)) && sh->conns < best->conns)
+			best = sh;
+	}
 	return best;
 }

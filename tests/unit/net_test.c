@@ -238,6 +238,24 @@ static void idle_streams(void)
 	turn_for(20);
 }
 
+/* Descriptors are given from the lowest on. */
+static void waiting(void)
+{
+	static const struct server_limits lim = { .header_bytes = 6144, .connections = 1000, .daemons = 64 };
+	static const struct server_events on = { .body = on_body };
+	struct listener l = { .at = "127.0.0.1:0" };
+	struct err err = { 0 };
+	int before = dup(0), after;
+	struct server *many = server_new(loop, &lim, &on, NULL, &err);
+	bool listens = many && !listener_open(&l, &err) && !server_listen(many, &l, &err);
+
+	after = dup(0);
+	close(before);
+	close(after);
+	ok(listens && after - before < 16, "a daemon without connections has no descriptor");
+	server_free(many);
+}
+
 static void drain(void)
 {
 	struct exchange_conf c = conf("GET", "/never");
@@ -273,6 +291,7 @@ int main(void)
 	no_stalls();
 	few_packets();
 	idle_streams();
+	waiting();
 	drain();
 	return pair_stop();
 }
