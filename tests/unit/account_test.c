@@ -239,6 +239,34 @@ static void test_race(void)
 	ok(!atomic_load(&race.wrong), "100 changes under three readers: each look-up sees one whole key");
 }
 
+static int64_t spent_by(const struct scope *s)
+{
+	struct scope_facts f;
+
+	scope_read(s, clock_wall_ms(), &f);
+	return f.monthly;
+}
+
+static void test_tenants(void)
+{
+	struct key_facts one = { .name = "one", .workspace = "w9", .limit_nusd = -1 }, two = { .name = "two", .workspace = "w9", .limit_nusd = -1 },
+		other = { .name = "other", .workspace = "w8", .limit_nusd = -1 }, none = { .name = "none", .limit_nusd = -1 };
+	struct key_facts *all[] = { &one, &two, &other, &none };
+	struct scope *which = NULL;
+	struct hold h;
+	char plain[80];
+	bool made = true;
+
+	for (int i = 0; i < 4; i++)
+		made &= accounts_create(keys, all[i], plain, NULL) == MG_OK && accounts_get(keys, all[i]->hash, all[i]) == MG_OK;
+	ok(made && one.tenant && one.tenant == two.tenant && other.tenant && other.tenant != one.tenant && !none.tenant, "the keys of a workspace have one purse more, together");
+	made = hold_take(&h, (struct scope *[]){ one.scope, one.tenant }, 2, 100, clock_wall_ms(), &which) == MG_OK && hold_settle(&h, 90);
+	ok(made && spent_by(two.tenant) == 90 && !spent_by(two.scope) && !spent_by(other.tenant), "what one of them spends is in it");
+	accounts_refund(keys, one.hash, 40, clock_wall_ms());
+	accounts_refund(keys, none.hash, 0, clock_wall_ms());
+	ok(spent_by(two.tenant) == 50 && spent_by(one.scope) == 50, "what is given back to one of them is out of it");
+}
+
 int main(void)
 {
 	plugin = rig_start();
@@ -249,6 +277,7 @@ int main(void)
 		test_bodies();
 		test_wire();
 		test_restart();
+		test_tenants();
 		test_race();
 		down();
 	}
