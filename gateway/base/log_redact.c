@@ -84,7 +84,7 @@ static struct found by_name(const char *text, const char *end, const char *at)
 
 /* What a byte may be: part of a word, the first byte of a secret (it only is one
  * behind no word), what stands between a name and its value, or what a line cannot have as it is. */
-enum { WORDLY = 1, FIRST = WORDLY << 1, BETWEEN = 4, ODD = 8 };
+enum { WORDLY = 1, FIRST = 2, BETWEEN = 4, ODD = 8 };
 static const unsigned char bytes[256] = {
 	[0 ... ' ' - 1] = ODD, ['"'] = ODD, ['\\'] = ODD, [0x7f ... 0xff] = ODD,
 	['='] = BETWEEN, [':'] = BETWEEN, ['0' ... '9'] = WORDLY, ['A' ... 'B'] = WORDLY | FIRST, ['C' ... 'Z'] = WORDLY,
@@ -109,16 +109,17 @@ static struct found secret(const char *text, const char *end, const char *in, un
 
 size_t log_secret_at(const char *text, size_t len, bool *plain)
 {
-	unsigned char before = 0, seen = 0;
+	unsigned char now, seen = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char now = bytes[(unsigned char)text[i]];
-
-		/* FIRST counts where the byte before is not WORDLY, which is the bit beside it */
-		if ((now & (BETWEEN | (FIRST & ~(before << 1)))) && secret(text, text + i, text + i, before).len)
+	for (size_t i = 0; i < len; ) {
+		now = bytes[(unsigned char)text[i]];
+		if ((now & (BETWEEN | FIRST)) && secret(text, text + i, text + i, 0).len)
 			return i;
-		before = now;
 		seen |= now;
+		i++;
+		if (now & WORDLY)	/* in a word none begins */
+			while (i < len && (bytes[(unsigned char)text[i]] & WORDLY))
+				i++;
 	}
 	*plain = !(seen & ODD);
 	return len;
