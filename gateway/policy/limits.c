@@ -7,7 +7,8 @@
 #include "policy/fields.h"
 
 enum { LIMITS_MAX = 8, OF_MAX = 4 };
-struct limit { char reason[32], by[NAME_BYTES + 24]; struct part of[OF_MAX]; size_t n; unsigned score; };
+struct limit { char reason[32], by[NAME_BYTES + 24]; struct part of[OF_MAX]; size_t n; unsigned score;
+	uint64_t sum, stamp; };		/* of the decision at hand */
 
 /* The list at the top: what is added up. */
 static int of_take(struct policy_state *s, struct entry *e, struct limit *l)
@@ -73,7 +74,7 @@ int limits_take(struct policy_state *s, struct entry *e, int decl)
 	return 0;
 }
 
-static uint64_t sum_of(const struct limit *l, const struct facts *f)
+static uint64_t add_up(const struct limit *l, const struct facts *f)
 {
 	uint64_t sum = 0, n;
 
@@ -85,6 +86,16 @@ static uint64_t sum_of(const struct limit *l, const struct facts *f)
 	return sum;
 }
 
+/* The same for each endpoint. */
+static uint64_t sum_of(struct limit *l, const struct decision *d)
+{
+	if (l->stamp != d->stamp) {
+		l->sum = add_up(l, &d->facts);
+		l->stamp = d->stamp;
+	}
+	return l->sum;
+}
+
 static const char *dup(struct decision *d, const char *text)
 {
 	const char *copy = pool_dup(d->pool, (struct mg_str){ text, strlen(text) }).at;
@@ -92,12 +103,10 @@ static const char *dup(struct decision *d, const char *text)
 	return copy ? copy : "";
 }
 
-struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c)
+struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c, struct cached *k)
 {
-	struct cached *k = endpoint_cached(s, c->endpoint);
-
 	for (size_t i = 0; i < e->n_limits; i++) {
-		const struct limit *l = &e->limits[i];
+		struct limit *l = &e->limits[i];
 		double most;
 
 		if (k && k->scored & 1u << (e->score_at + l->score)) {
@@ -106,7 +115,7 @@ struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry
 			hook_failed(s, d, e, HOOK_FILTER, s->error);
 			return (struct verdict){ "policy_error", dup(d, l->by) };
 		}
-		if (!((double)sum_of(l, &d->facts) <= most))
+		if (!((double)sum_of(l, d) <= most))
 			return (struct verdict){ dup(d, l->reason), dup(d, l->by) };
 	}
 	return (struct verdict){ NULL, NULL };

@@ -254,7 +254,7 @@ int score_once(struct policy_state *s, const struct entry *e, const struct candi
 
 /* ---- limits.c */
 int limits_take(struct policy_state *s, struct entry *e, int decl);
-struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c);
+struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c, struct cached *k);	/* k: it, or NULL */
 /* In a test: replaces the filter on top, or nil, by a function that compares first; decl and my: its upvalues. */
 void limits_wrap(lua_State *L, int decl, int my);
 

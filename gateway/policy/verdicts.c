@@ -184,7 +184,7 @@ struct verdict verdict_of(struct policy_state *s, struct decision *d, struct ent
 		m = NULL;	/* by its number it is another one */
 	if (m && k)
 		kept = memo_look(s, d, m, c->endpoint->index);
-	if (e->n_limits && (v = limit_of(s, d, e, c)).why)
+	if (e->n_limits && (v = limit_of(s, d, e, c, k)).why)
 		return v;
 	if (e->fn[HOOK_FILTER] == LUA_NOREF || (kept == KEEPS && k))
 		return v;
