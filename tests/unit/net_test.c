@@ -146,9 +146,11 @@ static void aborts(void)
 	ok(seen.gone == 1 && seen.ended == 1 && !run.ends, "... also while the answer is awaited");
 }
 
-/* Requests one after the other must not wait for a delayed acknowledgement. */
+/* Requests one after the other must not wait for a delayed acknowledgement: those who do, do each
+ * time.  What the machine holds up are a few, of one kind or the other. */
 static void no_stalls(void)
 {
+	unsigned late[2] = { 0, 0 };
 	uint64_t worst = 0;
 	bool all = true;
 
@@ -158,11 +160,12 @@ static void no_stalls(void)
 		get(i % 2 ? "/x" : "/404");
 		took = clock_us() - from;
 		all &= run.how == EXCHANGE_DONE && run.bytes == 5;
+		late[i % 2] += i > 1 && took >= 35000;
 		if (i > 1 && took > worst)
 			worst = took;
 	}
 	printf("# the slowest of 48 took %lu us\n", (unsigned long)worst);
-	ok(all && worst < 35000, "no request waits 40 ms for an acknowledgement");
+	ok(all && late[0] < 12 && late[1] < 12, "no request waits 40 ms for an acknowledgement");
 }
 
 static int raw_connection(void)
