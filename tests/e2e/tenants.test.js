@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, run, test } from './tap.js';
 import { bearer, call, management } from './checks.js';
-import { startGateway, until } from './gateway.js';
+import { sameDay, startGateway, until } from './gateway.js';
 import { decision, folder } from './policies_world.js';
 
 const dir = folder({ 'bundle.lua': 'return { base = "openrouter", policies = { guard = { { use = "ceiling" } } } }\n',
@@ -30,7 +30,8 @@ end)\n` });
 const home = mkdtempSync(join(tmpdir(), 'moongate-tenants-'));
 const endpoint = (price, speed = '') => `{ endpoints = { { provider = "sim", model = "echo", price = { input = ${price}, output = ${price} }, options = { words = 5${speed} } } } }`;
 const conf = `workers = 2, policy = { bundle = "${dir}" }, providers = { sim = { dialect = "sim", base_url = "sim:" } },
-  models = { ["acme/dear"] = ${endpoint(1000)}, ["acme/cheap"] = ${endpoint(0)}, ["acme/slow"] = ${endpoint(1000, ', tokens_per_s = 4')} },`;
+  models = { ["acme/dear"] = ${endpoint(1000)}, ["acme/cheap"] = ${endpoint(0)}, ["acme/slow"] = ${endpoint(1000, ', tokens_per_s = 1')} },`;
+await sameDay();	// a month is one of days
 let g = await startGateway(conf, { dir: home });
 const ask = async (key, content = 'hello you', more = {}) => {
   const r = await call(g, '/api/v1/chat/completions', { method: 'POST', headers: bearer(key), body: { model: 'acme/dear', max_tokens: 5, messages: [{ role: 'user', content }], ...more } });
