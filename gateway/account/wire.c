@@ -507,9 +507,10 @@ static int read_body(struct body *b)
 	rc = rc ? rc : read_limit(b);
 	rc = rc ? rc : read_reset(b);
 	rc = rc ? rc : flag(b, "include_byok_in_limit", &b->k->include_byok);
+	rc = rc ? rc : flag(b, "disabled", &b->k->disabled);
 	rc = rc ? rc : read_labels(b);
 	if (rc || !b->creating)
-		return rc ? rc : flag(b, "disabled", &b->k->disabled);
+		return rc;
 	rc = read_expires(b);
 	rc = rc ? rc : read_external(b);
 	rc = rc ? rc : optional_text(b, "organization_id", b->k->org, sizeof(b->k->org));

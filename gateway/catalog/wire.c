@@ -119,7 +119,6 @@ static void put_modalities(struct mg_writer *w, const struct model *m, const cha
 
 static void put_architecture(struct mg_writer *w, const struct model *m)
 {
-	const char *tokenizer = json_string_value(json_object_get(m->row, "tokenizer"));
 	struct buf joined;
 
 	buf_init(&joined, 1024);
@@ -128,7 +127,7 @@ static void put_architecture(struct mg_writer *w, const struct model *m)
 	buf_text(&joined, "->");
 	put_modalities(w, m, "output_modalities", "output", &joined);
 	json_put(w, "modality", buf_view(&joined));
-	json_put_text(w, "tokenizer", tokenizer ? tokenizer : "Other");
+	json_put_text(w, "tokenizer", model_tokenizer(m));
 	json_put_text(w, "instruct_type", json_string_value(json_object_get(m->row, "instruct_type")));
 	json_close(w);
 	buf_release(&joined);

@@ -46,6 +46,7 @@ struct wire_row { struct wire_face face; double key; };
 struct wire_row *wire_rows(const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms, size_t *n);
 
 /* wire_filter.c */
+const char *model_tokenizer(const struct model *m);	/* the row's, or that of its author's models (F5); "Other" */
 bool model_index(const struct model *m, enum model_index which, double *out);	/* false: nobody measured it */
 /* A model is listed as it is, for the endpoints that cost something, and as model:free for those that do not. */
 bool model_matches(const struct model *m, bool free, const struct model_query *q, int64_t now_ms);

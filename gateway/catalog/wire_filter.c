@@ -231,6 +231,20 @@ bool model_supports(const struct model *m, struct mg_str param)
 	return false;
 }
 
+const char *model_tokenizer(const struct model *m)
+{
+	static const struct { const char *slug, *name; } known[] = { { "anthropic/", "Claude" }, { "openai/", "GPT" }, { "google/gemini", "Gemini" },
+		{ "google/gemma", "Gemma" }, { "x-ai/", "Grok" }, { "cohere/", "Cohere" }, { "amazon/nova", "Nova" }, { "qwen/qwen3", "Qwen3" },
+		{ "qwen/", "Qwen" }, { "deepseek/", "DeepSeek" }, { "mistralai/", "Mistral" }, { "meta-llama/llama-2", "Llama2" },
+		{ "meta-llama/llama-3", "Llama3" }, { "meta-llama/llama-4", "Llama4" } };
+	const char *said = json_string_value(json_object_get(m->row, "tokenizer"));
+
+	for (size_t i = 0; !said && i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strncmp(m->slug, known[i].slug, strlen(known[i].slug)))
+			said = known[i].name;
+	return said ? said : "Other";
+}
+
 bool model_index(const struct model *m, enum model_index which, double *out)
 {
 	json_t *all = json_object_get(m->row, "benchmarks"), *v, *one;
@@ -355,7 +369,6 @@ bool model_matches(const struct model *m, bool free, const struct model_query *q
 {
 	const struct endpoint *e = model_front(m, free);
 	int64_t age = m->created ? (now_ms / 1000 - m->created) / 86400 : 0;
-	const char *tokenizer = json_string_value(json_object_get(m->row, "tokenizer"));
 
 	return e
 		&& each_word(q->output_modalities.len ? q->output_modalities : MG_STR("text"), gives, m, false)
@@ -364,7 +377,7 @@ bool model_matches(const struct model *m, bool free, const struct model_query *q
 		&& (!q->authors.len || each_word(q->authors, by_author, m, false))
 		&& (!q->providers.len || each_word(q->providers, at_provider, m, false))
 		&& (!q->q.len || contains(m->slug, q->q) || contains(m->name, q->q))
-		&& (!q->arch.len || contains(m->slug, q->arch) || contains(m->name, q->arch) || (tokenizer && contains(tokenizer, q->arch)))
+		&& (!q->arch.len || contains(m->slug, q->arch) || contains(m->name, q->arch) || contains(model_tokenizer(m), q->arch))
 		&& (!q->category.len || in_category(m, q->category))
 		&& m->context_length >= q->context && measured(m, q)
 		&& within(e->rates.pusd[RATE_PROMPT], q->min_price, q->max_price)

@@ -15,6 +15,7 @@ const g = await startGateway(`
     ["fam/big-1.5"] = { created = 100, endpoints = { ${at('big-1.5')} } }, ["fam/big-2"] = { created = 200, endpoints = { ${at('big-2')} } },
     ["fam/big-9-mini"] = { created = 900, endpoints = { ${at('mini')} } }, ["fam/big-3"] = { created = 300, endpoints = { ${at('secret', 'private = true, price = { input = 1, output = 1 }')} } },
     ["fam/big-9-fast"] = { created = 999, endpoints = { ${at('fast')} } }, ["~named/so-latest"] = { endpoints = { ${at('so')} } },
+    ["anthropic/claude-x"] = { endpoints = { ${at('claude')} } }, ["openai/x"] = { tokenizer = "Other", endpoints = { ${at('x')} } },
     ["acme/weak"] = { endpoints = { ${at('down', free)}, ${at('strong')} } } },`);
 const key = await g.newKey();
 const ask = async (body) => { const r = await chat(g, key, body); return { status: r.status, ...JSON.parse(r.text) }; };
@@ -96,6 +97,12 @@ test('~author/family-latest: the newest of a family that may be seen, versions a
   for (const none of ['~fam/small-latest', '~fam/-latest', '~fam/latest', '~/big-latest', '~nobody/big-latest', '~fam/big', 'fam/big-latest', '~latest'])
     eq((await ask({ model: none })).status, 400, none);
   eq((await (await fetch(g.api + '/model/~fam/big-latest')).json()).data.id, 'fam/big-2');
+});
+
+test('whose words a model reads: as the configuration says, or as its author\'s do', async () => {
+  const of = async (id) => (await (await fetch(`${g.api}/model/${id}`)).json()).data.architecture.tokenizer;
+  eq([await of('anthropic/claude-x'), await of('openai/x'), await of('acme/paid')], ['Claude', 'Other', 'Other']);
+  eq((await list('?arch=gpt')).data.length, 0);
 });
 
 test('the record says what was asked for', async () => {

@@ -118,6 +118,7 @@ static const struct { const char *name, *body, *error; } bodies[] = {
 	{ "that exists", "{\"name\":\"a\",\"expires_at\":\"2099-02-30T00:00:00Z\"}", "expires_at: must be null, or a time in UTC" },
 	{ "and is to come", "{\"name\":\"a\",\"expires_at\":\"2020-01-01T00:00:00Z\"}", "expires_at: must be in the future" },
 	{ "an external user is named", "{\"name\":\"a\",\"external\":{}}", "external.user: is required" },
+	{ "disabled is a flag", "{\"name\":\"a\",\"disabled\":\"yes\"}", "disabled: must be true or false" },
 	{ "a body is an object", "[]", "the body must be a JSON object" },
 };
 
@@ -160,6 +161,11 @@ static void test_wire(void)
 	buf_reset(&out);
 	ok(!wire_key_delete(keys, k.hash, &out, &why) && says("{\"deleted\":true}"), "DELETE /keys/{hash}");
 	ok(wire_key(keys, k.hash, now, &out, &why) == MG_EDENIED && wire_key(keys, "zz", now, &out, &why) == MG_EDENIED, "then there is none");
+	buf_reset(&out);
+	ok(!wire_key_create(keys, body("{\"name\":\"off\",\"disabled\":true}"), "", &out, &why) && says("\"disabled\":true"), "a key may be made that is off");
+	accounts_list(keys, 0, 1, true, &k);
+	buf_reset(&out);
+	ok(!wire_key_delete(keys, k.hash, &out, &why), "and deleted");
 }
 
 /* ---- across a start */
