@@ -163,7 +163,7 @@ static void test_wire(void)
 	ok(wire_key(keys, k.hash, now, &out, &why) == MG_EDENIED && wire_key(keys, "zz", now, &out, &why) == MG_EDENIED, "then there is none");
 	buf_reset(&out);
 	ok(!wire_key_create(keys, body("{\"name\":\"off\",\"disabled\":true}"), "", &out, &why) && says("\"disabled\":true"), "a key may be made that is off");
-	accounts_list(keys, 0, 1, true, &k);
+	snprintf(k.hash, sizeof(k.hash), "%.64s", strstr(out.at, "\"hash\":\"") + 8);
 	buf_reset(&out);
 	ok(!wire_key_delete(keys, k.hash, &out, &why), "and deleted");
 }
