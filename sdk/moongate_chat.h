@@ -95,21 +95,29 @@ static inline struct mg_str mg_path(struct mg_call *c, const char *quirk, struct
 	return (struct mg_str){ out, out ? n : 0 };
 }
 
+/* Whom a token is for: the quirk's word, or the usual one. */
+static inline const char *mg_scope(struct mg_call *c, const char *usual)
+{
+	struct mg_str scope = c->host->text(c, mg_quirk(c, "scope"));
+
+	return scope.at ? mg_terminated(c, scope) : usual;
+}
+
 /* Quirk "auth": "bearer"; "none"; "sigv4" (AWS); "entra" (Azure) or "google", with quirk "scope"; or the header
  * that takes the key bare.  usual: the header where nothing is said; NULL: bearer. */
 static inline int mg_authorize(struct mg_call *c, const char *usual)
 {
 	const struct mg_host *h = c->host;
-	struct mg_str how = h->text(c, mg_quirk(c, "auth")), scope = h->text(c, mg_quirk(c, "scope"));
+	struct mg_str how = h->text(c, mg_quirk(c, "auth"));
 
 	if (mg_is(how, "none"))
 		return MG_OK;
 	if (mg_is(how, "sigv4"))
 		return h->auth(c, MG_SIGV4, "bedrock");
 	if (mg_is(how, "entra"))
-		return h->auth(c, MG_ENTRA, scope.at ? mg_terminated(c, scope) : "https://cognitiveservices.azure.com/.default");
+		return h->auth(c, MG_ENTRA, mg_scope(c, "https://cognitiveservices.azure.com/.default"));
 	if (mg_is(how, "google"))
-		return h->auth(c, MG_GOOGLE, scope.at ? mg_terminated(c, scope) : "https://www.googleapis.com/auth/cloud-platform");
+		return h->auth(c, MG_GOOGLE, mg_scope(c, "https://www.googleapis.com/auth/cloud-platform"));
 	if (mg_is(how, "bearer") || (!how.at && !usual))
 		return h->auth(c, MG_BEARER, NULL);
 	return h->auth(c, MG_HEADER, how.at ? mg_terminated(c, how) : usual);

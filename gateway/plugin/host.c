@@ -337,8 +337,8 @@ static void take(void *to, size_t to_size, const void *from, size_t from_size)
 static int on_emit(struct mg_call *mg, const struct mg_event *given)
 {
 	struct call *c = of(mg);
-	struct mg_usage usage = { .cost_nusd = -1 };
-	struct mg_failure failure = { .retryable = false };
+	struct mg_usage usage;
+	struct mg_failure failure;
 	struct mg_event e = { .size = sizeof(e) };
 	int rc;
 
@@ -351,10 +351,12 @@ static int on_emit(struct mg_call *mg, const struct mg_event *given)
 	if (rc || c->failed)
 		return rc;	/* behind an error nothing counts (R23) */
 	if (e.usage) {
+		usage = (struct mg_usage){ .cost_nusd = -1 };
 		take(&usage, sizeof(usage), e.usage, e.usage->size);
 		e.usage = &usage;
 	}
 	if (e.failure) {
+		failure = (struct mg_failure){ .retryable = false };
 		take(&failure, sizeof(failure), e.failure, e.failure->size);
 		e.failure = &failure;
 	}

@@ -85,11 +85,12 @@ static void put_members(struct mg_call *c, struct mg_writer *w)
 	struct mg_view rename = mg_quirk(c, "rename");
 
 	for (struct mg_view m = h->at(h->request(c), 0); h->kind(m); m = h->next(m)) {
-		const char *name = terminated(c, h->name(m));
-		struct mg_str other = h->text(c, h->get(rename, name));
+		const char *name = passes(c, h->name(m)) ? terminated(c, h->name(m)) : NULL;
+		struct mg_str other;
 
-		if (!passes(c, h->name(m)))
+		if (!name)
 			continue;
+		other = h->text(c, h->get(rename, name));
 		if (other.at)
 			name = terminated(c, other);
 		if (taken(c, name) && !(mg_is(h->name(m), "response_format") && put_schema(c, w, m)))
@@ -114,13 +115,14 @@ static void put_limit(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view a = h->get(h->request(c), "max_completion_tokens"), b = h->get(h->request(c), "max_tokens");
+	struct mg_str called = h->text(c, mg_quirk(c, "max_tokens"));
 
-	if (quirk_is(c, "max_tokens", "as_given")) {
+	if (mg_is(called, "as_given")) {
 		h->put_raw(w, "max_completion_tokens", h->raw(a));
 		h->put_raw(w, "max_tokens", h->raw(b));
 		return;
 	}
-	h->put_raw(w, quirk_is(c, "max_tokens", "max_completion_tokens") ? "max_completion_tokens" : "max_tokens",
+	h->put_raw(w, mg_is(called, "max_completion_tokens") ? "max_completion_tokens" : "max_tokens",
 		h->raw(h->kind(a) == MG_NUMBER ? a : h->kind(b) == MG_NUMBER ? b : (struct mg_view){ NULL, 0 }));
 }
 
@@ -190,10 +192,11 @@ static void put_reasoning(struct mg_call *c, struct mg_writer *w)
 static void put_stream(struct mg_call *c, struct mg_writer *w)
 {
 	const struct mg_host *h = c->host;
-	struct mg_view given = h->get(h->request(c), "stream_options");
+	struct mg_view given;
 
 	if (h->kind(h->get(h->request(c), "stream")) != MG_TRUE)
 		return;
+	given = h->get(h->request(c), "stream_options");
 	put_set(c, w, "stream_set");
 	if (quirk_is(c, "stream_usage", "always") || !taken(c, "stream_options"))
 		return;
