@@ -41,7 +41,7 @@ serve() {
 }
 # make's child is the gateway.
 stop() {
-	child=; read -r child <"/proc/$gate/task/$gate/children"
+	child=$(sed -n "s/^\([0-9]*\) (.*) [A-Z] $gate .*/\1/p" /proc/[0-9]*/stat 2>/dev/null | head -n 1)
 	kill -TERM ${child:-$gate}; wait "$gate"; code=$?; gate=; return $code
 }
 
