@@ -41,7 +41,9 @@ export async function sameDay(seconds = 60) {
 // itself, another status than it should.  Told when the test file ends, which then has failed.
 const faults = [];
 const report = /^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: |FATAL: ThreadSanitizer)/m;
+const running = new Set();	// none outlives its test, however that ends
 process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
   for (const text of faults) console.log(text.split('\n').slice(0, 60).map((l) => '# ' + l).join('\n'));
   if (faults.length) process.exitCode = 1;
 });
@@ -67,7 +69,9 @@ export async function startGateway(config = '', { dir, env = {}, args = [], list
   const g = { child, home, file, log: '', out: '', url: null, status: 0 };	// status: what it is to end with
   child.stdout.on('data', (d) => { g.out += d; });
   child.stderr.on('data', (d) => { g.log += d; });
+  running.add(child);
   g.exited = new Promise((done) => child.on('close', (code, signal) => {
+    running.delete(child);
     g.exit = { code, signal };
     const fault = faultOf(g);
     if (fault) faults.push(fault);
