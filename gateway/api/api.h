@@ -103,15 +103,6 @@ unsigned worker_connections(const struct config *conf, unsigned workers, struct 
 /* All are prepared before the first is started: /metrics looks into each. */
 int worker_prepare(struct worker *w, const struct config *conf, const struct listener *listeners, size_t n, struct err *err);
 int worker_start(struct worker *w, struct err *err);
-/* Phase one of a change: a state of b for each worker, made here and taken over there, so that
- * the next snapshot finds it.  All have one when this returns MG_OK; none has one otherwise. */
-int workers_offer(struct gateway *gw, struct bundle *b, struct err *err);
-void workers_withdraw(struct gateway *gw, struct bundle *b);	/* it was offered, but no snapshot has it */
-int worker_first_policy(struct worker *w, struct err *err);
-void worker_turn_policy(struct worker *w, const struct bundle *bundle);	/* new requests get this one, which was offered */
-void worker_free_policies(struct worker *w);
-/* Versions with a state; out: NULL, or gets the metric's lines. */
-size_t policy_versions_alive(struct buf *out);
 void worker_look(struct worker *w);	/* from the main thread: there is a newer snapshot; an idle worker would not notice */
 void worker_drain(struct worker *w, uint64_t grace_ms);	/* from the main thread; returns at once; what is left then gets an error event */
 void worker_join(struct worker *w);

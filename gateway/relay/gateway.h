@@ -68,8 +68,18 @@ struct worker {
 	struct buf out;				/* a chunk, or an answer, on its way to the client */
 };
 
+/* ---- states.c */
 /* The state of the snapshot's bundle: each worker has one before the snapshot is published. */
 struct pinned_policy *worker_pin_policy(struct worker *w, const struct snapshot *snap);
 void worker_unpin_policy(struct worker *w, struct pinned_policy *p);
+/* Phase one of a change: a state of b for each worker, made here and taken over there, so that
+ * the next snapshot finds it.  All have one when this returns MG_OK; none has one otherwise. */
+int workers_offer(struct gateway *gw, struct bundle *b, struct err *err);
+void workers_withdraw(struct gateway *gw, struct bundle *b);	/* it was offered, but no snapshot has it */
+int worker_first_policy(struct worker *w, struct err *err);
+void worker_turn_policy(struct worker *w, const struct bundle *bundle);	/* new requests get this one, which was offered */
+void worker_free_policies(struct worker *w);
+/* Versions with a state; out: NULL, or gets the metric's lines. */
+size_t policy_versions_alive(struct buf *out);
 
 #endif

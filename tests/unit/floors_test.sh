@@ -40,5 +40,34 @@ plant base '#include "moongate.h"'; ok $? "the sdk is below everything"
 awk -f tests/floors.awk gateway/base/err.h >/dev/null 2>&1
 [ $? = 2 ]; ok $? "without an order it says so"
 
+# Declared below and defined above is a call from above, too: what the objects say.
+symbols() {	# FLOOR OBJECT
+	nm "$2" | awk -v floor="$1" '$1 == "U" { print "needs", floor, $2 } $2 ~ /^[TDBR]$/ { print "has", floor, $3 }'
+}
+calls() {
+	awk -v order="$order" '
+		BEGIN { n = split(order, name, " "); for (i = 1; i <= n; i++) level[name[i]] = i }
+		$1 == "has" { has[$3] = $2 }
+		$1 == "needs" { needs[$3 " " $2] }
+		END {
+			for (k in needs) {
+				split(k, p, " ")
+				if ((p[1] in has) && level[has[p[1]]] > level[p[2]]) { print "# " p[2] " calls " p[1] " of " has[p[1]]; bad = 1 }
+			}
+			exit bad
+		}' "$@"
+}
+if [ -f "${BUILD:-build}/gateway/relay/relay.o" ]; then
+	for f in gateway/*/*.c; do symbols "$(basename "$(dirname "$f")")" "${BUILD:-build}/${f%.c}.o"; done >"$tmp/symbols"
+	calls "$tmp/symbols" >"$tmp/out"; rc=$?
+	[ $rc = 0 ] || cat "$tmp/out"
+	ok $rc "no file of the gateway calls what is defined above"
+	{ cat "$tmp/symbols"; echo "needs base relay_start"; } >"$tmp/planted"
+	calls "$tmp/planted" | grep -q 'base calls relay_start of relay'
+	ok $? "a call from above is found"
+else
+	ok 0 "calls from above # SKIP nothing is built"; ok 0 "they are found # SKIP nothing is built"
+fi
+
 echo "1..$n"
 exit $bad

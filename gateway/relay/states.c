@@ -6,7 +6,7 @@
  * links it in.  It is a worker's alone from then on.
  */
 #include <pthread.h>
-#include "api/api.h"
+#include "relay/gateway.h"
 
 /* ------------------------------------------------ how many there are */
 
