@@ -6,26 +6,58 @@
 #include "plugin/sigv4.h"
 #include "relay/attempt_parts.h"
 
-/* The canonical request as the policies' shape hook leaves it. */
+enum { SHAPED_MAX = sizeof((struct shape){ 0 }.edits) / sizeof(struct shape_edit), TIER_EDITS = 2 };
+
+static bool is_edited(const struct json_edit *edits, size_t n, const char *name)
+{
+	while (n)
+		if (!strcmp(edits[--n].name, name))
+			return true;
+	return false;
+}
+
+/* What is asked of the upstream is the endpoint's own tier, whose price is charged: the client's word for it chose among
+ * endpoints, and where none of that tier was to be had it would be served, and billed to us, by another's price.  What a
+ * policy says stays. */
+static size_t set_tier(const struct attempt *a, struct json_edit *edits, size_t n)
+{
+	static const char *const members[TIER_EDITS] = { "service_tier", "speed" };
+	bool base = !strcmp(a->endpoint->tier, "default");
+
+	if (a->relay->surface->op != MG_CHAT)
+		return n;
+	for (size_t i = 0; i < TIER_EDITS; i++) {
+		struct mg_view asked = json_get(a->relay->asked, members[i]);
+		bool other = json_kind(asked) == MG_STRING && !json_is(asked, "default") && !json_is(asked, "auto") && !json_is(asked, "standard");
+
+		if ((base ? other : i == 0 || other) && !is_edited(edits, n, members[i]))
+			edits[n++] = (struct json_edit){ members[i], base || i ? (struct mg_str){ 0 } : pool_print(a->pool, "\"%s\"", a->endpoint->tier) };
+	}
+	return n;
+}
+
+/* The canonical request for this endpoint, as the policies' shape hook leaves it. */
 int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err)
 {
 	struct relay *r = a->relay;
 	struct shape shape = { 0 };
-	struct json_edit edits[16];
+	struct json_edit edits[SHAPED_MAX + TIER_EDITS];
 	struct buf *text;
+	size_t n;
 
 	*out = r->asked;
 	if (!policy_shape(r->policy->state, &r->d, a->endpoint, &shape))
 		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
-	if (!shape.n)
+	for (n = 0; n < shape.n; n++)
+		edits[n] = (struct json_edit){ pool_dup(a->pool, shape.edits[n].name).at, shape.edits[n].value };
+	n = set_tier(a, edits, n);
+	if (!n)
 		return MG_OK;
-	for (size_t i = 0; i < shape.n; i++)
-		edits[i] = (struct json_edit){ pool_dup(a->pool, shape.edits[i].name).at, shape.edits[i].value };
 	text = pool_alloc(a->pool, sizeof(*text));
 	if (!text)
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	buf_init(text, POOL_BUDGET);
-	json_splice(r->asked, edits, shape.n, text);
+	json_splice(r->asked, edits, n, text);
 	if (text->failed || pool_defer(a->pool, (void (*)(void *))buf_release, text) != MG_OK)
 		return fail(err, MG_ENOMEM, "no memory for the request");
 	return json_parse(a->pool, buf_view(text), out, err);

@@ -285,6 +285,7 @@ static void kept(void)
 	struct world w;
 	struct denial no;
 	struct decision *d;
+	char variant[8];
 	long first;
 
 	if (!open_with(&w, POLICY("memo = { filter = { \"variant\", \"prefs\" }, resolve = \"variant\" }, resolve = function(req) if req.variant == \"x\" then return { strategy = \"x\" } end end,\n"
@@ -315,8 +316,6 @@ static void kept(void)
 	world_route(&w, &no);
 	ok(d->fuel > 500, "with a catalogue its verdicts go");
 	for (int i = 0; i < 500; i++) {	/* more values than are kept */
-		char variant[8];
-
 		d = world_ask(&w);
 		snprintf(variant, sizeof(variant), "v%d", i);
 		d->facts.variant = word_of(variant);
