@@ -375,8 +375,8 @@ static void put_others(struct mg_call *c, struct mg_writer *w)
 		h->put_raw(w, "anthropic_beta", h->raw(mg_quirk(c, "beta")));
 	if (mg_is(tier, "auto") || mg_is(tier, "standard_only") || mg_is(tier, "default"))
 		h->put(w, "service_tier", mg_is(tier, "default") ? MG_STR("standard_only") : tier);
-	else if (mg_is(tier, "fast") && !mg_asked(c, "speed").doc)
-		h->put(w, "speed", tier);
+	else if ((mg_is(tier, "fast") || mg_is(tier, "priority")) && !mg_asked(c, "speed").doc)
+		h->put(w, "speed", MG_STR("fast"));
 	if (!user.at)
 		user = h->text(c, h->get(mg_asked(c, "metadata"), "user_id"));
 	if (user.at) {

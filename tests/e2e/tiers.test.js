@@ -24,6 +24,7 @@ const g = await startGateway(`
     ["acme/two"] = { endpoints = { ${at('base', 1)}, ${at('quick', 2, ', tier = "priority"')} } },
     ["acme/late"] = { endpoints = { ${at('base', 2)}, ${at('late', 1, ', tier = "flex"')} } },
     ["acme/claude"] = { endpoints = { { provider = "claude", model = "claude", price = { input = 1, output = 1 } } } },
+    ["acme/swift"] = { endpoints = { { provider = "claude", model = "swift", tier = "priority", price = { input = 6, output = 6 } } } },
     ["acme/shaped"] = { endpoints = { ${at('shaped', 1)} } } },`);
 const key = await g.newKey();
 // What the upstream was asked for, and what it cost in millionths of a dollar.
@@ -51,6 +52,8 @@ test('an endpoint of a tier is asked for it, however it was chosen', async () =>
   eq(await asked('acme/two', { provider: { only: ['up/priority'] } }), ['quick', 'priority', undefined, 30]);
   eq(await asked('acme/late:floor'), ['late', 'flex', undefined, 15]);
   eq(await asked('acme/late', { service_tier: 'flex' }), ['late', 'flex', undefined, 15]);
+  eq(await asked('acme/swift', { service_tier: 'fast' }), ['swift', undefined, 'fast', 90], "in Anthropic's word");
+  eq(await asked('acme/swift', { service_tier: 'priority', speed: 'fast' }), ['swift', undefined, 'fast', 90]);
   eq(await asked('acme/two'), ['base', undefined, undefined, 15], 'and nobody gets there unasked');
 });
 
