@@ -39,8 +39,8 @@ void loop_timer_clear(struct loop *l, struct timer *t);
 void loop_turn(struct loop *l, struct turn *t);		/* until loop_unturn() */
 void loop_unturn(struct loop *l, struct turn *t);	/* not from within a turn */
 void loop_soon(struct loop *l);		/* do not wait in this turn: somebody has more to do */
-void loop_prompt(struct loop *l);	/* run the turns (not the late ones) behind this callback: what it made is waited for */
-void loop_due(struct loop *l);		/* from within a turn: runs the timers that are due */
+void loop_prompt(struct loop *l);	/* run the turns (not the late ones) behind this callback, unless much else came with it: what it made is waited for */
+void loop_due(struct loop *l);		/* from within a turn: runs the timers that are due, unless much else came */
 
 /* Runs fn(arg) on the loop's thread, soon and in order.  From any thread. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);

@@ -112,13 +112,14 @@ static void group_done(struct store *s)
 		log_at(LOG_WARN, EV_STORE_ERROR, NULL, LOG_S("recovered", "groups are committed again"));
 }
 
-/* All that is published.  False: the store does not take it. */
+/* All that was published before, in groups; what comes meanwhile, once it is a group: else a busy worker's rows would each
+ * have a commit of their own.  False: the store does not take it. */
 static bool carry(struct store *s)
 {
 	struct err err = { 0 };
 	size_t rows;
 
-	while (atomic_load(&s->pending)) {
+	for (size_t due = atomic_load(&s->pending); due || atomic_load(&s->pending) >= GROUP_ROWS; due -= rows < due ? rows : due) {
 		if (atomic_load(&s->broken))
 			return false;
 		if (carry_group(s, &rows, &err)) {
