@@ -158,23 +158,27 @@ static void run_job(struct store *s, struct job *job)
 	job->done(job->arg, rc, &err);
 }
 
-static size_t run_jobs(struct store *s)
+static struct job *take_jobs(struct store *s, bool *stop)
 {
-	struct job *job, *next;
-	size_t n = 0;
+	struct job *jobs;
 
 	pthread_mutex_lock(&s->lock);
-	job = s->jobs;
+	jobs = s->jobs;
 	s->jobs = NULL;
 	s->last_job = &s->jobs;
 	s->n_jobs = 0;
+	*stop = s->stop;
 	pthread_mutex_unlock(&s->lock);
-	for (; job; job = next, n++) {
+	return jobs;
+}
+
+static void run_jobs(struct store *s, struct job *job)
+{
+	for (struct job *next; job; job = next) {
 		next = job->next;
 		run_job(s, job);
 		free(job);
 	}
-	return n;
 }
 
 static void *store_thread(void *arg)
@@ -183,13 +187,13 @@ static void *store_thread(void *arg)
 
 	for (;;) {
 		bool stop, carried;
+		struct job *jobs = take_jobs(s, &stop);	/* before the rows: each sees all that was published before it */
 
-		pthread_mutex_lock(&s->lock);
-		stop = s->stop;
-		pthread_mutex_unlock(&s->lock);
 		carried = (s->retry_at && until_retry(s) > 0 && !stop) ? false : carry(s);
-		if (run_jobs(s))
+		if (jobs) {
+			run_jobs(s, jobs);
 			continue;
+		}
 		if (stop && (!carried || !atomic_load(&s->pending)))
 			return NULL;
 		if (carried && clock_ms() >= s->sweep_at)
