@@ -264,8 +264,9 @@ static const char *unfit(struct race *q, struct candidate *c, int64_t first_nusd
 	return live_allow(e->live, clock_ms()) ? NULL : "busy";
 }
 
-/* In the policies' order, another provider before another endpoint of the same. */
-static struct candidate *pick(struct race *q, int64_t first_nusd, int64_t *nusd, const char **why)
+/* In the policies' order, another provider before another endpoint of the same.  Its place in it, where it stays until
+ * a hedge begins there; or n_order, and why. */
+static size_t pick(struct race *q, int64_t first_nusd, int64_t *nusd, const char **why)
 {
 	struct relay *r = q->r;
 
@@ -276,27 +277,29 @@ static struct candidate *pick(struct race *q, int64_t first_nusd, int64_t *nusd,
 				continue;
 			*why = unfit(q, r->d.order[i], first_nusd, nusd);
 			if (!*why)
-				return choice_take(r, i);
+				return i;
 			if (!strcmp(*why, "waits"))
-				return NULL;
+				return r->d.n_order;
 		}
-	return NULL;
+	return r->d.n_order;
 }
 
-static bool begin(struct race *q, struct candidate *c, int64_t nusd)
+/* With the i-th of the order. */
+static bool begin(struct race *q, size_t i, int64_t nusd)
 {
+	const struct endpoint *e = q->r->d.order[i]->endpoint;
 	struct lane *was = lane_of(q->r, q->r->now);
 	struct relay *r = q->r;
 	struct err err = { 0 };
 
 	put_aside(r, was);
-	take_up(r, &(struct lane){ .endpoint = c->endpoint });
-	if (tried_intent(r, c->endpoint, &err) == MG_OK && tried_launch(r, c, &err)) {
+	take_up(r, &(struct lane){ .endpoint = e });
+	if (tried_intent(r, e, &err) == MG_OK && tried_launch(r, choice_take(r, i), &err)) {
 		q->lanes[q->n++] = (struct lane){ .a = r->now, .hedge = true, .nusd = nusd };
 		return true;
 	}
-	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", c->endpoint->id), LOG_S("why", err.msg));
-	live_unallow(c->endpoint->live);
+	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("why", err.msg));
+	live_unallow(e->live);
 	take_up(r, was);
 	return false;
 }
@@ -307,8 +310,8 @@ static const char *hedge(struct race *q)
 	struct relay *r = q->r;
 	const struct endpoint *first = running(r, 0);
 	int64_t first_nusd, nusd, all = 0;
-	struct candidate *c;
 	const char *why;
+	size_t i;
 
 	if (limited(first))
 		return "busy";
@@ -318,20 +321,20 @@ static const char *hedge(struct race *q)
 		return "price";
 	if (!q->n)
 		q->lanes[q->n++] = (struct lane){ .a = r->now, .nusd = first_nusd };
-	for (unsigned i = 0; i < q->n; i++)
+	for (i = 0; i < q->n; i++)
 		all += q->lanes[i].nusd;
-	c = pick(q, first_nusd, &nusd, &why);
-	if (!c)
+	i = pick(q, first_nusd, &nusd, &why);
+	if (why)
 		return why;
 	if (!q->hedges && !gate_hedge(first->provider->gate, r->snap->catalog->hedge_percent))
 		why = "share";
 	else if (!hold_for(r, all + nusd, NULL))
 		why = "budget";
 	if (why) {
-		live_unallow(c->endpoint->live);
+		live_unallow(r->d.order[i]->endpoint->live);
 		return why;
 	}
-	return begin(q, c, nusd) ? NULL : "failed";
+	return begin(q, i, nusd) ? NULL : "failed";
 }
 
 static void try_hedge(struct race *q)

@@ -245,6 +245,14 @@ test('a budget that cannot hold both refuses the hedge, not the request', async 
   eq((await ownKey(g, rich)).usage, 0.002);
 });
 
+test('an endpoint that no hedge may ask is still the fallback', async () => {
+  const n = await hedges('budget'), poor = await g.newKey({ limit: 0.003 });
+  start({ a: counted('budget', n + 1, down) });
+  const r = await chat(g, poor, { model: 'acme/two', max_tokens: 1900, ...order('a', 'b') });
+  eq([r.status, up.asked.map((o) => o.at), await hedges('budget')], [200, ['a', 'b'], n + 1], r.text);
+  eq(text(r, false), 'b');
+});
+
 for (const stream of [true, false])
   test(`pass-through, and a loser that told its usage (${stream ? 'streamed' : 'whole'})`, async () => {
     start({ a: hold });
