@@ -87,13 +87,17 @@ hold() {	# PORT; sets holder, or says why not
 		sleep 0.05
 	done
 }
-measure_open() {	# rows 8, 9
+# Rows 8, 9: two gateways alike, one of them with the streams, in turns.
+measure_open() {
+	start_gateway held
+	run closed "$port" 1000 32
 	before_m=$(rss "$gate") before_n=$(rss "$nginx")
-	for _ in $(seq "$ROUNDS"); do plain open_none "$gate" "$port"; done
 	hold "$port" >"$tmp/why" || return 1
 	held_m=$(rss "$gate")
-	for _ in $(seq "$ROUNDS"); do plain open_some "$gate" "$port"; done
-	end "$holder"
+	for _ in $(seq "$ROUNDS"); do
+		for who in few held; do use $who; plain "open_$who" "$gate" "$port"; done
+	done
+	end "$holder"; end "$gate"
 	hold "$front" >"$tmp/why" || return 1
 	held_n=$(rss "$nginx")
 	end "$holder"
@@ -148,7 +152,7 @@ echo "the machine may be shared: the ratios of one run can be compared, microsec
 heading
 start_upstream
 start_nginx
-config few; config many; config models "$MODELS"; config policies 0 "$POLICIES"; config ledger
+config few; config held; config many; config models "$MODELS"; config policies 0 "$POLICIES"; config ledger
 start_gateway many	# its store is made
 end "$gate"
 "$tools/keys" "$tmp/many/data/moongate.db" "$KEYS" || die "the keys could not be written"
@@ -222,13 +226,14 @@ if [ "$(ulimit -n)" -lt "$need" ]; then
 	skip 9 "RSS KB per open stream" 1.8 1.1 "ulimit -n is $(ulimit -n), $need are needed"
 elif measure_open; then
 	kb() { awk -v a="$1" -v b="$2" -v n="$STREAMS" 'BEGIN { printf "%.1f", (b - a) / n }'; }
-	row 8 "$unit per plain request, $STREAMS streams / none" "$(m open_some "$c")" "($(m open_none "$c"))" \
-		"$(over "$(m open_some "$c")" "$(m open_none "$c")")" 1.15 1.05 "$ROUNDS rounds each"
+	row 8 "$unit per plain request, $STREAMS streams / none" "$(m open_held "$c")" "($(m open_few "$c"))" \
+		"$(over "$(m open_held "$c")" "$(m open_few "$c")")" 1.15 1.05 "two gateways, in turns"
 	compared 9 "RSS KB per open stream" "$(kb "$before_m" "$held_m")" "$(kb "$before_n" "$held_n")" 1.8 1.1 "$STREAMS streams"
 else
 	skip 8 "plain request with $STREAMS streams open / none" 1.15 1.05 "the streams did not open: $(cat "$tmp/why")"
 	skip 9 "RSS KB per open stream" 1.8 1.1 "see row 8"
 fi
+use many
 row 10 "idle RSS MB, no keys" "$(over "$idle" 1024)" - "$(over "$idle" 1024)" 16 8
 row '' "idle RSS MB, $KEYS keys" "$(over "$loaded" 1024)" - "$(over "$loaded" 1024)" 30 18
 compared 11 "client abort to upstream closed, last of 20, us" "$(median abort_m)" "$(median abort_n)" 2 0.5
