@@ -1,20 +1,7 @@
 /* decision_as_test(): a kept decision as the text of a test: what was asked, what the endpoints were like, what came of it. */
 #include "author/tools.h"
+#include "replay/copy.h"
 #include "replay/recorded.h"
-
-struct copied { struct buf text; int64_t at_ms; };
-
-static bool on_row(void *arg, const void *at)
-{
-	const struct mg_store_decision *row = at;
-	struct copied *k = arg;
-
-	k->at_ms = row->at_ms;
-	buf_put(&k->text, row->generation_id, strlen(row->generation_id) + 1);
-	buf_put(&k->text, row->key_hash, strlen(row->key_hash) + 1);
-	buf_put(&k->text, row->json, strlen(row->json) + 1);
-	return false;
-}
 
 /* ---- fixtures: what is not as in the plain one */
 
@@ -222,23 +209,12 @@ static int tell(const struct mg_store *ops, void *handle, const struct mg_store_
 
 int decision_as_test(const struct mg_store *ops, void *handle, const char *id, struct bundle *b, struct buf *out, struct err *err)
 {
-	struct copied k = { .at_ms = 0 };
-	struct mg_store_decision row = { .size = sizeof(row) };
-	char why[256] = "";
-	int rc;
+	struct mg_store_decision row;
+	struct buf texts;
+	int rc, found;
 
-	buf_init(&k.text, 4 << 20);
-	rc = ops->each(handle, MG_ROW_DECISION, id, 0, 1, on_row, &k, why);
-	if (rc) {
-		rc = fail(err, rc, "%s", why);
-	} else if (k.text.len && !k.text.failed) {
-		row.generation_id = k.text.at;
-		row.key_hash = row.generation_id + strlen(row.generation_id) + 1;
-		row.json = row.key_hash + strlen(row.key_hash) + 1;
-		row.at_ms = k.at_ms;
-		rc = tell(ops, handle, &row, b, out, err);
-		rc = rc ? rc : 1;
-	}
-	buf_release(&k.text);
-	return rc;
+	found = copy_find(ops, handle, id, &texts, &row, err);
+	rc = found == 1 ? tell(ops, handle, &row, b, out, err) : 0;
+	buf_release(&texts);
+	return rc ? rc : found;
 }

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include "author/smoke.h"
 #include "base/clock.h"
+#include "replay/copy.h"
 #include "replay/replay.h"
 
 enum { PARTS = 20, LOOKED_MAX = 500, TEXTS_MAX = 16 << 20, HASHES_MAX = 2000, POOL_BYTES = 4 << 20 };
 
-struct row { size_t text; int64_t at_ms; };	/* text: id, key, decision */
+struct row { size_t copy; int64_t at_ms; };	/* where its copy is in texts */
 struct recent {
+	int64_t since_ms;
 	struct row rows[SMOKE_DECISIONS]; size_t n;
 	struct buf texts;
 	char hashes[HASHES_MAX][ENDPOINT_DIGITS + 1]; size_t n_hashes;
@@ -19,14 +21,13 @@ struct recent {
 
 /* ---- out of the store: from each part of the hour some; then more, where the others had fewer */
 
-struct span { struct recent *r; int64_t until_ms; size_t skip, most, looked; };
+struct span { struct recent *r; int64_t until_ms; size_t skip, most, looked; };	/* most: as many are still taken */
 
 static bool on_generation(void *arg, const void *at)
 {
 	const struct mg_store_generation *g = at;
 	struct span *p = arg;
 	struct recent *r = p->r;
-	const char *const texts[] = { g->generation_id, g->key_hash ? g->key_hash : "", g->decision };
 
 	if (g->at_ms >= p->until_ms || p->looked++ == LOOKED_MAX || !p->most)
 		return false;
@@ -37,44 +38,45 @@ static bool on_generation(void *arg, const void *at)
 		return true;
 	}
 	r->rows[r->n] = (struct row){ r->texts.len, g->at_ms };
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		buf_put(&r->texts, texts[i], strlen(texts[i]) + 1);
+	copy_put(&r->texts, g->generation_id, g->key_hash, g->decision);
 	r->n += !r->texts.failed;
 	p->most--;
 	return !r->texts.failed;
 }
 
-static int read_part(const struct mg_store *ops, void *handle, struct recent *r, int64_t since_ms, size_t skip, size_t most, size_t *found, struct err *err)
+static int read_part(const struct mg_store *ops, void *handle, struct span *p, int part, struct err *err)
 {
-	struct span p = { r, since_ms + SMOKE_SPAN_MS / PARTS, skip, most, 0 };
-	size_t before = r->n;
+	const int64_t since_ms = p->r->since_ms + part * (SMOKE_SPAN_MS / PARTS);
 	char why[256] = "";
-	int rc = ops->each(handle, MG_ROW_GENERATION, NULL, since_ms, LOOKED_MAX + 1, on_generation, &p, why);
+	int rc;
 
-	*found = r->n - before;
+	p->until_ms = since_ms + SMOKE_SPAN_MS / PARTS;
+	rc = ops->each(handle, MG_ROW_GENERATION, NULL, since_ms, LOOKED_MAX + 1, on_generation, p, why);
 	return rc ? fail(err, rc, "%s", why) : 0;
 }
 
 static int read_rows(const struct mg_store *ops, void *handle, struct recent *r, struct err *err)
 {
-	const int64_t since = clock_wall_ms() - SMOKE_SPAN_MS, each = SMOKE_SPAN_MS / PARTS;
 	const size_t share = SMOKE_DECISIONS / PARTS;
-	size_t found[PARTS], more;
+	bool full[PARTS];
 	int rc = 0;
 
-	for (int i = 0; i < PARTS && !rc; i++)
-		rc = read_part(ops, handle, r, since + i * each, 0, share, &found[i], err);
+	r->since_ms = clock_wall_ms() - SMOKE_SPAN_MS;
+	for (int i = 0; i < PARTS && !rc; i++) {
+		struct span p = { .r = r, .most = share };
+
+		rc = read_part(ops, handle, &p, i, err);
+		full[i] = !p.most;
+	}
 	for (int i = PARTS; i-- && !rc && r->n < SMOKE_DECISIONS; )
-		if (found[i] == share)
-			rc = read_part(ops, handle, r, since + i * each, share, SMOKE_DECISIONS - r->n, &more, err);
+		if (full[i])
+			rc = read_part(ops, handle, &(struct span){ .r = r, .skip = share, .most = SMOKE_DECISIONS - r->n }, i, err);
 	return rc;
 }
 
 static struct mg_store_decision row_of(const struct recent *r, size_t i)
 {
-	const char *id = r->texts.at + r->rows[i].text, *key = id + strlen(id) + 1;
-
-	return (struct mg_store_decision){ sizeof(struct mg_store_decision), id, r->rows[i].at_ms, key + strlen(key) + 1, key, 0 };
+	return copy_row(r->texts.at + r->rows[i].copy, r->rows[i].at_ms);
 }
 
 /* ---- the endpoints that they name */

@@ -110,7 +110,7 @@ static int take_all(struct course *c, struct tester *t)
 		return cli_say(EXIT_FAILED, "no memory for a backtest");
 	for (const struct batch *b = c->first; b; b = b->next)
 		for (size_t i = 0; i < b->n; i++)
-			all[n++] = (struct place){ b->rows[i].at_ms, b->texts.at + b->rows[i].text, b, i };
+			all[n++] = (struct place){ b->rows[i].at_ms, b->texts.at + b->rows[i].copy, b, i };
 	qsort(all, n, sizeof(*all), by_time);
 	for (size_t i = 0; i < n; i++) {
 		row = batch_row(all[i].batch, all[i].row, &g);

@@ -2,8 +2,9 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "cli/backtest_rows.h"
+#include "replay/copy.h"
 
-enum { BATCH_BYTES = 64 << 20, TEXTS = 4 };
+enum { BATCH_BYTES = 64 << 20 };
 
 void batch_free(struct batch *b)
 {
@@ -15,11 +16,11 @@ void batch_free(struct batch *b)
 struct tested batch_row(const struct batch *b, size_t i, struct mg_store_generation *g)
 {
 	const struct row *r = &b->rows[i];
-	const char *id = b->texts.at + r->text, *key = id + strlen(id) + 1, *decision = key + strlen(key) + 1, *json = decision + strlen(decision) + 1;
+	const struct mg_store_decision d = copy_row(b->texts.at + r->copy, r->at_ms);
 
-	*g = (struct mg_store_generation){ .size = sizeof(*g), .generation_id = id, .key_hash = key, .charge_nusd = r->charge_nusd,
-		.cost_nusd = r->cost_nusd, .at_ms = r->at_ms, .delivered = r->delivered, .json = json };
-	return (struct tested){ { sizeof(struct mg_store_decision), id, r->at_ms, decision, key, 0 }, r->generation ? g : NULL };
+	*g = (struct mg_store_generation){ .size = sizeof(*g), .generation_id = d.generation_id, .key_hash = d.key_hash, .charge_nusd = r->charge_nusd,
+		.cost_nusd = r->cost_nusd, .at_ms = r->at_ms, .delivered = r->delivered, .json = d.json + strlen(d.json) + 1 };
+	return (struct tested){ d, r->generation ? g : NULL };
 }
 
 static bool hand_on(struct rows *r)
@@ -35,7 +36,7 @@ static bool sampled(const struct rows *r, const char *id)
 	return r->sample >= 1 || (double)(hash64(id, strlen(id), 29) >> 11) / (double)(UINT64_C(1) << 53) < r->sample;
 }
 
-static bool keep_row(struct rows *r, struct row row, const char *const texts[TEXTS])
+static bool keep_row(struct rows *r, struct row row, const char *id, const char *key, const char *decision, const char *json)
 {
 	struct batch *b = r->filling;
 
@@ -45,9 +46,9 @@ static bool keep_row(struct rows *r, struct row row, const char *const texts[TEX
 			return false;
 		buf_init(&b->texts, BATCH_BYTES);
 	}
-	row.text = b->texts.len;
-	for (int i = 0; i < TEXTS; i++)
-		buf_put(&b->texts, texts[i] ? texts[i] : "", (texts[i] ? strlen(texts[i]) : 0) + 1);
+	row.copy = b->texts.len;
+	copy_put(&b->texts, id, key, decision);
+	buf_put(&b->texts, json, strlen(json) + 1);
 	if (b->texts.failed)
 		return false;
 	b->rows[b->n++] = row;
@@ -80,7 +81,7 @@ static bool on_generation(void *arg, const void *at)
 		return true;
 	r->seen += decided;
 	return keep_row(r, (struct row){ 0, g->at_ms, g->charge_nusd, g->cost_nusd, true, g->delivered },
-		(const char *const[TEXTS]){ g->generation_id, g->key_hash, decided ? g->decision : NULL, decided ? g->json : NULL });
+		g->generation_id, g->key_hash, decided ? g->decision : NULL, decided && g->json ? g->json : "");
 }
 
 static bool on_refused(void *arg, const void *at)
@@ -91,7 +92,7 @@ static bool on_refused(void *arg, const void *at)
 	if (d->at_ms > r->until_ms || !sampled(r, d->generation_id))
 		return true;
 	r->seen++;
-	return keep_row(r, (struct row){ 0, d->at_ms, 0, 0, false, false }, (const char *const[TEXTS]){ d->generation_id, d->key_hash, d->json, NULL });
+	return keep_row(r, (struct row){ 0, d->at_ms, 0, 0, false, false }, d->generation_id, d->key_hash, d->json, "");
 }
 
 int rows_read(struct rows *r)

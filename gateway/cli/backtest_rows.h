@@ -9,7 +9,7 @@
 #include "replay/backtest.h"
 
 enum { BATCH = 128 };
-struct row { size_t text; int64_t at_ms, charge_nusd, cost_nusd; bool generation, delivered; };	/* text: id, key, decision, json */
+struct row { size_t copy; int64_t at_ms, charge_nusd, cost_nusd; bool generation, delivered; };	/* copy: where it is in texts; the generation's json is behind it */
 struct batch { struct batch *next; struct buf texts; struct row rows[BATCH]; size_t n; };
 void batch_free(struct batch *b);
 struct tested batch_row(const struct batch *b, size_t i, struct mg_store_generation *g);	/* g: room for what came of it; borrows */

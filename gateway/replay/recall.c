@@ -2,6 +2,7 @@
  * A kept decision, told in full: record.c leaves out what goes without saying, and names
  * endpoints by a hash.
  */
+#include "replay/copy.h"
 #include "replay/recall.h"
 #include "replay/replay.h"
 
@@ -466,41 +467,14 @@ int decision_recall(const struct mg_store *ops, void *handle, const struct mg_st
 	return rc;
 }
 
-struct finding { struct buf texts; int64_t at_ms; };
-
-static bool on_row(void *arg, const void *row)
-{
-	const struct mg_store_decision *d = row;
-	struct finding *f = arg;
-	const char *const texts[] = { d->generation_id, d->key_hash ? d->key_hash : "", d->json };
-
-	f->at_ms = d->at_ms;
-	for (int i = 0; i < 3; i++)
-		buf_put(&f->texts, texts[i], strlen(texts[i]) + 1);
-	return false;
-}
-
 int decision_find(const struct mg_store *ops, void *handle, const char *id, const struct bundles *bundles, struct buf *out, struct err *err)
 {
-	struct finding f = { .at_ms = 0 };
-	struct mg_store_decision row = { .size = sizeof(row) };
-	char why[256] = "";
-	int rc;
+	struct mg_store_decision row;
+	struct buf texts;
+	int rc, found;
 
-	buf_init(&f.texts, 4 << 20);
-	rc = ops->each(handle, MG_ROW_DECISION, id, 0, 1, on_row, &f, why);
-	if (rc) {
-		rc = fail(err, rc, "%s", why);
-	} else if (f.texts.failed) {
-		rc = fail(err, MG_ENOMEM, "no memory for a decision");
-	} else if (f.texts.len) {
-		row.generation_id = f.texts.at;
-		row.key_hash = row.generation_id + strlen(row.generation_id) + 1;
-		row.json = row.key_hash + strlen(row.key_hash) + 1;
-		row.at_ms = f.at_ms;
-		rc = decision_recall(ops, handle, &row, bundles, out, err);
-		rc = rc ? rc : 1;
-	}
-	buf_release(&f.texts);
-	return rc;
+	found = copy_find(ops, handle, id, &texts, &row, err);
+	rc = found == 1 ? decision_recall(ops, handle, &row, bundles, out, err) : 0;
+	buf_release(&texts);
+	return rc ? rc : found;
 }
