@@ -45,18 +45,9 @@ static bool is_name(const char *s, size_t n)
 /* The members of the table at i, numbers first, each in its order; its list part without keys. */
 static void put_members(lua_State *L, int i, struct buf *b, int depth)
 {
-	lua_Integer n = 0, list = (lua_Integer)lua_rawlen(L, i);
-	int keys;
+	lua_Integer n = keys_sorted(L, i), list = (lua_Integer)lua_rawlen(L, i);
+	int keys = lua_gettop(L);
 
-	lua_newtable(L);
-	keys = lua_gettop(L);
-	lua_pushnil(L);
-	while (lua_next(L, i)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, keys, ++n);
-	}
-	sort_keys(L, keys, n);
 	for (lua_Integer k = 1; k <= n; k++) {
 		buf_text(b, k > 1 ? ", " : " ");
 		lua_rawgeti(L, keys, k);

@@ -9,7 +9,6 @@
  */
 #include "author/tools.h"
 #include "base/buf.h"
-#include "base/config.h"
 
 enum { OP_SETUPVAL = 10, OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, K_SHORT = 0x04, K_LONG = 0x14, K_INTEGER = 0x03, K_FLOAT = 0x13, CONSTANTS_MAX = 256,
 	UPVALUES_MAX = 255, NEST_MAX = 200 };
@@ -138,33 +137,13 @@ static int line_of(const struct function *f, size_t pc)
 
 /* ---- what it reads */
 
-static const char *candidate(const void *arg, size_t i)
-{
-	lua_State *L = (lua_State *)arg;	/* the list of names is on top */
-	const char *name = lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-
-	lua_pop(L, 1);
-	return name;
-}
-
 /* The table on top has no such name: which one may be meant? */
 static void tell(struct scan *c, int line, const char *what, const char *name)
 {
 	lua_State *L = c->s->L;
-	const char *like;
-	char said[300];
-	lua_Integer n = 0;
+	char said[300], hint[MEANT_BYTES];
 
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, -3)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, -3, ++n);
-	}
-	like = config_nearest(name, candidate, L);
-	snprintf(said, sizeof(said), "%.70s:%d: %s '%.60s'%s%.60s%s", c->file, line, what, name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
-	lua_pop(L, 1);
+	snprintf(said, sizeof(said), "%.70s:%d: %s '%.60s'%s", c->file, line, what, name, meant(keys_nearest(L, lua_gettop(L), name), hint));
 	c->found++;
 	c->say(c->arg, said);
 }

@@ -25,18 +25,11 @@ static void put_differences(lua_State *L, int i, int plain, const char *skip, st
 {
 	const char *comma = " ";
 	int keys, top = lua_gettop(L);
-	lua_Integer n = 0;
+	lua_Integer n;
 
 	bare_push(L, i);
-	lua_newtable(L);
+	n = keys_sorted(L, top + 1);
 	keys = lua_gettop(L);
-	lua_pushnil(L);
-	while (lua_next(L, top + 1)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, keys, ++n);
-	}
-	sort_keys(L, keys, n);
 	buf_text(b, "{");
 	for (lua_Integer k = 1; k <= n; k++, lua_settop(L, keys)) {
 		const char *name = lua_rawgeti(L, keys, k) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;

@@ -4,7 +4,6 @@
  * and an outcome that differs between them is a failure of its own.
  */
 #include <lualib.h>
-#include "base/config.h"
 #include "author/tools.h"
 
 enum { STATES = 3, TEST_BYTES = 512 << 20, HOOK_TEST_FUEL = 500000, USES_MAX = 64 };
@@ -71,24 +70,11 @@ static int64_t now_of(lua_State *L, int64_t otherwise)
 	return now;
 }
 
-static const char *nth_key(const void *arg, size_t i)
-{
-	lua_State *L = (lua_State *)arg;	/* the list of keys is at 2 */
-	const char *name = lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-
-	lua_pop(L, 1);
-	return name;
-}
-
 /* nearest(word, set): which of its names may be meant, or nil. */
 static int l_nearest(lua_State *L)
 {
-	char word[NAME_BYTES];
-
-	snprintf(word, sizeof(word), "%s", luaL_checkstring(L, 1));
-	lua_remove(L, 1);
-	keys_push(L, "nearest");
-	lua_pushstring(L, config_nearest(word, nth_key, L));
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_pushstring(L, keys_nearest(L, 2, luaL_checkstring(L, 1)));
 	return 1;
 }
 
@@ -204,6 +190,7 @@ void lines_load(lua_State *L, const char *const *lines, const char *name)
 /* The prelude's world: the real pcall and next, and our own string, table and math. */
 static int prepare(lua_State *L)
 {
+	static const luaL_Reg own[] = { { "report", l_report }, { "fresh", l_fresh }, { "nearest", l_nearest }, { "use", l_use }, { NULL, NULL } };
 	static const char *const ours[] = { "string", "table", "math", NULL }, *const lent[] = { "type", "kind", "tostring", "text", "pairs", "pairs", NULL };
 	struct policy_state *s = state_of(L);
 	int names;
@@ -222,18 +209,11 @@ static int prepare(lua_State *L)
 		lua_getfield(L, names, lent[i]);
 		lua_setfield(L, -2, lent[i + 1]);
 	}
-	lua_pushcfunction(L, l_report);
-	lua_setfield(L, -2, "report");
-	lua_pushcfunction(L, l_fresh);
-	lua_setfield(L, -2, "fresh");
-	lua_pushcfunction(L, l_nearest);
-	lua_setfield(L, -2, "nearest");
+	luaL_setfuncs(L, own, 0);
 	lua_newtable(L);
 	lua_pushvalue(L, -1);
 	s->scratch = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_setfield(L, -2, "scratch");
-	lua_pushcfunction(L, l_use);
-	lua_setfield(L, -2, "use");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, LUA_REGISTRYINDEX, "host");
 	lua_call(L, 1, 2);

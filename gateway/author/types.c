@@ -161,17 +161,9 @@ static void value_say(struct page *p, lua_State *L, const char *name)
 static void names_say(struct page *p, lua_State *L, const char *prefix)
 {
 	int at = lua_gettop(L);
-	lua_Integer n = 0;
+	lua_Integer n = keys_sorted(L, at);
 	char name[80];
 
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, at)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, at + 1, ++n);
-	}
-	sort_keys(L, at + 1, n);
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_rawgeti(L, at + 1, i);
 		snprintf(name, sizeof(name), "%s%s", prefix, lua_tostring(L, -1));

@@ -48,7 +48,7 @@ int answer_only(lua_State *L, int i, const char *what, const char *const *names)
 	int top = lua_gettop(L);
 	char odd[NAME_BYTES] = "";
 	bool found = false;
-	const char *like;
+	char hint[MEANT_BYTES];
 
 	bare_push(L, i);
 	lua_pushnil(L);
@@ -64,8 +64,7 @@ int answer_only(lua_State *L, int i, const char *what, const char *const *names)
 	lua_settop(L, top);
 	if (!found)
 		return 0;
-	like = config_nearest(odd, nth_word, names);
-	return answer_odd(L, "%s has no member '%s'%s%s%s", what, odd, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+	return answer_odd(L, "%s has no member '%s'%s", what, odd, meant(config_nearest(odd, nth_word, names), hint));
 }
 
 /* ---- single members */

@@ -160,10 +160,10 @@ static const char *nth_name(const void *arg, size_t i)
 
 static int missing(lua_State *L, const char *of, const char *name, const char *like)
 {
-	char short_name[61];
+	char short_name[61], hint[MEANT_BYTES];
 
 	words_plain(name, strlen(name), short_name, sizeof(short_name));
-	return luaL_error(L, "%s has no member '%s'%s%s%s", of, short_name, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+	return luaL_error(L, "%s has no member '%s'%s", of, short_name, meant(like, hint));
 }
 
 int field_missing(lua_State *L, const char *of, const struct field *fields, const char *name)
@@ -171,26 +171,15 @@ int field_missing(lua_State *L, const char *of, const struct field *fields, cons
 	return missing(L, of, name, config_nearest(name, nth_name, fields));
 }
 
-static const char *nth_key(const void *arg, size_t i)
-{
-	lua_State *L = (lua_State *)arg;	/* the list of keys is at 2 */
-	const char *name = lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-
-	lua_pop(L, 1);
-	return name;
-}
-
 /* Upvalues: what it is, and what it may lack. */
 static int on_missing(lua_State *L)
 {
 	const char *const *lacks = lua_touserdata(L, lua_upvalueindex(2));
-	char name[61];
+	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
 
-	if (lua_type(L, 2) != LUA_TSTRING || (lacks && is_one_of(lua_tostring(L, 2), lacks)))
+	if (!name || (lacks && is_one_of(name, lacks)))
 		return 0;
-	words_plain(lua_tostring(L, 2), lua_rawlen(L, 2), name, sizeof(name));
-	keys_push(L, "pairs");
-	return missing(L, lua_tostring(L, lua_upvalueindex(1)), name, config_nearest(name, nth_key, L));
+	return missing(L, lua_tostring(L, lua_upvalueindex(1)), name, keys_nearest(L, 1, name));
 }
 
 void record_close(lua_State *L, const char *what, const char *const *lacks)

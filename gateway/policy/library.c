@@ -49,49 +49,6 @@ static int l_ipairs(lua_State *L)
 	return 3;
 }
 
-/* Numbers before strings before booleans, each in its order. */
-static bool key_before(lua_State *L, int a, int b)
-{
-	int ta = lua_type(L, a), tb = lua_type(L, b);
-
-	if (ta != tb)
-		return ta == LUA_TNUMBER || (ta == LUA_TSTRING && tb == LUA_TBOOLEAN);
-	return ta == LUA_TBOOLEAN ? lua_toboolean(L, a) < lua_toboolean(L, b) : lua_compare(L, a, b, LUA_OPLT);
-}
-
-/* Merges the keys at [lo, mid) and [mid, hi) of table `at` through table `by`. */
-static void merge_keys(lua_State *L, int at, int by, lua_Integer lo, lua_Integer mid, lua_Integer hi)
-{
-	lua_Integer a = lo, b = mid;
-
-	for (lua_Integer i = lo; i < hi; i++) {
-		bool right = a >= mid;
-
-		if (!right && b < hi) {
-			lua_rawgeti(L, at, b);
-			lua_rawgeti(L, at, a);
-			right = key_before(L, -2, -1);
-			lua_pop(L, 2);
-		}
-		lua_rawgeti(L, at, right ? b++ : a++);
-		lua_rawseti(L, by, i);
-	}
-	for (lua_Integer i = lo; i < hi; i++) {
-		lua_rawgeti(L, by, i);
-		lua_rawseti(L, at, i);
-	}
-}
-
-/* The n keys in the table at `at`.  Bottom-up, so that the C stack stays flat. */
-void sort_keys(lua_State *L, int at, lua_Integer n)
-{
-	lua_createtable(L, (int)n, 0);
-	for (lua_Integer w = 1; w < n; w *= 2)
-		for (lua_Integer lo = 1; lo + w <= n; lo += 2 * w)
-			merge_keys(L, at, lua_gettop(L), lo, lo + w, lo + 2 * w <= n + 1 ? lo + 2 * w : n + 1);
-	lua_pop(L, 1);
-}
-
 static int each_pair(lua_State *L)
 {
 	lua_Integer i = lua_tointeger(L, lua_upvalueindex(3)) + 1;
@@ -105,32 +62,6 @@ static int each_pair(lua_State *L)
 	return 2;
 }
 
-/* What is a key by its address alone has no order that is the same in another state. */
-void keys_push(lua_State *L, const char *function)
-{
-	lua_Integer n = 0;
-
-	luaL_argcheck(L, table_at(L, 1), 1, "table expected");
-	bare_push(L, 1);
-	lua_replace(L, 1);
-	lua_settop(L, 1);
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, 1)) {
-		int type = lua_type(L, -2);
-
-		if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
-			luaL_error(L, "%s: a key is a %s, which has no order; use its id or name", function, kind_name(L, -2));
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, 2, ++n);
-		burn(L, 8);
-	}
-	if (n > 1)
-		sort_keys(L, 2, n);
-}
-
-/* In an order of its own: a table's differs between states (R66 of replay). */
 static int l_pairs(lua_State *L)
 {
 	keys_push(L, "pairs");

@@ -233,30 +233,11 @@ static int set_param(struct policy_state *s, const char *name, int spec, int wit
 	return 0;
 }
 
-static const char *param_at(const void *arg, size_t i)
-{
-	lua_State *L = (lua_State *)(uintptr_t)arg;	/* the list of names is on top */
-	const char *name = lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-
-	lua_pop(L, 1);
-	return name;
-}
-
 static int unknown_param(struct policy_state *s, const char *name, int params, const char *param)
 {
-	lua_State *L = s->L;
-	lua_Integer n = 0;
-	const char *like;
+	char hint[MEANT_BYTES];
 
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, params)) {
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, -3, ++n);
-	}
-	like = config_nearest(param, param_at, L);
-	return refuse(s, "%s: unknown param '%s'%s%s%s", name, param, like ? "; did you mean '" : "", like ? like : "", like ? "'?" : "");
+	return refuse(s, "%s: unknown param '%s'%s", name, param, meant(keys_nearest(s->L, params, param), hint));
 }
 
 /* Leaves the parameters: declared ones, given or by default. */

@@ -39,22 +39,12 @@ static void put_number(lua_State *L, struct buf *b, int i)
 static void put_members(lua_State *L, struct buf *b, int depth)
 {
 	int at = lua_gettop(L);
-	lua_Integer n = 0;
-	bool named = true;
+	unsigned types;
+	lua_Integer n = keys_of(L, at, &types);
 
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, at)) {
-		named &= lua_type(L, -2) == LUA_TSTRING;
-		lua_pop(L, 1);
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, at + 1, ++n);
-		burn(L, 8);
-	}
-	if (!named)
+	if (types & ~(1u << LUA_TSTRING))
 		luaL_error(L, "lookup: the argument has a table that is neither a list nor has only names");
-	if (n > 1)
-		sort_keys(L, at + 1, n);
+	keys_sort(L, at + 1, n);
 	buf_put(b, "{", 1);
 	for (lua_Integer k = 1; k <= n; k++) {
 		lua_rawgeti(L, at + 1, k);

@@ -183,9 +183,6 @@ bool table_at(lua_State *L, int i);	/* a table, or the sight of one */
 int sandbox_load(struct policy_state *s, const char *text, size_t len, const char *name, int env);
 void library_open(lua_State *L, int names);	/* base, math, table, string */
 void terms_open(lua_State *L, int names);	/* set, glob, slug, hash, time, act, deny, rand */
-/* The table at 1, as it is, stays there, with its keys in order at 2, and nothing above; raises for whom there is none. */
-void keys_push(lua_State *L, const char *function);
-void sort_keys(lua_State *L, int at, lua_Integer n);	/* the list at `at`: numbers before strings, each in its order */
 void strings_open(lua_State *L, int names);
 int format_push(lua_State *L, lua_CFunction format);	/* string.format of all arguments, by Lua's own; raises as the function that runs */
 void plain_text(lua_State *L, int i);	/* pushes it without an address */
@@ -197,6 +194,17 @@ void budgets_open(lua_State *L, int names);
 void loader_open(lua_State *L, int names);
 void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
 const char *kind_name(lua_State *L, int i);	/* what type() says */
+
+/* ---- keys.c */
+/* Pushes a list of the keys of the raw table at i, for fuel; how many, and of which types: bits by LUA_T.... */
+lua_Integer keys_of(lua_State *L, int i, unsigned *types);
+void keys_sort(lua_State *L, int at, lua_Integer n);	/* the list at `at`: numbers before strings before booleans, each in its order */
+lua_Integer keys_sorted(lua_State *L, int i);		/* both */
+/* The table at 1, as it is, stays there, with its keys in order at 2, and nothing above; raises for whom there is none. */
+void keys_push(lua_State *L, const char *function);
+const char *keys_nearest(lua_State *L, int i, const char *word);	/* the name in the raw table at i that is most like word; NULL: none is */
+enum { MEANT_BYTES = 96 };
+const char *meant(const char *like, char out[static MEANT_BYTES]);	/* "; did you mean 'like'?", or "" */
 
 /* ---- request.c */
 void objects_open(struct policy_state *s);
