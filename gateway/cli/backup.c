@@ -13,11 +13,13 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "cli/local.h"
+#include "cli/table.h"
 
 int backup_run(int argc, char **argv)
 {
 	struct local l = { .ops = NULL };
 	char why[256] = "";
+	char note[700];
 	struct stat st;
 	struct cli c;
 	int rc = cli_begin(&c, "backup", argc, argv, 1, 1);
@@ -27,8 +29,10 @@ int backup_run(int argc, char **argv)
 		rc = cli_say(EXIT_CONFLICT, "'%s' is there already\nhint: give another name, such as one with the date", c.argv[0]);
 	if (!rc && l.ops->backup(l.store, c.argv[0], why))
 		rc = cli_say(EXIT_FAILED, "%s", why);
-	if (!rc)
-		fprintf(stderr, "wrote %s, %lld bytes\n", c.argv[0], stat(c.argv[0], &st) ? 0 : (long long)st.st_size);
+	if (!rc) {
+		snprintf(note, sizeof(note), "wrote %.600s, %lld bytes", c.argv[0], stat(c.argv[0], &st) ? 0 : (long long)st.st_size);
+		rc = table_done(&c, note, DONE("file", c.argv[0]));
+	}
 	local_close(&l);
 	return rc;
 }
@@ -112,7 +116,7 @@ static int swap(const struct local *l, const char *copy, const char *aside)
 
 static int restore(struct local *l, const struct cli *c)
 {
-	char copy[600], aside[600], day[32];
+	char copy[600], aside[600], day[32], note[1300];
 	bool there;
 	int rc;
 
@@ -129,13 +133,12 @@ static int restore(struct local *l, const struct cli *c)
 	rc = copy_file(l, c->argv[0], copy);
 	rc = rc ? rc : audit_file(l, copy);
 	rc = rc ? rc : swap(l, copy, aside);
-	if (!rc && there)
-		fprintf(stderr, "restored %s; what was there is %s\n", l->db, aside);
-	else if (!rc)
-		fprintf(stderr, "restored %s\n", l->db);
-	else
+	if (rc) {
 		unlink(copy);
-	return rc;
+		return rc;
+	}
+	snprintf(note, sizeof(note), "restored %s%s%s", l->db, there ? "; what was there is " : "", there ? aside : "");
+	return table_done(c, note, DONE("file", l->db, "kept", there ? aside : NULL));
 }
 
 int restore_run(int argc, char **argv)

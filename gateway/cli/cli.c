@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 
 static bool json_errors;	/* --json: what goes wrong is told as JSON, too */
+static bool quiet;		/* -q: data and errors alone */
 
 /* ------------------------------------------------ words that were mistyped */
 
@@ -143,6 +144,10 @@ static int take_one(struct cli *c, int argc, char **argv, int *i)
 	const char *word = argv[*i], *eq = strchr(word, '=');
 	size_t len = strcspn(word, "="), n = 0;
 
+	if (!strcmp(word, "-q") || !strcmp(word, "--quiet")) {
+		quiet = true;
+		return EXIT_OK;
+	}
 	for (const struct option_row *o = c->command->options; o && o->name && n < OPTIONS_MAX; o++, n++) {
 		if (strlen(o->name) != len || strncmp(o->name, word, len))
 			continue;
@@ -159,8 +164,10 @@ static int take_one(struct cli *c, int argc, char **argv, int *i)
 static int read_output(struct cli *c)
 {
 	static const char *const names[] = { "table", "json", "jsonl", "csv" };
-	const char *said = cli_switch(c, "--json") ? "json" : cli_option(c, "--output");
+	const char *said = cli_switch(c, "--json") ? "json" : cli_option(c, "--output"), *when = cli_option(c, "--color");
 
+	if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
+		return cli_say(EXIT_USAGE, "%s: --color: must be auto, always or never", c->command->name);
 	if (!said)
 		return EXIT_OK;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -325,6 +332,17 @@ int cli_say(int status, const char *fmt, ...)
 	return status;
 }
 
+void cli_note(const char *fmt, ...)
+{
+	va_list args;
+
+	if (quiet)
+		return;
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+}
+
 bool cli_confirm(const struct cli *c, const char *fmt, ...)
 {
 	char answer[16] = "", question[512];
@@ -345,9 +363,11 @@ bool cli_confirm(const struct cli *c, const char *fmt, ...)
 
 bool cli_colour(const struct cli *c, FILE *out)
 {
-	const char *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE"), *term = getenv("TERM");
+	const char *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE"), *term = getenv("TERM"), *when = cli_option(c, "--color");
 
-	if ((no && *no) || cli_switch(c, "--no-color"))
+	if (when && !strcmp(when, "always"))
+		return true;
+	if ((no && *no) || cli_switch(c, "--no-color") || (when && !strcmp(when, "never")))
 		return false;
 	if (force && *force && strcmp(force, "0"))
 		return true;
@@ -376,8 +396,7 @@ int file_write(const char *path, const char *text, mode_t mode, struct err *err)
 
 /* ------------------------------------------------ dispatch */
 
-/* The command with the most words that match; *used says how many. */
-static const struct command *find(int argc, char **argv, int *used)
+const struct command *command_find(int argc, char **argv, int *used)
 {
 	const struct command *best = NULL;
 
@@ -443,7 +462,7 @@ int cli_main(int argc, char **argv)
 	}
 	if (!strcmp(argv[0], "--version"))
 		return version_run(argc - 1, argv + 1);
-	c = find(argc, argv, &used);
+	c = command_find(argc, argv, &used);
 	if (c && wants_help(argc - used, argv + used)) {
 		help_command(c, stdout);
 		return EXIT_OK;

@@ -20,13 +20,15 @@ struct command {
 	const char *name;		/* "key create" */
 	const char *args;		/* "[DIR]" */
 	const char *about;		/* one line */
-	const struct option_row *options;	/* ended by a NULL name; common ones are added */
+	const struct option_row *options;	/* ended by a NULL name; every command knows -q and --help beside them */
 	const char *const *examples;	/* ended by NULL */
 	int (*run)(int argc, char **argv);	/* what stands behind the name; returns an exit status */
 };
 extern const struct command commands[];	/* ended by a NULL name */
 
 int cli_main(int argc, char **argv);
+/* The command with the most words that match, NULL where none does; *used says how many. */
+const struct command *command_find(int argc, char **argv, int *used);
 
 /* One command as it was called. */
 enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL, OUTPUT_CSV };
@@ -43,12 +45,14 @@ struct cli {
 int cli_begin(struct cli *c, const char *command, int argc, char **argv, int min, int max);
 const char *cli_option(const struct cli *c, const char *name);	/* NULL: not given */
 bool cli_switch(const struct cli *c, const char *name);
-/* A whole number, or def where the option is not given; EXIT_USAGE, said, when it is none in [min, max]. */
 /* An option such as team=blue,plan=gold as lines of name=value, as a key's labels are kept; "" where it is not given. */
 int cli_labels(const struct cli *c, const char *name, char out[static LABELS_BYTES]);
+/* A whole number, or def where the option is not given; EXIT_USAGE, said, when it is none in [min, max]. */
 int cli_number(const struct cli *c, const char *name, long def, long min, long max, long *out);
 /* "250ms" ... "7d"; the same way. */
 int cli_duration(const struct cli *c, const char *name, const char *def, int64_t *ms);
+/* How it went, or what comes next: to stderr, unless -q is said. */
+void cli_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* --yes, or a y at a terminal; else says what to do and is false. */
 bool cli_confirm(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool cli_colour(const struct cli *c, FILE *out);

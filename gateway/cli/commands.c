@@ -8,7 +8,8 @@
 #define EXAMPLES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define CONFIG { "--config", "F", "the configuration file" }
 #define OUTPUT { "--output", "FORMAT", "table, json, jsonl or csv" }, { "--json", NULL, "the same as --output json" }, \
-	{ "--no-color", NULL, "no colour; so does NO_COLOR" }
+	{ "--color", "WHEN", "auto, always or never" }, { "--no-color", NULL, "no colour; so does NO_COLOR" }
+#define JSON { "--output", "FORMAT", "table or json" }, { "--json", NULL, "the same as --output json" }
 #define REMOTE { "--url", "URL", "the gateway; else MOONGATE_URL, the config" }, \
 	{ "--key-file", "F", "the key; else MOONGATE_KEY_FILE, MOONGATE_KEY" }, \
 	{ "--timeout", "TIME", "for an answer (30s)" }
@@ -20,7 +21,7 @@
 const struct command commands[] = {
 	{ "serve", "", "run the gateway in the foreground",
 	  OPTIONS(CONFIG, { "--listen", "ADDRESS", "instead of the configured listeners" },
-		{ "--drain", "SECONDS", "how long a stop waits for running streams (30)" },
+		{ "--drain", "TIME", "how long a stop waits for running streams (30s)" },
 		{ "--first-key", NULL, "make a key if there is none; print a request to try" },
 		{ "--check", NULL, "check the configuration and exit" }),
 	  EXAMPLES("moongate serve", "moongate serve --config /etc/moongate/config.lua", "moongate serve --listen 127.0.0.1:0"),
@@ -72,7 +73,7 @@ const struct command commands[] = {
 	{ "provider discover", "PROVIDER", "ask a provider which models it serves", OPTIONS(CONFIG, OUTPUT),
 	  EXAMPLES("moongate provider discover vllm", "moongate provider discover groq --json"), provider_discover_run },
 	{ "provider test", "PROVIDER", "connect to a provider and ask it for a few tokens",
-	  OPTIONS({ "--model", "MODEL", "ask this one" }, CONFIG, REMOTE),
+	  OPTIONS({ "--model", "MODEL", "ask this one" }, CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate provider test openai", "moongate provider test vllm --model meta/llama-4"), provider_test_run },
 	{ "policy new", "NAME [DIR]", "begin a policy and its test", OPTIONS(CONFIG), EXAMPLES("moongate policy new eu_only"), policy_new_run },
 	{ "policy check", "[DIR]", "look for mistakes in policies", OPTIONS(CONFIG, OUTPUT),
@@ -96,10 +97,10 @@ const struct command commands[] = {
 	  OPTIONS({ "--since", "TIME", "so long ago (1d)" }, CONFIG, OUTPUT), EXAMPLES("moongate policy shadow", "moongate policy shadow --since 7d --json"),
 	  policy_shadow_run },
 	{ "policy publish", "[DIR]", "check and test policies, then make them live",
-	  OPTIONS({ "--drop-guards", NULL, "also where guards of the live ones are missing" }, CONFIG, REMOTE),
+	  OPTIONS({ "--drop-guards", NULL, "also where guards of the live ones are missing" }, CONFIG, REMOTE, JSON),
 	  EXAMPLES("moongate policy publish", "moongate policy publish policies", "moongate policy publish --drop-guards"), policy_publish_run },
 	{ "policy rollback", "[VERSION]", "go back to the version that was live before",
-	  OPTIONS({ "--drop-guards", NULL, "without the guards that it did not have" }, CONFIG, REMOTE),
+	  OPTIONS({ "--drop-guards", NULL, "without the guards that it did not have" }, CONFIG, REMOTE, JSON),
 	  EXAMPLES("moongate policy rollback", "moongate policy rollback 3f2a9c"), policy_rollback_run },
 	{ "policy list", "", "list the versions: which is live, since when, by whom", OPTIONS(CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate policy list", "moongate policy list --json"), policy_list_run },
@@ -139,19 +140,19 @@ const struct command commands[] = {
 	{ "env", "[CLIENT]", "print what a client needs to use the gateway", OPTIONS(CONFIG, REMOTE),
 	  EXAMPLES("eval \"$(moongate env openai)\"", "moongate env codex >> ~/.codex/config.toml"), env_run },
 	{ "status", "", "say how the gateway is", OPTIONS(CONFIG, REMOTE, OUTPUT), EXAMPLES("moongate status", "moongate status --json"), status_run },
-	{ "reload", "", "take the changed configuration; running requests go on", OPTIONS(CONFIG, REMOTE), EXAMPLES("moongate reload"), reload_run },
+	{ "reload", "", "take the changed configuration; running requests go on", OPTIONS(CONFIG, REMOTE, JSON), EXAMPLES("moongate reload"), reload_run },
 	{ "audit", "", "check the ledger", OPTIONS(CONFIG, OUTPUT), EXAMPLES("moongate audit"), audit_run },
 	{ "rate", "", "run price again where it failed, and give back what was too much",
 	  OPTIONS({ "--since", "TIME", "so long ago; else all" }, { "--dry-run", NULL, "say what would change" },
 		{ "--bundle", "DIR|VERSION", "with these policies; else what is live" }, CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate rate --dry-run", "moongate rate --since 7d", "moongate rate --bundle 3f2a9c"), rate_run },
-	{ "backup", "FILE", "copy the store, also while the gateway runs", OPTIONS(CONFIG),
+	{ "backup", "FILE", "copy the store, also while the gateway runs", OPTIONS(CONFIG, JSON),
 	  EXAMPLES("moongate backup moongate-$(date +%F).db"), backup_run },
-	{ "restore", "FILE", "put a backup in the store's place", OPTIONS(YES, CONFIG), EXAMPLES("moongate restore moongate-2026-11-21.db"), restore_run },
+	{ "restore", "FILE", "put a backup in the store's place", OPTIONS(YES, CONFIG, JSON), EXAMPLES("moongate restore moongate-2026-11-21.db"), restore_run },
 	{ "completion", "bash|zsh|fish", "print a completion script", NULL,
 	  EXAMPLES("moongate completion bash > /etc/bash_completion.d/moongate"), completion_run },
 	{ "man", "", "print the manual page", NULL, EXAMPLES("moongate man | man -l -"), man_run },
-	{ "version", "", "print the version, the plugin ABI and the policy API", NULL, EXAMPLES("moongate version"), version_run },
+	{ "version", "", "print the version, the plugin ABI and the policy API", OPTIONS(JSON), EXAMPLES("moongate version", "moongate version --json"), version_run },
 	{ "help", "[COMMAND]", "say how a command is used", NULL, EXAMPLES("moongate help serve"), help_run },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };

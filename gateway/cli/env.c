@@ -103,14 +103,14 @@ int env_run(int argc, char **argv)
 	if (!c.argc) {
 		for (; k->name; k++)
 			printf("%-12s %s\n", k->name, k->about);
-		fprintf(stderr, "then: eval \"$(moongate env openai)\"\n");
+		cli_note("then: eval \"$(moongate env openai)\"\n");
 		return EXIT_OK;
 	}
 	rc = remote_open(&r, &c, &l, NO_KEY);
 	if (!rc) {
 		remote_key(&c, &l, ANY_KEY, key);
 		if (!key[0])
-			fprintf(stderr, "hint: no key is known here: set MOONGATE_KEY, or make one with 'moongate key create NAME'\n");
+			cli_note("hint: no key is known here: set MOONGATE_KEY, or make one with 'moongate key create NAME'\n");
 		k->print(r.url, key[0] ? key : "YOUR_KEY");
 		wipe(key, sizeof(key));
 	}

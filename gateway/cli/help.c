@@ -1,5 +1,5 @@
 /*
- * help.c - usage, manual pages and shell completion, all from the one table.
+ * help.c - usage and the manual page, both from the one table.
  */
 #include <stdio.h>
 #include "cli/cli.h"
@@ -29,6 +29,7 @@ void help_command(const struct command *c, FILE *out)
 		snprintf(flag, sizeof(flag), "%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 		fprintf(out, "  %-24s %s\n", flag, o->about);
 	}
+	fprintf(out, "%s  %-24s %s\n", c->options && c->options->name ? "" : "\noptions:\n", "-q, --quiet", "nothing on stderr but errors");
 	if (c->examples && *c->examples)
 		fputs("\nexamples:\n", out);
 	for (const char *const *e = c->examples; e && *e; e++)
@@ -81,6 +82,14 @@ int help_run(int argc, char **argv)
 
 int version_run(int argc, char **argv)
 {
+	struct cli c;
+	int rc = cli_begin(&c, "version", argc, argv, 0, 0);
+
+	if (rc)
+		return rc;
+	if (c.output != OUTPUT_TABLE)
+		return cli_say(EXIT_OK, "{\"name\":\"moongate\",\"version\":\"%s\",\"commit\":\"%s\",\"plugin_abi\":{\"major\":%d,\"minor\":%d},\"policy_api\":1}",
+			VERSION, COMMIT, MG_ABI_MAJOR, MG_ABI_MINOR);
 	printf("moongate %s (%s), plugin ABI %d.%d, policy API 1\n", VERSION, COMMIT, MG_ABI_MAJOR, MG_ABI_MINOR);
 	return EXIT_OK;
 }
@@ -98,6 +107,11 @@ static void roff(const char *text)
 
 int man_run(int argc, char **argv)
 {
+	struct cli called;
+	int rc = cli_begin(&called, "man", argc, argv, 0, 0);
+
+	if (rc)
+		return rc;
 	printf(".TH MOONGATE 1 \"\" \"moongate %s\" \"User Commands\"\n.SH NAME\nmoongate \\- an LLM gateway that a company runs itself\n"
 		".SH SYNOPSIS\n.B moongate\n.I COMMAND\n[options]\n.SH COMMANDS\n", VERSION);
 	for (const struct command *c = commands; c->name; c++) {
@@ -119,69 +133,4 @@ int man_run(int argc, char **argv)
 		}
 	}
 	return EXIT_OK;
-}
-
-/* ------------------------------------------------ moongate completion SHELL */
-
-static void first_words(const char *separator)
-{
-	const char *last = "";
-
-	for (const struct command *c = commands; c->name; c++) {
-		size_t len = strcspn(c->name, " ");
-
-		if (strlen(last) >= len && !strncmp(last, c->name, len) && (last[len] == ' ' || !last[len]))
-			continue;
-		printf("%.*s%s", (int)len, c->name, separator);
-		last = c->name;
-	}
-}
-
-static void second_words(const char *format)
-{
-	for (const struct command *c = commands; c->name; c++) {
-		size_t len = strcspn(c->name, " ");
-
-		if (c->name[len])
-			printf(format, (int)len, c->name, c->name + len + 1, c->about);
-	}
-}
-
-static void bash(void)
-{
-	fputs("_moongate() {\n  local cur=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-		"    COMPREPLY=($(compgen -W \"", stdout);
-	first_words(" ");
-	fputs("\" -- \"$cur\")); return\n  fi\n  [ \"$COMP_CWORD\" = 2 ] || return 0\n  local words=\n  case ${COMP_WORDS[1]} in\n", stdout);
-	second_words("  %.*s) words=\"$words %s\";;& # %s\n");
-	fputs("  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _moongate moongate\n", stdout);
-}
-
-static void zsh(void)
-{
-	fputs("#compdef moongate\nlocal -a first second\nfirst=(", stdout);
-	first_words(" ");
-	fputs(")\nif (( CURRENT == 2 )); then compadd -a first; return; fi\nsecond=()\ncase $words[2] in\n", stdout);
-	second_words("  (%.*s) second+=(%s) ;| # %s\n");
-	fputs("esac\n(( CURRENT == 3 )) && compadd -a second\n", stdout);
-}
-
-static void fish(void)
-{
-	fputs("complete -c moongate -n __fish_use_subcommand -f -a '", stdout);
-	first_words(" ");
-	fputs("'\n", stdout);
-	second_words("complete -c moongate -n '__fish_seen_subcommand_from %.*s' -f -a '%s' -d '%s'\n");
-}
-
-int completion_run(int argc, char **argv)
-{
-	static const struct { const char *shell; void (*print)(void); } shells[] = { { "bash", bash }, { "zsh", zsh }, { "fish", fish } };
-
-	for (size_t i = 0; argc == 1 && i < sizeof(shells) / sizeof(shells[0]); i++)
-		if (!strcmp(argv[0], shells[i].shell)) {
-			shells[i].print();
-			return EXIT_OK;
-		}
-	return cli_say(EXIT_USAGE, "completion: name a shell: bash, zsh or fish");
 }

@@ -85,6 +85,6 @@ int init_run(int argc, char **argv)
 	rc = rc ? rc : write_one(dir, ".env.example", env_example, 0644);
 	rc = rc ? rc : write_one(policies, "bundle.lua", bundle_lua, 0644);
 	if (!rc)
-		fprintf(stderr, "next: %s%s%smoongate serve --first-key\n", c.argc ? "cd " : "", c.argc ? dir : "", c.argc ? " && " : "");
+		cli_note("next: %s%s%smoongate serve --first-key\n", c.argc ? "cd " : "", c.argc ? dir : "", c.argc ? " && " : "");
 	return rc;
 }

@@ -280,7 +280,7 @@ static int show_created(struct keys *k, struct mg_str body)
 	hash = json_text(k->pool, json_get(json_get(all, "data"), "hash"));
 	if (!key.at || !name.at || !hash.at)
 		return cli_say(EXIT_FAILED, "the gateway's answer has no key");
-	fprintf(stderr, "made %skey '%.*s', hash %.12s; it is shown this once:\n", cli_switch(k->c, "--management") ? "management " : "",
+	cli_note("made %skey '%.*s', hash %.12s; it is shown this once:\n", cli_switch(k->c, "--management") ? "management " : "",
 		(int)name.len, name.at, hash.at);
 	fflush(stderr);
 	printf("%.*s\n", (int)key.len, key.at);
@@ -443,7 +443,7 @@ int key_delete_run(int argc, char **argv)
 	else if (!rc)
 		rc = remote_call(&k.remote, "DELETE", path_of(&k, hash), (struct mg_str){ 0 }, &out);
 	if (!rc && c.output == OUTPUT_TABLE)
-		fprintf(stderr, "deleted key %.12s\n", hash);
+		cli_note("deleted key %.12s\n", hash);
 	else if (!rc)
 		printf("%.*s\n", (int)out.len, out.at);
 	buf_release(&out);

@@ -30,7 +30,7 @@ int plugin_new_run(int argc, char **argv)
 	if (plugin_new(c.argv[0], places.template, dir, &err) != MG_OK)
 		return cli_fail(EXIT_FAILED, &err);
 	printf("wrote  %s\n", dir);
-	fprintf(stderr, "next: cd %s && make test && moongate plugin check %s.so\n", dir, c.argv[0]);
+	cli_note("next: cd %s && make test && moongate plugin check %s.so\n", dir, c.argv[0]);
 	return EXIT_OK;
 }
 

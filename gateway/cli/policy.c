@@ -27,7 +27,7 @@ static int tool(const char *command, int argc, char **argv,
 		if (problems < 0)
 			cli_fail(rc, &err);
 		else if (c.output == OUTPUT_TABLE && command[7] == 'c')
-			fprintf(stderr, "%s: %d problem%s\n", dir ? dir : "the shipped policies", problems, problems == 1 ? "" : "s");
+			cli_note("%s: %d problem%s\n", dir ? dir : "the shipped policies", problems, problems == 1 ? "" : "s");
 	}
 	local_close(&l);
 	return rc;
@@ -153,10 +153,10 @@ int policy_new_run(int argc, char **argv)
 	if (!rc && !bundle)
 		rc = write_new(dir, "bundle.lua", bundle_lua, name);
 	else if (!rc)
-		fprintf(stderr, "next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
+		cli_note("next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
 	rc = rc ? rc : policy_types_write(dir);
 	if (!rc)
-		fprintf(stderr, "then: moongate policy check %s && moongate policy test %s\n", dir, dir);
+		cli_note("then: moongate policy check %s && moongate policy test %s\n", dir, dir);
 	local_close(&l);
 	return rc;
 }

@@ -52,7 +52,7 @@ int policy_diff_run(int argc, char **argv)
 		if (n < 0)
 			rc = cli_fail(EXIT_FAILED, &err);
 		else if (c.output == OUTPUT_TABLE)
-			fprintf(stderr, "%d difference%s\n", n, n == 1 ? "" : "s");
+			cli_note("%d difference%s\n", n, n == 1 ? "" : "s");
 	}
 	bundle_unref(a);
 	bundle_unref(b);

@@ -119,7 +119,7 @@ static int print(const struct cli *c, struct tally *t)
 		return cli_say(EXIT_FAILED, "no memory for the answer");
 	rc = table_list(c, (struct mg_str){ text, strlen(text) }, columns);
 	if (!rc && c->output == OUTPUT_TABLE)
-		fprintf(stderr, "%lld decisions%s\n", (long long)t->decisions, json_object_size(t->groups) ? "" :
+		cli_note("%lld decisions%s\n", (long long)t->decisions, json_object_size(t->groups) ? "" :
 			"; none of them met a policy in shadow\nhint: mode = \"shadow\" in a line of bundle.lua");
 	free(text);
 	return rc;

@@ -96,16 +96,18 @@ int provider_list_run(int argc, char **argv)
 
 /* ------------------------------------------------ test: the wire */
 
-static void step(const char *name, bool good, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void step(const char *name, bool good, const char *fmt, ...)
+/* A line as it comes. */
+static void step(struct report *said, const char *name, bool good, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void step(struct report *said, const char *name, bool good, const char *fmt, ...)
 {
-	char text[512];
+	char text[512], line[560];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	printf("%-12s %-5s %s\n", name, good ? "ok" : "FAIL", text);
+	snprintf(line, sizeof(line), "%-12s %-5s %s", name, good ? "ok" : "FAIL", text);
+	report_line(said, line);
 	fflush(stdout);
 }
 
@@ -127,7 +129,7 @@ static const char *failed_step(CURLcode code)
 }
 
 /* As far as TLS; nothing is asked and no key goes out. */
-static int test_wire(const struct provider *p)
+static int test_wire(struct report *said, const struct provider *p)
 {
 	CURL *easy = curl_easy_init();
 	curl_off_t at = 0;
@@ -147,21 +149,21 @@ static int test_wire(const struct provider *p)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, p->ca);
 	code = curl_easy_perform(easy);
 	if (code) {
-		step(failed_step(code), false, "%s", why[0] ? why : curl_easy_strerror(code));
+		step(said, failed_step(code), false, "%s", why[0] ? why : curl_easy_strerror(code));
 	} else {
-		step("resolve", true, "%.1f ms", since(easy, CURLINFO_NAMELOOKUP_TIME_T, &at));
+		step(said, "resolve", true, "%.1f ms", since(easy, CURLINFO_NAMELOOKUP_TIME_T, &at));
 		ms = since(easy, CURLINFO_CONNECT_TIME_T, &at);
 		curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &ip);
-		step("connect", true, "%.1f ms to %s", ms, ip ? ip : "?");
+		step(said, "connect", true, "%.1f ms to %s", ms, ip ? ip : "?");
 		if (!p->plain_http)
-			step("tls", true, "%.1f ms", since(easy, CURLINFO_APPCONNECT_TIME_T, &at));
+			step(said, "tls", true, "%.1f ms", since(easy, CURLINFO_APPCONNECT_TIME_T, &at));
 	}
 	curl_easy_cleanup(easy);
 	return code ? EXIT_PROBLEMS : EXIT_OK;
 }
 
 /* Of a credential that is exchanged: the exchange, from this machine and with this environment. */
-static int test_credential(const struct provider *p)
+static int test_credential(struct report *said, const struct provider *p)
 {
 	struct pool *pool = pool_new(BODY_MAX);
 	uint64_t began = clock_us();
@@ -177,9 +179,9 @@ static int test_credential(const struct provider *p)
 	token_about(p->token, about, sizeof(about));
 	token_state(p->token, &state);
 	if (rc)
-		step("credential", false, "%s: %s", about, err.msg);
+		step(said, "credential", false, "%s: %s", about, err.msg);
 	else
-		step("credential", true, "%.1f ms, %s, good for %lld s", (double)(clock_us() - began) / 1000, about, (long long)state.left_s);
+		step(said, "credential", true, "%.1f ms, %s, good for %lld s", (double)(clock_us() - began) / 1000, about, (long long)state.left_s);
 	pool_free(pool);
 	return rc ? EXIT_DENIED : EXIT_OK;
 }
@@ -226,7 +228,7 @@ static const struct model *model_at(const struct catalog *cat, const struct prov
 	return NULL;
 }
 
-static int test_request(struct remote *r, const struct provider *p, const struct model *m)
+static int test_request(struct report *said, struct remote *r, const struct provider *p, const struct model *m)
 {
 	struct probe t = { .began = clock_us() };
 	struct mg_writer w;
@@ -250,13 +252,13 @@ static int test_request(struct remote *r, const struct provider *p, const struct
 	rc = remote_stream(r, "/api/v1/chat/completions", buf_view(&body), on_frame, &t);
 	buf_release(&body);
 	if (rc || t.why[0] || !t.done) {
-		step("request", false, "%s: %s", m->slug, t.why[0] ? t.why : rc ? "see above" : "the answer broke off");
+		step(said, "request", false, "%s: %s", m->slug, t.why[0] ? t.why : rc ? "see above" : "the answer broke off");
 		return rc == EXIT_UNREACHABLE || rc == EXIT_DENIED ? rc : EXIT_PROBLEMS;
 	}
-	step("auth", true, "%s", p->secret ? "the key is taken" : "no key is configured, and none is asked for");
+	step(said, "auth", true, "%s", p->secret ? "the key is taken" : "no key is configured, and none is asked for");
 	if (t.first)
-		step("first token", true, "%.1f ms, %s", (double)(t.first - t.began) / 1000, m->slug);
-	step("answer", true, "%.1f ms, $%s", (double)(clock_us() - t.began) / 1000, t.cost[0] ? t.cost : "?");
+		step(said, "first token", true, "%.1f ms, %s", (double)(t.first - t.began) / 1000, m->slug);
+	step(said, "answer", true, "%.1f ms, $%s", (double)(clock_us() - t.began) / 1000, t.cost[0] ? t.cost : "?");
 	return EXIT_OK;
 }
 
@@ -266,26 +268,33 @@ int provider_test_run(int argc, char **argv)
 	struct remote r = { .easy = NULL };
 	const struct provider *p = NULL;
 	const struct model *m = NULL;
+	struct report said;
 	struct cli c;
 	int rc = cli_begin(&c, "provider test", argc, argv, 1, 1);
 
-	rc = rc ? rc : local_catalog(&l, &c);
+	if (rc)
+		return rc;
+	report_begin(&said, &c);
+	rc = local_catalog(&l, &c);
 	if (!rc) {
 		p = catalog_provider(l.catalog, (struct mg_str){ c.argv[0], strlen(c.argv[0]) });
 		if (!p)
 			rc = cli_say(EXIT_NOT_FOUND, "no provider '%.80s' is configured\nhint: 'moongate provider list --known' shows them", c.argv[0]);
 	}
 	if (!rc && !strncmp(p->base_url, "http", 4))
-		rc = test_wire(p);
+		rc = test_wire(&said, p);
 	if (!rc && p->token)
-		rc = test_credential(p);
+		rc = test_credential(&said, p);
 	if (!rc) {
 		m = model_at(l.catalog, p, cli_option(&c, "--model"));
 		if (!m)
 			rc = cli_say(EXIT_NOT_FOUND, "provider '%s' has no such model to ask\nhint: --model SLUG names one", p->slug);
 	}
 	rc = rc ? rc : remote_open(&r, &c, &l, ANY_KEY);
-	rc = rc ? rc : test_request(&r, p, m);
+	rc = rc ? rc : test_request(&said, &r, p, m);
+	if (p)
+		report_end(&said, rc != EXIT_OK);
+	buf_release(&said.lines);
 	remote_close(&r);
 	local_close(&l);
 	return rc;

@@ -86,6 +86,20 @@ static void live_of(struct work *w, struct bundle **out)
 		*out = NULL;
 }
 
+/* The version is what a script wants: on stdout. */
+static int say_live(const struct work *w, struct mg_str version, const char *when)
+{
+	char text[VERSION_HEX + 1], note[80];
+
+	snprintf(text, sizeof(text), "%.*s", (int)version.len, version.at);
+	snprintf(note, sizeof(note), "%.12s is live%s", text, when);
+	if (w->c->output == OUTPUT_TABLE) {
+		fflush(stderr);
+		puts(text);
+	}
+	return table_done(w->c, note, DONE("version", text, "live", *when ? "next start" : "now"));
+}
+
 static int local_live(struct work *w, struct bundle *kept, const struct cause *c, struct err *err)
 {
 	struct bundle *there;
@@ -98,9 +112,7 @@ static int local_live(struct work *w, struct bundle *kept, const struct cause *c
 		rc = versions_source(w->versions, bundle_hash(there), err);
 		bundle_unref(there);
 	}
-	fprintf(stderr, "%.12s is live at the next start of the gateway\n", bundle_hash(kept));
-	puts(bundle_hash(kept));
-	return rc;
+	return say_live(w, (struct mg_str){ bundle_hash(kept), strlen(bundle_hash(kept)) }, " at the next start of the gateway");
 }
 
 static int publish_here(struct work *w, struct bundle *b, const char *from)
@@ -152,10 +164,8 @@ static int said_live(struct work *w)
 
 	if (p && json_parse(p, buf_view(&w->out), &all, NULL) == MG_OK)
 		version = json_text(p, json_get(json_get(all, "data"), "version"));
-	if (version.at) {
-		fprintf(stderr, "%.12s is live\n", version.at);
-		printf("%.*s\n", (int)version.len, version.at);
-	}
+	if (version.at)
+		say_live(w, version, "");
 	pool_free(p);
 	return version.at ? EXIT_OK : cli_say(EXIT_FAILED, "the gateway's answer cannot be read");
 }

@@ -111,7 +111,7 @@ static int show(const struct cli *c, struct buf *out)
 		rc = table_list(c, buf_view(out), columns);
 	refund = json_raw(json_get(all, "refund"));
 	if (!rc && c->output == OUTPUT_TABLE)
-		fprintf(stderr, "%llu rated%s, $%.*s given back; %llu still to be rated\n", (unsigned long long)rated,
+		cli_note("%llu rated%s, $%.*s given back; %llu still to be rated\n", (unsigned long long)rated,
 			cli_switch(c, "--dry-run") ? " (dry run: nothing is changed)" : "", (int)refund.len, refund.at, (unsigned long long)not_rated);
 	pool_free(p);
 	return rc ? rc : not_rated ? EXIT_PROBLEMS : EXIT_OK;

@@ -126,7 +126,7 @@ static int verify(struct local *l, const struct cli *c, struct mg_str text, stru
 		rc = cli_fail(err.rc == MG_EDENIED ? EXIT_PROBLEMS : EXIT_FAILED, &err);
 	if (!rc) {
 		seal_id(public, id);
-		fprintf(stderr, "good: signed by key %s\n", id);
+		cli_note("good: signed by key %s\n", id);
 	}
 	buf_release(&pem);
 	return rc;

@@ -362,17 +362,17 @@ int serve_run(int argc, char **argv)
 	struct err err = { 0 };
 	sigset_t signals;
 	struct cli c;
-	long drain;
+	int64_t drain_ms = -1;
 	int rc = cli_begin(&c, "serve", argc, argv, 0, 0);
 
-	if (!rc)
-		rc = cli_number(&c, "--drain", -1, 0, 86400, &drain);
+	if (!rc && cli_option(&c, "--drain"))
+		rc = cli_duration(&c, "--drain", NULL, &drain_ms);
 	if (rc)
 		return rc;
 	s.config_path = cli_option(&c, "--config");
 	s.listen = cli_option(&c, "--listen");
 	s.wants_key = cli_switch(&c, "--first-key");
-	s.drain_ms = drain < 0 ? UINT64_MAX : (uint64_t)drain * 1000;
+	s.drain_ms = drain_ms < 0 ? UINT64_MAX : (uint64_t)drain_ms;
 	if (cli_switch(&c, "--check")) {
 		struct config conf;
 

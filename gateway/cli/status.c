@@ -140,7 +140,7 @@ int status_run(int argc, char **argv)
 
 /* Until the time of the last reload changes, or the second in which we asked is over:
  * a gateway that reloaded twice within one second tells the same time. */
-static int wait_reload(struct remote *r, int64_t before, int64_t asked, struct buf *body)
+static int wait_reload(const struct cli *c, struct remote *r, int64_t before, int64_t asked, struct buf *body)
 {
 	struct timespec step = { 0, 100 * 1000 * 1000 };
 	int64_t at = before;
@@ -158,8 +158,7 @@ static int wait_reload(struct remote *r, int64_t before, int64_t asked, struct b
 		return cli_say(EXIT_RETRY, "the gateway has not reloaded after %d s\nhint: its log says why", RELOAD_WAIT_MS / 1000);
 	if (metric(body, "moongate_config_last_reload_successful") != 1)
 		return cli_say(EXIT_CONFIG, "the new configuration was refused; the old one goes on\nhint: 'moongate config check' says what is wrong");
-	fprintf(stderr, "reloaded\n");
-	return EXIT_OK;
+	return table_done(c, "reloaded", DONE("status", "reloaded"));
 }
 
 int reload_run(int argc, char **argv)
@@ -181,7 +180,7 @@ int reload_run(int argc, char **argv)
 		buf_reset(&body);
 		rc = remote_call(&r, "POST", "/api/admin/reload", (struct mg_str){ 0 }, &body);
 	}
-	rc = rc ? rc : wait_reload(&r, before, (int64_t)time(NULL), &body);
+	rc = rc ? rc : wait_reload(&c, &r, before, (int64_t)time(NULL), &body);
 	buf_release(&body);
 	remote_close(&r);
 	local_close(&l);

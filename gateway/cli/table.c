@@ -218,6 +218,28 @@ static void print_facts(struct pool *p, struct mg_view row, const struct column 
 	buf_release(&b);
 }
 
+int table_done(const struct cli *c, const char *note, const char *const *pairs)
+{
+	struct mg_writer w;
+	struct buf out;
+
+	if (c->output == OUTPUT_TABLE) {
+		cli_note("%s\n", note);
+		return EXIT_OK;
+	}
+	buf_init(&out, 65536);
+	json_writer_init(&w, &out);
+	json_open(&w, NULL, '{');
+	json_open(&w, "data", '{');
+	for (; *pairs; pairs += 2)
+		json_put_text(&w, pairs[0], pairs[1]);
+	json_close(&w);
+	json_close(&w);
+	print_raw(buf_view(&out));
+	buf_release(&out);
+	return EXIT_OK;
+}
+
 /* ------------------------------------------------ from a body */
 
 static int parsed(struct mg_str body, struct pool **p, struct mg_view *data)

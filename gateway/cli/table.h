@@ -17,6 +17,10 @@ struct column { const char *member, *title; enum cell cell; };	/* member: "prici
 int table_list(const struct cli *c, struct mg_str body, const struct column *columns);
 int table_one(const struct cli *c, struct mg_str body, const struct column *columns);
 
+/* What an action has done: a note on stderr, or {"data":{...}} of pairs, a name and its text each, ended by NULL. */
+int table_done(const struct cli *c, const char *note, const char *const *pairs);
+#define DONE(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 /* Lines that a check says while it runs: printed as they come, or at the end as
  * {"problems":n,"lines":[...]}.  report_end: EXIT_PROBLEMS when there are any. */
 struct report { const struct cli *c; struct buf lines; };

@@ -82,7 +82,7 @@ start_gateway() {	# NAME [WRAPPER...]; sets gate, port, BENCH_KEY, and for `use`
 	at=$tmp/$1 who=$1; shift
 	: >"$at/out"
 	began=$(date +%s%N)
-	"$@" "$MOONGATE" serve --config "$at/config.lua" --first-key --drain 1 >"$at/out" 2>"$at/log" & gate=$!; started $!
+	"$@" "$MOONGATE" serve --config "$at/config.lua" --first-key --drain 1s >"$at/out" 2>"$at/log" & gate=$!; started $!
 	port=$("$tools/ready" "$at/out") || { tail -3 "$at/log" >&2; die "the gateway '$who' did not start"; }
 	ready_us=$((($(date +%s%N) - began) / 1000))
 	until grep -q sk- "$at/data/first.key" 2>/dev/null; do kill -0 "$gate" || die "no key"; sleep 0.02; done

@@ -75,7 +75,7 @@ test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
 
 test('200 streams without an end: an error event and [DONE] at the deadline, exit 0', async () => {
   const home = dir();
-  const g = await startGateway(config, { dir: home, args: ['--drain', '1'] });
+  const g = await startGateway(config, { dir: home, args: ['--drain', '1s'] });
   const key = await g.newKey();
   const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/endless', stream: true }));
   await until('the streams', () => up.asked.length >= 200);

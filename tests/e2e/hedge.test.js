@@ -376,7 +376,7 @@ test('the share: of a hundred late requests five are hedged, exactly', async () 
 });
 
 test('a drain during a race: it is ended, both are closed, exit 0', async () => {
-  const home = mkdtempSync(join(tmpdir(), 'moongate-hedge-')), two = await startGateway(settings('hedge_percent = 100'), { dir: home, args: ['--drain', '1'] }), k = await two.newKey();
+  const home = mkdtempSync(join(tmpdir(), 'moongate-hedge-')), two = await startGateway(settings('hedge_percent = 100'), { dir: home, args: ['--drain', '1s'] }), k = await two.newKey();
   start({ a: hold, b: hold });
   const all = [true, false].map((stream) => chat(two, k, { model: 'acme/two', stream, ...order('a', 'b') }));
   await until('all', () => held.length === 4);
