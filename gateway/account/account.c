@@ -15,8 +15,8 @@ struct accounts {
 	struct table table;
 	pthread_mutex_t changing;	/* one change at a time */
 	struct scope *balance, *operators;	/* operators: of the configured management key */
-	bool credits, has_management;
-	unsigned char management[HASH_BYTES];
+	bool credits, has_management, has_here;
+	unsigned char management[HASH_BYTES], here[HASH_BYTES];	/* configured; of commands beside the gateway */
 	_Atomic(int64_t) bought;
 };
 
@@ -217,11 +217,12 @@ static bool looks_like_a_key(struct mg_str key)
 	return all;
 }
 
-static int find_management(struct accounts *a, struct key_facts *out)
+static int find_management(struct accounts *a, const char *name, const unsigned char hash[HASH_BYTES], struct key_facts *out)
 {
-	*out = (struct key_facts){ .name = "configured", .label = "management", .management = true, .limit_nusd = -1, .scope = a->operators };
+	*out = (struct key_facts){ .label = "management", .management = true, .limit_nusd = -1, .scope = a->operators };
+	snprintf(out->name, sizeof(out->name), "%s", name);
 	for (int i = 0; i < HASH_BYTES; i++)
-		snprintf(out->hash + 2 * i, 3, "%02x", a->management[i]);
+		snprintf(out->hash + 2 * i, 3, "%02x", hash[i]);
 	return MG_OK;
 }
 
@@ -234,8 +235,10 @@ int accounts_find(struct accounts *a, struct mg_str key, struct key_facts *out, 
 		return fail(err, MG_EDENIED, "User not found.");
 	sha256(key.at, key.len, hash);
 	if (a->has_management && same_bytes(hash, a->management, HASH_BYTES))
-		return find_management(a, out);
+		return find_management(a, "configured", a->management, out);
 	found = looks_like_a_key(key) && table_find(&a->table, hash, out);
+	if (!found && a->has_here && same_bytes(hash, a->here, HASH_BYTES))
+		return find_management(a, "this machine", a->here, out);
 	if (!found || out->deleted)
 		return fail(err, MG_EDENIED, "User not found.");
 	if (out->disabled)
@@ -305,6 +308,13 @@ static void make_key(char plain[static 80])
 	for (size_t i = 0; i < sizeof(secret); i++)
 		at += (size_t)snprintf(plain + at, 80 - at, "%02x", secret[i]);
 	wipe(secret, sizeof(secret));
+}
+
+void accounts_key_here(struct accounts *a, char plain[static 80])
+{
+	make_key(plain);
+	sha256(plain, strlen(plain), a->here);
+	a->has_here = true;
 }
 
 int accounts_create(struct accounts *a, struct key_facts *in_out, char plain[static 80], struct err *err)

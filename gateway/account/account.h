@@ -20,7 +20,7 @@ enum { LABELS_BYTES = 320 };
 struct key_usage { int64_t total, daily, weekly, monthly; };	/* nUSD */
 struct key_facts {			/* a copy: no pointer into the table but scope */
 	char hash[SHA256_HEX + 1];
-	char name[128], label[32], creator[64], workspace[64], external_user[64], org[64], labels[LABELS_BYTES];	/* labels: "team=blue\nplan=gold", for policies */
+	char name[128], label[32], creator[SHA256_HEX + 1], workspace[64], external_user[64], org[64], labels[LABELS_BYTES];	/* labels: "team=blue\nplan=gold", for policies */
 	bool management, disabled, deleted, include_byok;
 	int64_t created_ms, updated_ms, expires_ms;	/* Unix; 0: never */
 	int64_t limit_nusd;		/* -1: none */
@@ -36,6 +36,9 @@ struct accounts;
 /* Reads all keys from the store.  management_key: the configured one, "" or NULL: none. */
 struct accounts *accounts_new(struct store *store, const char *management_key, bool credits, struct err *err);
 void accounts_free(struct accounts *a);
+/* Before the first request: a management key that nobody has configured, good as long as the accounts
+ * are open and kept nowhere.  plain: 80 bytes. */
+void accounts_key_here(struct accounts *a, char plain[static 80]);
 
 /* Checks syntax, then looks up by hash, in constant work.  MG_EDENIED with the wire's
  * words in err ("User not found.", "API key is disabled", "API key has expired"), and no store access. */

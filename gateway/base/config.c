@@ -372,7 +372,20 @@ static int load(struct reading *r, struct config *c, const char *path)
 	return rc;
 }
 
-int config_load(struct config *c, const char *path, struct err *err)
+json_t *config_absent(struct reading *r, const char *place, const char *from, const char *why, const char *hint)
+{
+	if (from)
+		fail(r->err, MG_EINVAL, "%s: %s: %s\nhint: %s", from, place, why, hint);
+	else
+		config_fail(r, place, hint, "%s", why);
+	if (!r->looking)
+		return NULL;
+	json_object_set_new(r->absent, place, json_string(r->err->msg));
+	*r->err = (struct err){ 0, "" };
+	return json_null();
+}
+
+static int read_all(struct config *c, const char *path, bool looking, struct err *err)
 {
 	struct err own = { 0, "" };
 	struct reading *r = calloc(1, sizeof(*r));
@@ -384,17 +397,31 @@ int config_load(struct config *c, const char *path, struct err *err)
 	r->err = err ? err : &own;
 	r->fetched = json_object();
 	r->variables = json_object();
+	r->absent = json_object();
+	r->looking = looking;
 	rc = load(r, c, path);
+	memcpy(c->missing, r->missing, sizeof(c->missing));
 	c->origins = config_origins(r);
 	json_object_update(c->origins, r->variables);
 	for (size_t i = 0; i < r->n; i++)
 		json_decref(r->sources[i].lines);
 	json_decref(r->fetched);
 	json_decref(r->variables);
+	json_decref(r->absent);
 	free(r);
 	if (rc)
 		config_release(c);
 	return rc;
+}
+
+int config_load(struct config *c, const char *path, struct err *err)
+{
+	return read_all(c, path, false, err);
+}
+
+int config_look(struct config *c, const char *path, struct err *err)
+{
+	return read_all(c, path, true, err);
 }
 
 void config_release(struct config *c)

@@ -21,12 +21,16 @@
 #include "base/err.h"
 
 /* path: where it was found; "" for the built-in default.  origins: place -> "file:line", or the name of a
- * variable.  given: the tree as it was written, before defaults. */
-struct config { json_t *tree; char path[512]; json_t *origins, *given; };
+ * variable.  given: the tree as it was written, before defaults.  missing: of config_look(), the first
+ * secret that is not here, as an error says it; "": all are. */
+struct config { json_t *tree; char path[512]; json_t *origins, *given; char missing[240]; };
 
 /* path NULL: looked up ($MOONGATE_CONFIG, ./config.lua, XDG, /etc/moongate);
  * none found: the built-in default (sim on loopback).  config_release() it. */
 int config_load(struct config *c, const char *path, struct err *err);
+/* The same for who calls no provider, such as a command in a shell that has not the service's variables: a
+ * secret that cannot be had is "", and the rest is as it is. */
+int config_look(struct config *c, const char *path, struct err *err);
 void config_release(struct config *c);
 
 /* For who finds a fault in the tree later: "file:line: place: reason\nhint: ...", MG_EINVAL; hint may be NULL.

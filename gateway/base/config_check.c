@@ -362,18 +362,23 @@ static json_t *list(struct reading *r, const struct member *m, json_t *v, struct
 	return out;
 }
 
-static json_t *number(struct reading *r, const struct member *m, json_t *v, struct place *at)
+/* What could not be fetched: no secret where one is looked for, else the error that it would have been. */
+static json_t *not_here(struct reading *r, const struct member *m, const char *why)
 {
-	double n = json_number_value(v);
-
-	if (json_is_number(v) && n >= (double)m->min && n <= (double)m->max)
-		return json_real(n);
-	config_fail(r, at->text, m->doc, "is no number from %lld to %lld", (long long)m->min, (long long)m->max);
+	if (!*r->missing)
+		snprintf(r->missing, sizeof(r->missing), "%s", why);
+	if (m->kind == M_SECRET)
+		return json_string("");
+	fail(r->err, MG_EINVAL, "%s", why);
 	return NULL;
 }
 
 static json_t *check(struct reading *r, const struct member *m, json_t *v, struct place *at)
 {
+	const char *absent = json_is_null(v) ? json_string_value(json_object_get(r->absent, at->text)) : NULL;
+
+	if (absent)
+		return not_here(r, m, absent);
 	switch (m->kind) {
 	case M_STRING:
 		return json_is_string(v) ? json_incref(v) : (wrong(r, at, v, "a string is expected", m->doc), NULL);
@@ -386,8 +391,6 @@ static json_t *check(struct reading *r, const struct member *m, json_t *v, struc
 			return in_range(r, m, json_integer_value(v), at);
 		wrong(r, at, v, "a whole number is expected", m->doc);
 		return NULL;
-	case M_NUMBER:
-		return number(r, m, v, at);
 	case M_DURATION:
 	case M_SIZE:
 		return measured(r, m, v, at);

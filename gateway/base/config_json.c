@@ -18,15 +18,14 @@ static json_t *fetched(struct reading *r, json_t *v, struct place *at)
 		text = fetch_file(file, r->dir, &no);
 	else
 		return config_fail(r, at->text, "{\"$env\": \"NAME\"} or {\"$file\": \"P\"}", "names no string"), NULL;
-	out = text ? json_string(text) : NULL;
+	out = text ? json_string(text) : config_absent(r, at->text, NULL, no.why, no.hint);
 	if (!text)
-		config_fail(r, at->text, no.hint, "%s", no.why);
-	else if (!out)
+		return out;
+	if (!out)
 		config_fail(r, at->text, NULL, "the value is not UTF-8");
 	else
 		json_object_set_new(r->fetched, text, json_true());
-	if (text)
-		wipe(text, strlen(text));
+	wipe(text, strlen(text));
 	free(text);
 	return out;
 }

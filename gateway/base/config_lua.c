@@ -264,12 +264,12 @@ static json_t *to_json(lua_State *L, struct place *at, int depth);
 static json_t *not_there(struct reading *r, lua_State *L, const struct place *at)
 {
 	const struct marker *m = lua_touserdata(L, -1);
+	char from[220];
 
 	if (lua_rawlen(L, -1) != sizeof(*m))
-		config_fail(r, at->text, NULL, "is no value");
-	else
-		fail(r->err, MG_EINVAL, "%s:%d: %s: %s\nhint: %s", m->file, m->line, at->text, m->why, m->hint);
-	return NULL;
+		return config_fail(r, at->text, NULL, "is no value"), NULL;
+	snprintf(from, sizeof(from), "%s:%d", m->file, m->line);
+	return config_absent(r, at->text, from, m->why, m->hint);
 }
 
 static json_t *list(lua_State *L, struct place *at, int depth, size_t n)

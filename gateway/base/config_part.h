@@ -19,6 +19,9 @@ struct reading {
 	json_t *variables;	/* place -> the variable that says it */
 	char dir[512];		/* relative paths start here */
 	bool dev;
+	bool looking;		/* config_look(): what cannot be fetched is null in the tree, its place and error are here */
+	json_t *absent;
+	char missing[240];
 	struct err *err;
 };
 
@@ -33,6 +36,8 @@ int config_fail(struct reading *r, const char *place, const char *hint, const ch
 	__attribute__((format(printf, 4, 5)));
 
 json_t *config_origins(const struct reading *r);
+/* What env or file could not give, from where it says (NULL: where place was written): NULL and r->err, or null. */
+json_t *config_absent(struct reading *r, const char *place, const char *from, const char *why, const char *hint);
 
 /* config_lines.c: json: the text is JSON.  MG_EINVAL: a member given twice. */
 int source_scan(struct reading *r, const char *name, const char *text, bool json);
@@ -48,7 +53,7 @@ char *fetch_file(const char *name, const char *dir, struct fetch_failure *no);
 char *read_whole(const char *path, size_t max, size_t *len, struct fetch_failure *no);
 
 /* config_schema.c */
-enum member_kind { M_STRING, M_SECRET, M_PATH, M_BOOL, M_INT, M_NUMBER, M_DURATION, M_SIZE, M_PRICE, M_WORD,
+enum member_kind { M_STRING, M_SECRET, M_PATH, M_BOOL, M_INT, M_DURATION, M_SIZE, M_PRICE, M_WORD,
 	M_OBJECT, M_MAP, M_LIST, M_LISTEN, M_ANY };
 struct member {
 	const char *name;

@@ -19,7 +19,7 @@ static const struct member tls[] = {
 static const struct member listener[] = {
 	{ .name = "at", .kind = M_STRING, .required = true, .doc = "\"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/run/moongate/api.sock\"" },
 	{ .name = "tls", .kind = M_OBJECT, .sub = tls, .doc = "speak HTTPS" },
-	{ .name = "admin", .kind = M_BOOL, .doc = "answer /ui/ and /api/admin/*; loopback and unix sockets always do" },
+	{ .name = "admin", .kind = M_BOOL, .doc = "answer /api/admin/*; loopback and unix sockets always do" },
 	END };
 static const struct member price_override[] = {
 	{ .name = "min_prompt_tokens", .kind = M_INT, .max = INT64_MAX, .doc = "from so many prompt tokens on" },
@@ -209,23 +209,7 @@ static const struct member fetch[] = {
 static const struct member logging[] = {
 	{ .name = "level", .kind = M_WORD, .fallback = "\"info\"", .words = "error|warn|info|debug", .doc = "" },
 	{ .name = "format", .kind = M_WORD, .fallback = "\"auto\"", .words = "auto|json|text", .doc = "auto: text on a terminal, else json" },
-	{ .name = "content", .kind = M_BOOL, .fallback = "false", .doc = "keep prompts and answers in the store" },
-	{ .name = "retention", .kind = M_DURATION, .fallback = "\"30d\"", .min = 60000, .max = 3660 * DAY, .doc = "of what is kept" },
 	{ .name = "file", .kind = M_PATH, .doc = "instead of stderr; reopened on SIGUSR1" },
-	END };
-static const struct member otlp[] = {
-	{ .name = "endpoint", .kind = M_STRING, .fallback = "\"\"", .doc = "\"http://collector:4318\"; \"\": off" },
-	{ .name = "headers", .kind = M_MAP, .sub = &(const struct member){ .name = "header", .kind = M_SECRET }, .doc = "sent with each export" },
-	{ .name = "sample", .kind = M_NUMBER, .fallback = "1.0", .max = 1, .doc = "part of the requests, 0 to 1" },
-	END };
-static const struct member metrics[] = {
-	{ .name = "enabled", .kind = M_BOOL, .fallback = "true", .doc = "" },
-	{ .name = "listen", .kind = M_STRING, .doc = "a listener of its own" },
-	{ .name = "token", .kind = M_SECRET, .doc = "asked for as a bearer token" },
-	END };
-static const struct member telemetry[] = {
-	{ .name = "otlp", .kind = M_OBJECT, .fallback = "{}", .sub = otlp, .doc = "traces" },
-	{ .name = "metrics", .kind = M_OBJECT, .fallback = "{}", .sub = metrics, .doc = "Prometheus" },
 	END };
 static const struct member a_label = { .name = "label", .kind = M_STRING };
 static const struct member lookup[] = {
@@ -260,13 +244,6 @@ static const struct member cors[] = {
 static const struct member plugins[] = {
 	{ .name = "dir", .kind = M_PATH, .doc = "where *.so lie; default: beside the binary" },
 	END };
-static const struct member ui[] = {
-	{ .name = "enabled", .kind = M_BOOL, .fallback = "true", .doc = "serve the console at /ui/" },
-	END };
-static const struct member store[] = {
-	{ .name = "plugin", .kind = M_STRING, .fallback = "\"sqlite\"", .doc = "" },
-	{ .name = "url", .kind = M_SECRET, .doc = "of a server, with its password" },
-	END };
 static const struct member root[] = {
 	{ .name = "listen", .kind = M_LISTEN, .fallback = "[\"127.0.0.1:8080\"]", .sub = listener, .doc = "where clients connect" },
 	{ .name = "data_dir", .kind = M_PATH, .doc = "store and journals; default: $XDG_STATE_HOME/moongate" },
@@ -274,19 +251,15 @@ static const struct member root[] = {
 	{ .name = "management_key", .kind = M_SECRET, .doc = "a first key for the management API" },
 	{ .name = "workers", .kind = M_INT, .fallback = "0", .max = 64, .doc = "threads; 0: one a core" },
 	{ .name = "plugins", .kind = M_OBJECT, .fallback = "{}", .sub = plugins, .doc = "" },
-	{ .name = "ui", .kind = M_OBJECT, .fallback = "{}", .sub = ui, .doc = "" },
 	{ .name = "providers", .kind = M_MAP, .fallback = "{}", .sub = &a_provider, .doc = "by slug" },
 	{ .name = "models", .kind = M_MAP, .fallback = "{}", .sub = &a_model, .doc = "by slug, \"author/name\"" },
 	{ .name = "policy", .kind = M_OBJECT, .fallback = "{}", .sub = policy, .doc = "" },
 	{ .name = "limits", .kind = M_OBJECT, .fallback = "{}", .sub = limits, .doc = "" },
 	{ .name = "fetch", .kind = M_OBJECT, .fallback = "{}", .sub = fetch, .doc = "what requests point to" },
 	{ .name = "logging", .kind = M_OBJECT, .fallback = "{}", .sub = logging, .doc = "" },
-	{ .name = "telemetry", .kind = M_OBJECT, .fallback = "{}", .sub = telemetry, .doc = "" },
 	{ .name = "credits", .kind = M_OBJECT, .fallback = "{}", .sub = credits, .doc = "" },
 	{ .name = "ledger", .kind = M_OBJECT, .fallback = "{}", .sub = ledger, .doc = "" },
-	{ .name = "store", .kind = M_OBJECT, .fallback = "{}", .sub = store, .doc = "" },
 	{ .name = "cors", .kind = M_OBJECT, .fallback = "{}", .sub = cors, .doc = "" },
-	{ .name = "trusted_proxies", .kind = M_LIST, .fallback = "[]", .sub = &a_string, .doc = "whose X-Forwarded-* counts: addresses, networks" },
 	END };
 const struct member config_root = { .name = "", .kind = M_OBJECT, .sub = root };
 
@@ -332,7 +305,7 @@ static json_t *schema_words(const char *words)
 
 static json_t *schema_int(const struct member *m)
 {
-	json_t *out = json_pack("{s:s, s:I}", "type", m->kind == M_INT ? "integer" : "number", "minimum", (json_int_t)m->min);
+	json_t *out = json_pack("{s:s, s:I}", "type", "integer", "minimum", (json_int_t)m->min);
 
 	if (m->max)
 		json_object_set_new(out, "maximum", json_integer(m->max));
@@ -351,7 +324,6 @@ static json_t *schema_kind(const struct member *m)
 	case M_BOOL:
 		return json_pack("{s:s}", "type", "boolean");
 	case M_INT:
-	case M_NUMBER:
 		return schema_int(m);
 	case M_DURATION:
 		return json_pack("{s:[{s:s, s:s}, {s:s, s:i}]}", "anyOf", "type", "string", "pattern",

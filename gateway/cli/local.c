@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cli/local.h"
+#include "cli/running.h"
 #include "ledger/generation.h"
 
 int local_config(struct local *l, const struct cli *c)
@@ -11,7 +12,7 @@ int local_config(struct local *l, const struct cli *c)
 
 	if (l->conf.tree)
 		return EXIT_OK;
-	if (config_load(&l->conf, cli_option(c, "--config"), &err) != MG_OK)
+	if (config_look(&l->conf, cli_option(c, "--config"), &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
 	places_find(&l->places, &l->conf);
 	snprintf(l->data_dir, sizeof(l->data_dir), "%s", json_string_value(json_object_get(l->conf.tree, "data_dir")));
@@ -52,6 +53,8 @@ int local_catalog(struct local *l, const struct cli *c)
 	struct err err = { 0 };
 	int rc = local_plugins(l, c);
 
+	if (!rc && *l->conf.missing)	/* its credentials are read */
+		return cli_say(EXIT_CONFIG, "%s", l->conf.missing);
 	if (rc)
 		return rc;
 	l->catalog = catalog_new(&l->conf, l->plugins, NULL, &err);
@@ -141,18 +144,9 @@ void local_close(struct local *l)
 void local_url(const struct local *l, char *out, size_t size)
 {
 	json_t *first = json_array_get(json_object_get(l->conf.tree, "listen"), 0);
-	const char *at = json_string_value(json_is_string(first) ? first : json_object_get(first, "at")), *port;
-	bool tls = json_is_object(json_object_get(first, "tls"));
+	const char *at = json_string_value(json_is_string(first) ? first : json_object_get(first, "at"));
 
-	if (!at)
-		at = "127.0.0.1:8080";
-	port = strrchr(at, ':');
-	if (!strncmp(at, "unix:", 5))
-		snprintf(out, size, "%s", at);
-	else if (port && (!strncmp(at, "0.0.0.0:", 8) || !strncmp(at, "[::]:", 5) || port == at))
-		snprintf(out, size, "%s127.0.0.1%s", tls ? "https://" : "http://", port);
-	else
-		snprintf(out, size, "%s%s", tls ? "https://" : "http://", at);
+	listening_url(at ? at : "127.0.0.1:8080", json_is_object(json_object_get(first, "tls")), out, size);
 }
 
 int local_rows(struct local *l, enum mg_store_row kind, const char *where, int64_t since_ms, bool (*fn)(void *arg, const void *row), void *arg)

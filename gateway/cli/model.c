@@ -29,6 +29,14 @@ static int fetch(const struct cli *c, struct local *l, const char *path, struct 
 	return rc;
 }
 
+/* Of a gateway that is named, or knows more than this shell; else what the configuration says. */
+static int ask(const struct cli *c, struct local *l, const char *path, int (*here)(const struct cli *c, struct local *l, struct buf *out), struct buf *out)
+{
+	int rc = remote_named(c) ? EXIT_OK : local_config(l, c);
+
+	return rc ? rc : remote_knows(c, l) ? fetch(c, l, path, out) : here(c, l, out);
+}
+
 static int list_here(const struct cli *c, struct local *l, struct buf *out)
 {
 	struct model_query q;
@@ -63,7 +71,7 @@ int model_list_run(int argc, char **argv)
 	if (c.argc)
 		remote_escape(&path, c.argv[0]);
 	buf_put(&path, "", 1);
-	rc = remote_named(&c) ? fetch(&c, &l, path.at, &out) : list_here(&c, &l, &out);
+	rc = ask(&c, &l, path.at, list_here, &out);
 	rc = rc ? rc : table_list(&c, buf_view(&out), models);
 	buf_release(&path);
 	buf_release(&out);
@@ -121,7 +129,7 @@ int model_show_run(int argc, char **argv)
 		return cli_say(EXIT_NOT_FOUND, "no model '%.100s'\nhint: 'moongate model list WORD' finds those with a word in their name", c.argv[0]);
 	snprintf(path, sizeof(path), "/api/v1/models/%s/endpoints", c.argv[0]);
 	buf_init(&out, BODY_MAX);
-	rc = remote_named(&c) ? fetch(&c, &l, path, &out) : show_here(&c, &l, &out);
+	rc = ask(&c, &l, path, show_here, &out);
 	rc = rc ? rc : print_endpoints(&c, buf_view(&out));
 	buf_release(&out);
 	local_close(&l);

@@ -6,6 +6,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "cli/remote.h"
+#include "cli/running.h"
 #include "net/frame.h"
 
 enum { ANSWER_MAX = 256 << 20, FRAME_MAX = 16 << 20, ERROR_MAX = 1 << 20, CONNECT_MS = 5000, PROBE_MS = 1000, EXIT_INTERRUPTED = 130 };
@@ -22,6 +23,17 @@ static const char *from_env(const char *name)
 bool remote_named(const struct cli *c)
 {
 	return cli_option(c, "--url") || from_env("MOONGATE_URL");
+}
+
+bool remote_knows(const struct cli *c, const struct local *l)
+{
+	struct running run;
+	bool knows = remote_named(c);
+
+	if (!knows && l->conf.tree && *l->conf.missing)
+		knows = running_read(l->data_dir, &run);
+	wipe(&run, sizeof(run));
+	return knows;
 }
 
 /* ".../api/v1" and a last slash are cut: paths here begin at the root. */
@@ -42,20 +54,35 @@ static void cut_version(char *url)
 	}
 }
 
-static int find_url(struct remote *r, const struct cli *c, const struct local *l)
+static const char *said_url(const struct cli *c)
 {
 	const char *said = cli_option(c, "--url");
 
-	if (!said)
-		said = from_env("MOONGATE_URL");
-	if (!said)
-		said = from_env("OPENROUTER_BASE_URL");
+	said = said ? said : from_env("MOONGATE_URL");
+	return said ? said : from_env("OPENROUTER_BASE_URL");
+}
+
+static void own_url(const struct local *l, char *out, size_t size)
+{
+	struct running run;
+
+	if (running_read(l->data_dir, &run))
+		snprintf(out, size, "%s", run.url);
+	else
+		local_url(l, out, size);
+	wipe(&run, sizeof(run));
+}
+
+static int find_url(struct remote *r, const struct cli *c, const struct local *l)
+{
+	const char *said = said_url(c);
+
 	if (said && strlen(said) >= sizeof(r->socket))
 		return cli_say(EXIT_USAGE, "the gateway's URL is too long");
 	if (said)
 		snprintf(r->url, sizeof(r->url), "%s", said);
 	else
-		local_url(l, r->url, sizeof(r->url));
+		own_url(l, r->url, sizeof(r->url));
 	if (!strncmp(r->url, "unix:", 5)) {
 		snprintf(r->socket, sizeof(r->socket), "%.250s", r->url + 5);
 		snprintf(r->url, sizeof(r->url), "http://localhost");
@@ -95,6 +122,16 @@ static bool key_from(const char *text, char out[256])
 	return text && *text;
 }
 
+/* The key of whoever may manage by having the data directory; for the gateway that is its own, no other. */
+static bool key_here(const struct cli *c, const struct local *l, char out[256])
+{
+	struct running run;
+	bool found = !said_url(c) && running_read(l->data_dir, &run) && key_from(run.key, out);
+
+	wipe(&run, sizeof(run));
+	return found;
+}
+
 void remote_key(const struct cli *c, const struct local *l, enum credential credential, char out[256])
 {
 	const char *configured = json_string_value(json_object_get(l->conf.tree, "management_key"));
@@ -104,7 +141,7 @@ void remote_key(const struct cli *c, const struct local *l, enum credential cred
 	snprintf(first, sizeof(first), "%s/first.key", l->data_dir);
 	if (credential == NO_KEY || key_from_file(cli_option(c, "--key-file"), out) || cli_option(c, "--key-file"))
 		return;
-	if (credential == MANAGEMENT_KEY && key_from(from_env("MOONGATE_MANAGEMENT_KEY"), out))
+	if (credential == MANAGEMENT_KEY && (key_from(from_env("MOONGATE_MANAGEMENT_KEY"), out) || key_here(c, l, out)))
 		return;
 	if (key_from_file(from_env("MOONGATE_KEY_FILE"), out) || key_from(from_env("MOONGATE_KEY"), out))
 		return;
@@ -159,7 +196,7 @@ int remote_open(struct remote *r, const struct cli *c, struct local *l, enum cre
 
 	*r = (struct remote){ .credential = credential };
 	if (!l->conf.tree && remote_named(c)) {	/* it may be on another machine: no configuration is no fault */
-		if (config_load(&l->conf, cli_option(c, "--config"), &ignored) == MG_OK)
+		if (config_look(&l->conf, cli_option(c, "--config"), &ignored) == MG_OK)
 			snprintf(l->data_dir, sizeof(l->data_dir), "%s", json_string_value(json_object_get(l->conf.tree, "data_dir")));
 	} else {
 		rc = local_config(l, c);

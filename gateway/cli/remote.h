@@ -1,9 +1,10 @@
 /*
  * remote.h - asking a running gateway, over HTTP.
  *
- * Where: --url, $MOONGATE_URL, $OPENROUTER_BASE_URL, or where the configuration
- * listens.  With which key: --key-file, then the environment, then what the
- * configuration and the data directory have.
+ * Where: --url, $MOONGATE_URL, $OPENROUTER_BASE_URL, where the gateway of the
+ * data directory says that it listens, or where the configuration does.  With
+ * which key: --key-file, then the environment, then what the configuration and
+ * the data directory have.
  *
  * Each call returns EXIT_OK or has said why not and returns the status to end
  * with: 4 it does not answer, 5 the key is not enough, 6 there is no such thing.
@@ -24,6 +25,8 @@ int remote_open(struct remote *r, const struct cli *c, struct local *l, enum cre
 void remote_close(struct remote *r);
 /* The user said where: --url or $MOONGATE_URL. */
 bool remote_named(const struct cli *c);
+/* Or the gateway of this machine has secrets that this shell has not: it can tell what is configured. */
+bool remote_knows(const struct cli *c, const struct local *l);
 /* One is there, and there is a key for it; l: with its configuration.  Says nothing, waits a second at most. */
 bool remote_answers(const struct cli *c, const struct local *l, enum credential credential);
 /* The key alone; "" where there is none. */

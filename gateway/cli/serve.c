@@ -18,9 +18,11 @@
 #include <unistd.h>
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "base/money.h"
 #include "cli/cli.h"
+#include "cli/running.h"
 #include "cli/serving.h"
 #include "ledger/recovery.h"
 
@@ -225,6 +227,7 @@ static int start(struct serving *s, struct err *err)
 {
 	struct config conf = { 0 };
 	struct snapshot *snap = NULL;
+	char key[80];
 	int rc = raise_limits(err);
 
 	if (!rc)
@@ -269,7 +272,11 @@ static int start(struct serving *s, struct err *err)
 	if (rc)
 		return rc;
 	facts_for_metrics(s);
+	accounts_key_here(s->gw.accounts, key);
 	rc = start_workers(s, &snap->conf, err);	/* from here on there are clients */
+	if (!rc)
+		rc = running_write(s->gw.data_dir, &s->listeners, key, err);
+	wipe(key, sizeof(key));
 	if (!rc)
 		print_first_key(s, snap->catalog);
 	return rc;
@@ -306,6 +313,7 @@ static void stop(struct serving *s)
 	background_end_changes();
 	while (nanosleep(&delay, &delay) && errno == EINTR)
 		;
+	running_remove(s->gw.data_dir);
 	listeners_unlink(&s->listeners);
 	for (unsigned i = 0; i < s->gw.n_workers; i++)
 		worker_drain(&s->gw.workers[i], s->drain_ms);

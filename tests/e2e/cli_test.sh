@@ -42,13 +42,13 @@ cd "$DIR" || exit 1
 # ---- help and mistakes
 run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr, 2"
 run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
-for c in "init" "config check" "config show" "config schema" "key create" "key list" "key show" "key update" "key disable" "key delete" \
-	"model list" "model show" "provider list" "provider test" "provider discover" "model import" "policy new" "policy check" "policy test" "policy explain" "policy backtest" "policy shadow" "policy publish" "policy rollback" "policy list" "policy types" "policy run" "policy diff" "log receipt" "log key" \
-	"plugin new" "plugin check" "plugin list" "plugin info" "log tail" "log show" "usage" "chat" "env" "status" "reload" "audit" "rate" "credits show" "credits add" \
-	"backup" "restore" "serve" "completion" "man" "version"; do
+sed -n 's/^  \([a-z]* *[a-z]*\)  .*/\1/p' "$DIR/out" | sed 's/ *$//' >"$DIR/names"
+[ "$(wc -l <"$DIR/names")" -gt 50 ]; ok "--help lists them all"
+while read -r c; do	# two words
+	# shellcheck disable=SC2086
 	run 0 $c --help && out "^usage: moongate $c" && out '^examples:' && ! awk 'length($0) > 80' "$DIR/out" | grep -q .
 	ok "$c --help: usage, examples, in 80 columns"
-done
+done <"$DIR/names"
 run 2 statsu && err "did you mean 'status'"; ok "a mistyped command is suggested"
 run 2 key lst && err "did you mean 'key list'"; ok "a mistyped second word, too"
 run 2 usage --sicne 1h && err "did you mean '--since'"; ok "a mistyped option, too"
@@ -222,7 +222,12 @@ run 0 backup "$DIR/c.db" --json && out "^{\"data\":{\"file\":\"$DIR/c.db\"}}$" &
 run 7 backup "$DIR/b.db" --json && err '"code":"conflict"'; ok "its errors, too"
 run 7 backup "$DIR/b.db"; ok "backup overwrites nothing"
 run 7 restore "$DIR/b.db" --yes && err 'gateway runs'; ok "restore refuses while a gateway runs"
-(unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 5 key list) && err '^hint: '; ok "the store is taken and no management key is set: said with a hint"
+(unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 0 key list && out '^app ' && run 0 status && out "^gateway  *http://127.0.0.1:[1-9]" && run 0 key create two && run 0 reload &&
+	MOONGATE_KEY=$(cat "$DIR/app.key") run 0 policy list); ok "beside the gateway, on port 0, its user needs to say neither where nor with which key"
+[ "$(stat -c %a data/running)" = 600 ]; ok "what tells them is for that user alone"
+mv data/running kept
+(MOONGATE_LISTEN=${MOONGATE_URL#http://}; export MOONGATE_LISTEN; unset MOONGATE_URL MOONGATE_MANAGEMENT_KEY MOONGATE_KEY_FILE; run 5 key list) && err '^hint: .*MOONGATE_MANAGEMENT_KEY'; ok "without that: said with a hint"
+mv kept data/running
 
 mv "$DIR/gw.log" "$DIR/gw.log.1" && kill -USR1 "$PID"
 soon test -e "$DIR/gw.log"
@@ -232,6 +237,7 @@ run 0 chat sim/echo hello && grep -q '^{"ts":".*"event":"ready"' "$DIR/gw.log.1"
 kill -TERM "$PID"; wait "$PID" || { grep -v '"info"' "$DIR/gw.log" "$DIR/serve.err" | sed 's/^/# serve: /' | head -20; false; }; ok "serve ends with 0 on SIGTERM"
 PID=
 unset MOONGATE_URL
+! [ -e data/running ] && run 4 status; ok "at the end it takes back what it told the commands"
 run 2 restore "$DIR/b.db"; ok "restore asks first"
 run 0 restore "$DIR/b.db" --yes && ls data/moongate.db.before-* >/dev/null; ok "restore keeps what was there"
 run 0 restore "$DIR/c.db" --yes --json && out '^{"data":{"file":".*moongate.db","kept":".*before-.*"}}$' && silent err; ok "restore --json"

@@ -58,6 +58,9 @@ static void test_find(void)
 	ok(accounts_find(keys, (struct mg_str){ huge, sizeof(huge) }, &found, &err) == MG_EDENIED, "one that is huge");
 	ok(accounts_find(keys, (struct mg_str){ NULL, 0 }, &found, &err) == MG_EDENIED, "none");
 	ok(!accounts_find(keys, str(management), &found, &err) && found.management && found.scope, "the configured management key needs no store");
+	accounts_key_here(keys, huge);
+	ok(!accounts_find(keys, str(huge), &found, &err) && found.management && found.scope && !strcmp(found.name, "this machine"), "one for the commands of this machine, too");
+	ok(accounts_select(keys, &(struct key_filter){ .disabled = true }, 0, 1, &found, NULL) == 1 && !strcmp(found.name, "A"), "which is in no list of keys");
 
 	k.disabled = true;
 	ok(!accounts_update(keys, &k, &err) && accounts_find(keys, str(plain), &found, &err) == MG_EDENIED &&

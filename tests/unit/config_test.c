@@ -120,14 +120,13 @@ static bool says(json_t *v, const char *path, const char *json)
 
 static const char whole[] = "return {\n"
 	"  listen   = { '127.0.0.1:8080', 'unix:/run/moongate/api.sock', { at = '10.0.0.1:443', tls = { cert = 'c.pem', key = '/k.pem' } } },\n"
-	"  data_dir = '/var/lib/moongate',\n  ui = { enabled = true }, x_note = { 1, 2 },\n"
+	"  data_dir = '/var/lib/moongate',\n  x_note = { 1, 2 },\n"
 	"  providers = {\n    openai = { dialect = 'openai', api_key = env 'OPENAI_API_KEY' },\n"
 	"    vllm_a = { dialect = 'openai', base_url = 'http://10.0.0.5:8000/v1', api_key = file './vllm', max_in_flight = 64 },\n  },\n"
 	"  models = { ['meta/llama-4'] = { endpoints = { { provider = 'vllm_a', model = 'llama-4', price = { input = 0.15, output = 15, cache_read = 1e-6, request = '0.0010' } } } } },\n"
 	"  policy  = { bundle = 'policies' },\n"
 	"  limits  = { body = '32MiB', header = '6KiB', request = '10m', idle = '90s', connect = '1.5s' },\n"
-	"  logging = { level = 'info', format = 'json', content = false, retention = '30d' },\n"
-	"  telemetry = { otlp = { endpoint = env('OTEL_EXPORTER_OTLP_ENDPOINT', ''), sample = 1.0 } },\n}\n";
+	"  logging = { level = 'info', format = 'json' },\n}\n";
 
 static void reads(void)
 {
@@ -137,9 +136,9 @@ static void reads(void)
 		{ "providers vllm_a api_key", "\"sk-vllm-secret-value-1\"" }, { "providers openai api_key", "\"sk-abcdefghijkl3f2a\"" },
 		{ "models meta/llama-4 endpoints 0 price input", "\"0.15\"" }, { "models meta/llama-4 endpoints 0 price output", "\"15\"" },
 		{ "models meta/llama-4 endpoints 0 price cache_read", "\"1e-06\"" }, { "models meta/llama-4 endpoints 0 price request", "\"0.0010\"" },
-		{ "limits body", "33554432" }, { "limits connect", "1500" }, { "limits request", "600000" }, { "logging retention", "2592000000" },
-		{ "limits attempts", "6" }, { "ledger durable", "\"process\"" }, { "telemetry otlp endpoint", "\"\"" }, { "telemetry otlp sample", "1.0" },
-		{ "telemetry metrics enabled", "true" }, { "credits enabled", "false" }, { "workers", "0" }, { "cors origins", "[]" },
+		{ "limits body", "33554432" }, { "limits connect", "1500" }, { "limits request", "600000" },
+		{ "limits attempts", "6" }, { "ledger durable", "\"process\"" },
+		{ "credits enabled", "false" }, { "workers", "0" }, { "cors origins", "[]" },
 	};
 	struct config c;
 	struct err err = { 0, "" };
@@ -283,6 +282,27 @@ static void defaults(void)
 	config_release(&c);
 }
 
+/* A shell has not all that the service has: what calls no provider does without. */
+static void looking(void)
+{
+	static const char *const texts[] = { "return { data_dir = '/d', management_key = env 'NO_SUCH', providers = { a = { dialect = 'sim', base_url = 'sim:', api_key = file './none' } } }",
+		"{\"data_dir\": \"/d\", \"management_key\": {\"$env\": \"NO_SUCH\"}}" };
+	struct config c;
+	struct err err = { 0, "" };
+
+	for (int i = 0; i < 2; i++) {
+		const char *path = put(i ? "x.json" : "x.lua", texts[i], 0600);
+
+		ok(config_load(&c, path, &err) == MG_EINVAL && strstr(err.msg, "NO_SUCH is not set"), "a secret that is not here is an error");
+		ok(config_look(&c, path, &err) == MG_OK && says(c.tree, "data_dir", "\"/d\"") && says(c.tree, "management_key", "\"\"")
+			&& strstr(c.missing, "environment variable NO_SUCH is not set\nhint: "), "who only looks is told the rest, and what is missing");
+		config_release(&c);
+	}
+	err = (struct err){ 0, "" };
+	ok(config_look(&c, put("x.lua", "return { data_dir = env 'NO_SUCH' }", 0600), &err) == MG_EINVAL && strstr(err.msg, "x.lua:1: data_dir: environment variable NO_SUCH"), "what is no secret is missed by both");
+	ok(config_look(&c, put("x.lua", "return { lisen = {} }", 0600), &err) == MG_EINVAL, "so is what is wrong");
+}
+
 static void schema(void)
 {
 	json_t *s = config_schema();
@@ -401,6 +421,7 @@ int main(void)
 	origins();
 	drop_ins();
 	includes();
+	looking();
 	schema();
 	defaults();
 	clean_up();
