@@ -102,6 +102,8 @@ static int set_headers(struct exchange *x, const struct exchange_conf *conf, str
 	char *at;
 
 	for (size_t i = 0; i < conf->n_headers; i++) {
+		if (!conf->headers[i].len)	/* an empty line would end the head */
+			return fail(err, MG_ENOMEM, "no memory for a request's headers");
 		if (has_break(conf->headers[i]))
 			return fail(err, MG_EINVAL, "a request header has a line break or a NUL");
 		len += conf->headers[i].len + 2;
@@ -241,6 +243,8 @@ int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct 
 	CURL *e = x->easy;
 	int rc;
 
+	if (!conf->method)
+		return fail(err, MG_ENOMEM, "no memory for an upstream request");
 	if (x->place->plain && !conf->plain_http)
 		return fail(err, MG_EDENIED, "the upstream's URL is http; hint: use https, or allow plain http for this provider");
 	rc = set_headers(x, conf, err);

@@ -187,8 +187,8 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-/* what: for the message, never the value; NULL: the header's name. */
-static int add_header(struct call *c, const char *name, const char *prefix, struct mg_str value, const char *what)
+/* word: before the value, with a blank; "": none.  what: for the message, never the value; NULL: the header's name. */
+static int add_header(struct call *c, const char *name, const char *word, struct mg_str value, const char *what)
 {
 	struct mg_str line;
 
@@ -201,7 +201,7 @@ static int add_header(struct call *c, const char *name, const char *prefix, stru
 			what ? "" : name, what ? "" : "'");
 	if (c->n_headers == CALL_HEADERS)
 		return fail(&c->err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
-	line = pool_join(c->pool, (struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { prefix, strlen(prefix) }, value }, 4);
+	line = pool_join(c->pool, (struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { word, strlen(word) }, { " ", *word != '\0' }, value }, 5);
 	if (!line.at)
 		return fail(&c->err, MG_ENOMEM, "no memory for a header");
 	c->headers[c->n_headers++] = line;
@@ -260,10 +260,8 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 		c->scope = arg ? pool_dup(c->pool, (struct mg_str){ arg, strlen(arg) }).at : "";
 		return c->scope ? MG_OK : fail(&c->err, MG_ENOMEM, "no memory for the credential");
 	}
-	if (how == MG_BEARER && arg)
-		return add_header(c, "Authorization", pool_print(c->pool, "%s ", arg).at, secret, "the credential");
 	if (how != MG_HEADER && how != MG_QUERY)	/* API keys of AWS, and tokens from elsewhere, are bearer tokens */
-		return add_header(c, "Authorization", "Bearer ", secret, "the credential");
+		return add_header(c, "Authorization", how == MG_BEARER && arg ? arg : "Bearer", secret, "the credential");
 	if (how == MG_HEADER)
 		return add_header(c, arg, "", secret, "the credential");
 	return add_query(c, arg, secret);
@@ -400,21 +398,22 @@ static uint32_t cap_ms(uint64_t ms)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* "12", "0.5": thousandths of it, else false. */
+/* "12", "0.5": thousandths of it, of what is huge fewer; else false. */
 static bool thousandths(struct mg_str s, uint64_t *out)
 {
+	static const uint64_t huge = UINT64_C(1000) * UINT32_MAX;
 	uint64_t n = 0, unit = 1000;
 	bool point = false;
 
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.at[i] == '.' && !point && i) {
 			point = true;
-		} else if (s.at[i] < '0' || s.at[i] > '9' || n > UINT32_MAX) {
+		} else if (s.at[i] < '0' || s.at[i] > '9') {
 			return false;
 		} else if (point) {
 			unit /= 10;
 			n += (uint64_t)(s.at[i] - '0') * unit;
-		} else {
+		} else if (n < huge) {
 			n = n * 10 + (uint64_t)(s.at[i] - '0') * 1000;
 		}
 	}
@@ -426,16 +425,16 @@ static bool thousandths(struct mg_str s, uint64_t *out)
 static uint32_t until(struct mg_str s)
 {
 	struct tm tm = { .tm_mday = 1 };
+	time_t now = time(NULL), then;
 	const char *end;
 	char text[64];
-	time_t then;
 
 	if (s.len >= sizeof(text))
 		return 0;
 	snprintf(text, sizeof(text), "%.*s", (int)s.len, s.at);
 	end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	then = end ? timegm(&tm) : 0;
-	return then > time(NULL) ? cap_ms((uint64_t)(then - time(NULL)) * 1000) : 0;
+	return then > now ? cap_ms((uint64_t)(then - now) * 1000) : 0;
 }
 
 uint32_t retry_after(struct call *c)

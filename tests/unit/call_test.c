@@ -49,11 +49,13 @@ static int on_emit(void *arg, const struct mg_event *e)
 	return MG_OK;
 }
 
-static const char *waits;	/* the answer's retry-after */
+static const char *waits, *waits_ms;	/* the answer's retry-after, retry-after-ms */
 
 static struct mg_str on_answer(void *arg, const char *header)
 {
-	return waits && !strcmp(header, "retry-after") ? (struct mg_str){ waits, strlen(waits) } : (struct mg_str){ NULL, 0 };
+	const char *said = !strcmp(header, "retry-after") ? waits : !strcmp(header, "retry-after-ms") ? waits_ms : NULL;
+
+	return said ? (struct mg_str){ said, strlen(said) } : (struct mg_str){ NULL, 0 };
 }
 
 static void begin(int (*fn)(struct mg_call *), const char *secret)
@@ -125,9 +127,44 @@ static void test_headers(void)
 	ok(c.mg.host->header(&c.mg, "x", MG_STR("y")) == MG_EINVAL, "no header after the request");
 }
 
+static int request_little(struct mg_call *call, struct mg_http *out)
+{
+	*out = (struct mg_http){ sizeof(*out), MG_STR("GET"), MG_STR("/v1"), NULL, 0 };
+	return set_auth(call);
+}
+
+/* With every budget, so that each of its allocations is the one that fails. */
+static bool scarce(void)
+{
+	static const struct mg_operation little = { .size = offsetof(struct mg_operation, surface), .op = MG_CHAT, .plain = MG_JSON, .stream = MG_SSE,
+		.request = request_little, .frame = frame };
+	static const struct mg_operation *const all[] = { &little, NULL };
+	static const struct mg_provider p = { .size = sizeof(p), .ops = all, .failure = failure };
+	static const struct mg_plugin lean = { MG_MAGIC, 1, 0, sizeof(lean), "t", "1.0.0", "t", &p, NULL };
+	struct mg_view v = { NULL, 0 };
+	struct mg_http out;
+	int rc = MG_ENOMEM;
+	bool fine = true;
+
+	for (size_t budget = 0; budget < 256; budget++) {
+		struct pool *tight = pool_new(budget);
+
+		call_init(&c, tight, &lean, MG_CHAT, true, v, v, "s3");
+		rc = call_request(&c, &out);
+		fine &= rc == MG_ENOMEM || rc == MG_OK;
+		pool_free(tight);
+	}
+	return fine && rc == MG_OK;
+}
+
 static void test_auth(void)
 {
 	struct mg_http out;
+
+	how = MG_BEARER;
+	auth_arg = "Token";
+	ok(scarce(), "a word of its own before the token, and no memory at any point");
+	auth_arg = NULL;
 
 	how = MG_BEARER;
 	begin(set_auth, "s3");
@@ -268,7 +305,13 @@ static void test_failures(void)
 	waits = "soon";
 	call_failure(&c, MG_JSON, MG_STR("{}"), &f);
 	ok(f.retry_after_ms == 0, "a wait that is no number");
-	waits = NULL;
+	waits = "99999999999999999999";
+	call_failure(&c, MG_JSON, MG_STR("{}"), &f);
+	ok(f.retry_after_ms == UINT32_MAX, "a number of seconds, too large for 32 bits");
+	waits_ms = "86400000";
+	call_failure(&c, MG_JSON, MG_STR("{}"), &f);
+	ok(f.retry_after_ms == 86400000, "a day in milliseconds, which are more exact");
+	waits = waits_ms = NULL;
 }
 
 int main(void)

@@ -57,6 +57,10 @@ static void refusals(void)
 	c.headers = &bad;
 	c.n_headers = 1;
 	ok(!exchange_start(client, &c, &events, &run, &err), "no line breaks in headers");
+	bad = (struct mg_str){ NULL, 0 };
+	ok(!exchange_start(client, &c, &events, &run, &err) && err.rc == MG_ENOMEM, "a header that there was no memory for: it would end the head");
+	c = conf(NULL, "/x");
+	ok(!exchange_start(client, &c, &events, &run, &err) && err.rc == MG_ENOMEM, "... nor for the method");
 	c = conf("GET", "/x");
 	c.foreign = true;
 	fetch(&c);
