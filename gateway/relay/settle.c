@@ -6,25 +6,30 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-enum { RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024 };
+enum { RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024,	/* bytes */
+	COUNT_MOST = 1000 };				/* pictures, searches, requests of one generation */
 
 /* ------------------------------------------------ what was used */
 
+static void clamp(uint64_t *const *counts, size_t n, uint64_t most)
+{
+	for (size_t i = 0; i < n; i++)
+		if (*counts[i] > most)
+			*counts[i] = most;
+}
+
 /* What an upstream reports is believed within reason (R46): never more than ten
- * times what was held room for. */
+ * times what was held room for, and of what no room is held for a number that nobody reaches. */
 static void clamp_usage(struct relay *r)
 {
-	struct mg_usage most;
-	uint64_t *counts[] = { &r->usage.input, &r->usage.cached, &r->usage.cache_write, &r->usage.cache_write_1h,
-		&r->usage.image_tokens, &r->usage.audio_in, &r->usage.audio_cached, &r->usage.output, &r->usage.reasoning,
-		&r->usage.audio_out };
-	uint64_t limit;
+	struct mg_usage most, *u = &r->usage;
+	uint64_t *const tokens[] = { &u->input, &u->cached, &u->cache_write, &u->cache_write_1h, &u->image_tokens, &u->audio_in,
+		&u->audio_cached, &u->output, &u->reasoning, &u->audio_out, &u->characters, &u->seconds };
+	uint64_t *const counts[] = { &u->images_out, &u->searches, &u->requests };
 
 	relay_estimate(r, r->endpoint, &most);
-	limit = 10 * (most.input + most.output) + 1000000;
-	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-		if (*counts[i] > limit)
-			*counts[i] = limit;
+	clamp(tokens, sizeof(tokens) / sizeof(tokens[0]), 10 * (most.input + most.output) + 1000000);
+	clamp(counts, sizeof(counts) / sizeof(counts[0]), COUNT_MOST);
 }
 
 static uint64_t tokens_delivered(const struct relay *r)
@@ -402,7 +407,7 @@ void relay_log(struct relay *r)
 
 	money_text(&cost, r->charge_nusd, 9);
 	buf_put(&cost, "", 1);
-	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)), 
+	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)),
 		LOG_W("route", r->route), LOG_W("wire", r->surface->api), LOG_N("status", r->status), LOG_W("outcome", r->outcome),
 		LOG_W("error_code", r->last && strcmp(r->outcome, "ok") ? error_kind_name(r->last_kind) : ""),
 		LOG_S("model_requested", confided_words(log, (struct confided){ r->d.facts.model }, r->pool)),
@@ -420,12 +425,13 @@ void relay_log(struct relay *r)
 
 void relay_settle(struct relay *r, int status, const char *outcome)
 {
-	enum usage_source source = usage_of(r);
+	enum usage_source source;
 	bool held = r->hold.open;
 
 	if (r->settled)
 		return;
 	r->settled = true;
+	source = usage_of(r);
 	r->settled_us = clock_us();
 	bill_of(r, source);
 	hold_settle(&r->hold, r->w->bill.charge_nusd);

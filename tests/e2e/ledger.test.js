@@ -122,6 +122,23 @@ test('fail-over: the winner is charged, what the other one cost is a loss (R47)'
   await u.stop();
 });
 
+test('what an upstream says it used is believed within reason (R46)', async () => {
+  const lie = { prompt_tokens: 10, completion_tokens: 10 ** 18, num_search_queries: 9 * 10 ** 18 };
+  const u = await startUpstream((one, res) => { res.writeHead(200, { 'content-type': 'application/json' }); res.end(JSON.stringify(completion('well', lie))); });
+  const two = await startGateway(`workers = 1, providers = { a = { dialect = "openai", base_url = "${u.url}", api_key = "k" } },
+    models = { ["acme/lie"] = { endpoints = { { provider = "a", model = "up", price = { input = 1, output = 1, search = "0.01" } } } } },`);
+  const key = await two.newKey();
+  for (const n of [1, 2]) {
+    const r = await chat(two, key, { model: 'acme/lie', max_tokens: 100 });
+    eq(r.status, 200, r.text);
+    const { cost } = JSON.parse(r.text).usage;
+    ok(cost > 11 && cost < 11.1, `a million tokens and a thousand searches: ${cost} USD`);
+    eq((await ownKey(two, key)).usage, Number((n * cost).toFixed(9)), 'the key');
+  }
+  eq(await two.stop(), { code: 0, signal: null });
+  await u.stop();
+});
+
 test('the audit is clean and no hold is open', async () => {
   const a = await until('the holds to be carried', async () => { const r = await audit(g); return r.open !== 0 && !/unknown command/.test(r.text) && r.code === 0 ? null : r; });
   if (/unknown command/.test(a.text)) skip('no audit command');
