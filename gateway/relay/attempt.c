@@ -22,9 +22,7 @@ enum {
 
 static const char *op_name(enum mg_op op)
 {
-	static const char *const names[] = { [MG_CHAT] = "chat" };
-
-	return (size_t)op < sizeof(names) / sizeof(names[0]) && names[op] ? names[op] : "other";
+	return op == MG_CHAT ? "chat" : "other";
 }
 
 /* The rest of it: its memory. */
@@ -195,22 +193,19 @@ static void attempt_head(struct attempt *a, int status)
 		a->pass = false;	/* not of the shape that was asked for */
 }
 
-/* false: paused. *over: the attempt is gone. */
-static bool attempt_data(struct attempt *a, const char *at, size_t len, bool *over)
+/* false: it is paused.  Behind true the attempt may be gone. */
+static bool attempt_data(struct attempt *a, const char *at, size_t len)
 {
 	struct err err = { 0 };
 
 	if (a->paused)
 		return false;
 	if (!a->framed) {
-		if (a->error.len + len <= ERROR_MAX)
-			buf_put(&a->error, at, len);
+		buf_put(&a->error, at, len);	/* what is too much is left out */
 		return true;
 	}
-	if (framer_feed(&a->framer, at, len, &err) == MG_OK)
-		return true;
-	*over = true;
-	attempt_stopped(a, &err);
+	if (framer_feed(&a->framer, at, len, &err) != MG_OK)
+		attempt_stopped(a, &err);
 	return true;
 }
 
@@ -298,15 +293,15 @@ static void on_quiet(struct timer *t)
 {
 	struct attempt *a = loop_owner(t, struct attempt, quiet);
 
-	if (!a->inside)
+	if (!a->inside) {
 		metric_add(M_RATE_LIMITED, 1, METRIC_LABELS("upstream_places"));
-	if (!a->inside)
 		attempt_fail(a, &(struct mg_failure){ .size = sizeof(struct mg_failure), .kind = MG_E_RATE_LIMITED, .retryable = true,
 			.retry_after_ms = LINE_LONG_MS, .message = MG_STR("all places at this provider are taken") }, "queue");
-	else if (a->waiting)
+	} else if (a->waiting) {
 		attempt_send_again(a);
-	else
+	} else {
 		attempt_break(a, MG_E_TIMEOUT, "no output in time", "first_token");
+	}
 }
 
 static void on_exchange_head(void *owner, struct exchange *x, int status)
@@ -316,9 +311,7 @@ static void on_exchange_head(void *owner, struct exchange *x, int status)
 
 static bool on_exchange_data(void *owner, struct exchange *x, const char *at, size_t len)
 {
-	bool over = false;
-
-	return attempt_data(owner, at, len, &over);
+	return attempt_data(owner, at, len);
 }
 
 static void on_exchange_end(void *owner, struct exchange *x, const struct exchange_result *how)
@@ -338,9 +331,7 @@ void attempt_loop_head(void *owner, int status)
 
 bool attempt_loop_data(void *owner, const char *at, size_t len)
 {
-	bool over = false;
-
-	return attempt_data(owner, at, len, &over);
+	return attempt_data(owner, at, len);
 }
 
 void attempt_loop_end(void *owner, const struct exchange_result *how)
@@ -365,12 +356,13 @@ static bool may_pass(const struct attempt *a)
 
 static void attempt_send_again(struct attempt *a)
 {
+	uint64_t left_ms = attempt_time_left_ms(a);
 	struct err err = { 0 };
 
 	attempt_over_with(a);
 	if (!a->waiting && a->call.follow_ms) {
 		a->waiting = true;
-		loop_timer_set(a->relay->w->loop, &a->quiet, a->call.follow_ms);
+		loop_timer_set(a->relay->w->loop, &a->quiet, a->call.follow_ms < left_ms ? a->call.follow_ms : left_ms);
 		return;
 	}
 	a->waiting = false;

@@ -48,9 +48,9 @@ static bool tried_before(const struct relay *r, const struct provider *p)
 }
 
 /* A further try at the same upstream is a retry, of which it bears few (R33). */
-static bool may_try(const struct relay *r, const struct provider *p, uint64_t now_ms)
+static bool may_try(const struct relay *r, const struct provider *p)
 {
-	return !tried_before(r, p) || gate_may_retry(p->gate, now_ms);
+	return !tried_before(r, p) || gate_may_retry(p->gate, loop_now_ms(r->w->loop));
 }
 
 void choice_count(const struct relay *r, const struct endpoint *e)
@@ -60,7 +60,7 @@ void choice_count(const struct relay *r, const struct endpoint *e)
 
 bool choice_may(const struct relay *r, const struct candidate *c)
 {
-	return !c->dropped && tries_of_model(r, c->endpoint->model) < choice_most_per_model(r) && may_try(r, c->endpoint->provider, loop_now_ms(r->w->loop));
+	return !c->dropped && tries_of_model(r, c->endpoint->model) < choice_most_per_model(r) && may_try(r, c->endpoint->provider);
 }
 
 struct candidate *choice_take(struct relay *r, size_t i)
@@ -118,7 +118,7 @@ struct candidate *choice_next(struct relay *r)
 	for (size_t i = r->next; i < r->d.n_order; i++) {
 		struct candidate *c = r->d.order[i];
 
-		if (c->dropped || tries_of_model(r, c->endpoint->model) >= choice_most_per_model(r) || !may_try(r, c->endpoint->provider, now_ms))
+		if (!choice_may(r, c))
 			continue;
 		if (gate_full(c->endpoint->provider->gate, c->endpoint->provider->max_in_flight))
 			full = full == SIZE_MAX ? i : full;

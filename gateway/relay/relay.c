@@ -171,16 +171,6 @@ static uint64_t event_bytes(const struct mg_event *e)
 	}
 }
 
-static void remember_usage(struct relay *r, const struct mg_usage *u)
-{
-	size_t size = u->size < sizeof(r->usage) ? u->size : sizeof(r->usage);
-
-	r->usage = (struct mg_usage){ .cost_nusd = -1 };
-	memcpy(&r->usage, u, size);
-	r->usage.size = sizeof(r->usage);
-	r->usage_reported = true;
-}
-
 /* A stream that is silent shows that it lives (R18): before the first output only
  * where that is configured, since it fixes the status (R24). */
 static void on_beat(struct timer *t)
@@ -255,7 +245,8 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 		r->upstream_model = pool_dup(r->pool, e->name);
 		return;
 	case MG_EV_USAGE:
-		remember_usage(r, e->usage);
+		r->usage = *e->usage;
+		r->usage_reported = true;
 		return;
 	case MG_EV_FINISH:
 		r->finish = e->finish;

@@ -23,8 +23,10 @@ const events = await startUpstream((req, res) => {
   res.end();
 });
 const g = await startGateway(`
-  providers = { replicate = { base_url = "${up.url}/v1", api_key = "CANARY-key", quirks = { hosts = { "127.0.0.1:${events.port}" } } } },
+  providers = { replicate = { base_url = "${up.url}/v1", api_key = "CANARY-key", quirks = { hosts = { "127.0.0.1:${events.port}" } } },
+    hurried = { dialect = "replicate", base_url = "${up.url}/v1", api_key = "CANARY-key", timeouts = { total = "1800ms" } } },
   models = {
+    ["acme/hurried"] = { max_output = 100, endpoints = { { provider = "hurried", model = "meta/llama-3", price = { input = 1, output = 1 } } } },
     ["meta/llama-3"] = { max_output = 100, endpoints = { { provider = "replicate", model = "meta/llama-3", price = { input = 1, output = 1 } } } },
   },`);
 const key = await g.newKey();
@@ -46,6 +48,11 @@ for (const streamed of [false, true]) {
     eq(up.asked.map((r) => `${r.method} ${r.url}`), ['POST /v1/models/meta/llama-3/predictions', ...[1, 2, 3].map(() => 'GET /v1/predictions/p1')]);
   });
 }
+test('the pause before it is asked again is not longer than the request may take', async () => {
+  fresh(1000);
+  const began = Date.now(), a = await say('Hi', { model: 'acme/hurried' }), took = Date.now() - began;
+  eq([a.status, took > 1700 && took < 3400], [504, true], `${took} ms`);	/* asked after 250, 500, 1000 and 2000 ms */
+});
 test('a stream from a host that the row names, counted behind it', async () => {
   fresh(0, `${events.url}/v1/files/x`);
   eq(seen(await say('Hi', { stream: true })), whole);
