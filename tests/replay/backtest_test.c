@@ -55,28 +55,50 @@ static const char *decided(struct world *w, bool failed, double error_rate)
 	return pool_dup(w->pool, word_of(decision_record(w->state, d, world_tell, w))).at;
 }
 
+/* A candidate over decisions of what is live. */
+struct trial { struct protects protects; struct shelf *shelf; struct tester *t; const struct backtest *b; struct made m; };
+
+/* live has made a decision: what its endpoints are called is told with it. */
+static void begin(struct trial *x, struct world *live, struct world *candidate, const char *org)
+{
+	*x = (struct trial){ .t = NULL };
+	if (protects_add(&x->protects, live->bundle, &live->err) || protects_add(&x->protects, candidate->bundle, &live->err) ||
+			shelf_open(&world_store, live, NULL, 0, &x->shelf, &live->err) ||
+			!(x->t = tester_new(candidate->bundle, &x->protects, x->shelf, NULL, org, &live->err))) {
+		printf("# %s\n", live->err.msg);
+		abort();
+	}
+	x->b = tester_result(x->t);
+}
+
+static void end(struct trial *x)
+{
+	tester_free(x->t);
+	shelf_free(x->shelf);
+}
+
 /* 1,000 tokens in, 200 of them cached, 500 out: at 1 USD per million and a tenth for the cached ones, 1,320,000 nUSD. */
-static struct tested came_of(struct made *m, const char *decision, int64_t charge, int64_t ms, bool delivered)
+static struct tested came_of(struct made *m, const char *decision, int64_t charge, int64_t ms)
 {
 	snprintf(m->id, sizeof(m->id), "gen-1");
 	snprintf(m->json, sizeof(m->json), "{\"provider_name\":\"P\",\"numbers\":[1000,500,1000,500,0,200,0,0,0,0,0,0,%lld,900,null,0,%lld,0,null]}", (long long)ms, (long long)charge);
 	m->row = (struct mg_store_generation){ .size = sizeof(m->row), .generation_id = m->id, .key_hash = "key_1", .charge_nusd = charge, .cost_nusd = charge,
-		.at_ms = 1767787200000, .delivered = delivered, .json = m->json };
+		.at_ms = 1767787200000, .delivered = true, .json = m->json };
 	return (struct tested){ { sizeof(struct mg_store_decision), m->id, m->row.at_ms, decision, "key_1", 0 }, &m->row };
 }
 
-static struct tester *tester_of(struct world *live, struct world *candidate, struct protects *p, struct shelf **shelf, const char *org)
+static void take(struct trial *x, const char *decision, int64_t charge, int64_t ms)
 {
-	struct tester *t;
+	const struct tested row = came_of(&x->m, decision, charge, ms);
 
-	*p = (struct protects){ .n = 0 };
-	if (protects_add(p, live->bundle, &live->err) || protects_add(p, candidate->bundle, &live->err) ||
-			shelf_open(&world_store, live, NULL, 0, shelf, &live->err) ||
-			!(t = tester_new(candidate->bundle, p, *shelf, NULL, org, &live->err))) {
-		printf("# %s\n", live->err.msg);
-		abort();
-	}
-	return t;
+	tester_take(x->t, &row);
+}
+
+/* One decision alone. */
+static void take_one(struct trial *x, struct world *live, struct world *candidate, const char *decision, int64_t charge, int64_t ms)
+{
+	begin(x, live, candidate, NULL);
+	take(x, decision, charge, ms);
 }
 
 #define RANK(key) "rank = function(req, eps) return rank.by(eps, function(e) return " key " end) end"
@@ -86,24 +108,15 @@ static const char dear[] = "return policy { name = 'p', api = 1, version = '2', 
 static void test_same(void)
 {
 	struct world live;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	struct tested row;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&live, cheap, plain);
-	row = came_of(&m, decided(&live, false, 0), 1320000, 80, true);
-	t = tester_of(&live, &live, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(b->decisions == 1 && b->measured == 1 && !b->estimated && b->own == 1 && b->same == 1, "the same first choice: measured, and identical");
-	ok(b->measured_nusd == 1320000 && b->live.charge_nusd == 1320000 && b->candidate.charge_nusd == 1320000 && b->candidate.cost_nusd == 1320000, "its charge is what it was");
-	ok(b->n_providers == 1 && !strcmp(b->providers[0].name, "p") && b->providers[0].live == 1 && b->providers[0].candidate == 1, "its provider");
-	ok(b->live.n_ms == 1 && b->live.first_ms[0] == 80 && b->candidate.first_ms[0] == 80, "and its time to first token");
-	tester_free(t);
-	shelf_free(shelf);
+	take_one(&x, &live, &live, decided(&live, false, 0), 1320000, 80);
+	ok(x.b->decisions == 1 && x.b->measured == 1 && !x.b->estimated && x.b->own == 1 && x.b->same == 1, "the same first choice: measured, and identical");
+	ok(x.b->measured_nusd == 1320000 && x.b->live.charge_nusd == 1320000 && x.b->candidate.charge_nusd == 1320000 && x.b->candidate.cost_nusd == 1320000, "its charge is what it was");
+	ok(x.b->n_providers == 1 && !strcmp(x.b->providers[0].name, "p") && x.b->providers[0].live == 1 && x.b->providers[0].candidate == 1, "its provider");
+	ok(x.b->live.n_ms == 1 && x.b->live.first_ms[0] == 80 && x.b->candidate.first_ms[0] == 80, "and its time to first token");
+	end(&x);
 	world_release(&live);
 }
 
@@ -112,35 +125,21 @@ static void test_estimates(void)
 	static const struct { int64_t ms, then; const char *what; } quantiles[] = { { 50, 150, "below the median" }, { 150, 450, "between the median and p75" },
 		{ 400, 1200, "at p90" }, { 2000, 6000, "above p99" } };
 	struct world live, candidate;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	struct tested row;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&live, cheap, plain);
 	open_world(&candidate, dear, plain);
 	decided(&live, false, 0);
 	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
-		row = came_of(&m, decided(&live, false, 0), 1320000, quantiles[i].ms, true);
-		t = tester_of(&live, &candidate, &p, &shelf, NULL);
-		tester_take(t, &row);
-		b = tester_result(t);
-		ok(b->candidate.n_ms == 1 && b->candidate.first_ms[0] == quantiles[i].then, quantiles[i].what);
-		tester_free(t);
-		shelf_free(shelf);
-		shelf = NULL;
+		take_one(&x, &live, &candidate, decided(&live, false, 0), 1320000, quantiles[i].ms);
+		ok(x.b->candidate.n_ms == 1 && x.b->candidate.first_ms[0] == quantiles[i].then, quantiles[i].what);
+		end(&x);
 	}
-	row = came_of(&m, decided(&live, false, 0), 1320000, 80, true);
-	t = tester_of(&live, &candidate, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(b->estimated == 1 && !b->measured && !b->own && b->was_nusd == 1320000 && b->would_nusd == 5280000 && b->candidate.charge_nusd == 5280000,
+	take_one(&x, &live, &candidate, decided(&live, false, 0), 1320000, 80);
+	ok(x.b->estimated == 1 && !x.b->measured && !x.b->own && x.b->was_nusd == 1320000 && x.b->would_nusd == 5280000 && x.b->candidate.charge_nusd == 5280000,
 		"another first choice: the usage at its rates");
-	ok(b->n_providers == 2 && !strcmp(b->providers[1].name, "r") && b->providers[1].candidate == 1 && !b->providers[1].live, "the mix of providers");
-	tester_free(t);
-	shelf_free(shelf);
+	ok(x.b->n_providers == 2 && !strcmp(x.b->providers[1].name, "r") && x.b->providers[1].candidate == 1 && !x.b->providers[1].live, "the mix of providers");
+	end(&x);
 	world_release(&live);
 	world_release(&candidate);
 }
@@ -148,25 +147,15 @@ static void test_estimates(void)
 static void test_failures(void)
 {
 	struct world live, candidate;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	struct tested row;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&live, cheap, plain);
 	open_world(&candidate, dear, plain);
 	for (int sure = 0; sure < 2; sure++) {
-		row = came_of(&m, decided(&live, !sure, sure), 1320000, 80, true);
-		t = tester_of(&live, &candidate, &p, &shelf, NULL);
-		tester_take(t, &row);
-		b = tester_result(t);
-		ok(b->live.failed == !sure && b->candidate.failed == (unsigned)sure && b->avoided == !sure && b->caused == (unsigned)sure,
+		take_one(&x, &live, &candidate, decided(&live, !sure, sure), 1320000, 80);
+		ok(x.b->live.failed == !sure && x.b->candidate.failed == (unsigned)sure && x.b->avoided == !sure && x.b->caused == (unsigned)sure,
 			sure ? "a failure that another choice would cause" : "and one that it would avoid");
-		tester_free(t);
-		shelf_free(shelf);
-		shelf = NULL;
+		end(&x);
 	}
 	world_release(&live);
 	world_release(&candidate);
@@ -178,57 +167,31 @@ static void test_protection(void)
 		" retain = function(req) return { store = 'none', ttl_s = 0 } end, " RANK("e.usd.prompt") " }";
 	static const char forbids_all[] = "return policy { name = 'p', api = 1, version = '4', filter = function(req, ep) return false, 'never' end }";
 	static const char denies[] = "return policy { name = 'p', api = 1, version = '5', admit = function(req) return deny { status = 403, code = 'no', message = 'no' } end }";
+	struct mg_store_decision refused = { .size = sizeof(refused), .generation_id = "gen-1", .at_ms = 1767787200000, .key_hash = "key_1" };
 	struct world live, candidate, strict, closed;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	struct tested row;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&live, cheap, guarded);
 	open_world(&candidate, forbids, guarded);
 	open_world(&strict, forbids_all, guarded);
 	open_world(&closed, denies, guarded);
-	row = came_of(&m, decided(&live, false, 0), 1320000, 80, true);
-	t = tester_of(&live, &candidate, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(b->live.violations == 1 && !b->candidate.violations && b->live.kept_more == 1 && !b->candidate.kept_more, "what is live does what the candidate forbids");
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
-	row = came_of(&m, decided(&candidate, false, 0), 2640000, 80, true);
-	t = tester_of(&candidate, &live, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(!b->live.violations && b->candidate.violations == 1 && !b->live.kept_more && b->candidate.kept_more == 1, "and the other way round");
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
-	row = came_of(&m, decided(&live, false, 0), 1320000, 80, true);
-	t = tester_of(&live, &strict, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(!b->live.empty && b->candidate.empty == 1 && b->estimated == 1 && !b->would_nusd && !b->candidate.charge_nusd, "an empty list: nothing is charged");
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
-	t = tester_of(&live, &closed, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(b->candidate.refused == 1 && !b->candidate.empty && !b->live.refused, "a refusal is no empty list");
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
-	row = (struct tested){ row.decision, NULL };
-	row.decision.json = decided(&closed, false, 0);
-	t = tester_of(&closed, &live, &p, &shelf, NULL);
-	tester_take(t, &row);
-	b = tester_result(t);
-	ok(b->live.refused == 1 && b->decisions == 1 && !b->unreadable && !b->live.charge_nusd, "one that was refused, and nothing came of it");
-	tester_free(t);
-	shelf_free(shelf);
+	take_one(&x, &live, &candidate, decided(&live, false, 0), 1320000, 80);
+	ok(x.b->live.violations == 1 && !x.b->candidate.violations && x.b->live.kept_more == 1 && !x.b->candidate.kept_more, "what is live does what the candidate forbids");
+	end(&x);
+	take_one(&x, &candidate, &live, decided(&candidate, false, 0), 2640000, 80);
+	ok(!x.b->live.violations && x.b->candidate.violations == 1 && !x.b->live.kept_more && x.b->candidate.kept_more == 1, "and the other way round");
+	end(&x);
+	take_one(&x, &live, &strict, decided(&live, false, 0), 1320000, 80);
+	ok(!x.b->live.empty && x.b->candidate.empty == 1 && x.b->estimated == 1 && !x.b->would_nusd && !x.b->candidate.charge_nusd, "an empty list: nothing is charged");
+	end(&x);
+	take_one(&x, &live, &closed, decided(&live, false, 0), 1320000, 80);
+	ok(x.b->candidate.refused == 1 && !x.b->candidate.empty && !x.b->live.refused, "a refusal is no empty list");
+	end(&x);
+	refused.json = decided(&closed, false, 0);
+	begin(&x, &closed, &live, NULL);
+	tester_take(x.t, &(struct tested){ refused, NULL });
+	ok(x.b->live.refused == 1 && x.b->decisions == 1 && !x.b->unreadable && !x.b->live.charge_nusd, "one that was refused, and nothing came of it");
+	end(&x);
 	world_release(&live);
 	world_release(&candidate);
 	world_release(&strict);
@@ -238,49 +201,38 @@ static void test_protection(void)
 static void test_sums(void)
 {
 	struct world live;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	struct tested row;
+	struct trial x;
 	struct backtest sum = { .decisions = 0 };
 	struct err err;
 
 	open_world(&live, cheap, plain);
 	decided(&live, false, 0);
-	t = tester_of(&live, &live, &p, &shelf, NULL);
-	for (int i = 1; i <= 100; i++) {
-		row = came_of(&m, decided(&live, false, 0), 10, i, true);
-		tester_take(t, &row);
-	}
-	row.decision.json = "{\"model\":\"x\"";
-	tester_take(t, &row);
+	begin(&x, &live, &live, NULL);
+	for (int i = 1; i <= 100; i++)
+		take(&x, decided(&live, false, 0), 10, i);
+	take(&x, "{\"model\":\"x\"", 10, 100);
 	for (int i = 0; i < 2; i++)
-		backtest_add(&sum, tester_result(t), &err);
+		backtest_add(&sum, x.b, &err);
 	ok(sum.decisions == 202 && sum.unreadable == 2 && sum.measured == 200 && sum.live.charge_nusd == 2000 && sum.providers[0].live == 200, "two results in one");
 	ok(column_percentile(&sum.live, 50) == 50 && column_percentile(&sum.live, 90) == 90 && column_percentile(&sum.candidate, 99) == 99, "percentiles over both");
 	backtest_release(&sum);
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
-	t = tester_of(&live, &live, &p, &shelf, "org_2");
-	row = came_of(&m, decided(&live, false, 0), 10, 1, true);
-	tester_take(t, &row);
-	ok(!tester_result(t)->decisions, "another organization's are left out");
-	tester_free(t);
-	shelf_free(shelf);
+	end(&x);
+	begin(&x, &live, &live, "org_2");
+	take(&x, decided(&live, false, 0), 10, 1);
+	ok(!x.b->decisions, "another organization's are left out");
+	end(&x);
 	world_release(&live);
 }
 
 /* Each a minute after the one before it. */
-static void take_some(struct world *live, struct tester *t, struct made *m, int n)
+static void take_some(struct trial *x, struct world *live, int n)
 {
 	struct tested row;
 
 	for (int i = 0; i < n; i++) {
-		row = came_of(m, decided(live, false, 0), 1320000, 80, true);
-		row.decision.at_ms = m->row.at_ms += i * 60000;
-		tester_take(t, &row);
+		row = came_of(&x->m, decided(live, false, 0), 1320000, 80);
+		row.decision.at_ms = x->m.row.at_ms += i * 60000;
+		tester_take(x->t, &row);
 	}
 }
 
@@ -290,32 +242,23 @@ static void test_limits(void)
 		" if not ok then return deny { status = 429, code = 'slow', message = 'wait' } end counter.add('n', req.key.id, 1) return true end,"
 		" rank = function(req, eps) if counter.get('n', req.key.id) >= 3 then return rank.by(eps, function(e) return -e.usd.prompt end) end return eps end }";
 	struct world live, candidate;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&live, cheap, plain);
 	open_world(&candidate, limited, plain);
 	decided(&live, false, 0);
-	t = tester_of(&live, &candidate, &p, &shelf, NULL);
-	ok(!tester_wants_order(t), "nothing was asked");
-	take_some(&live, t, &m, 5);		/* taken, taken, refused, taken in the next window, taken */
-	b = tester_result(t);
-	ok(tester_wants_order(t), "a limit that nobody asked for then: their order matters");
-	ok(b->candidate.refused == 1, "it takes from itself, by the decisions' own time");
-	ok(b->estimated == 3 && b->measured == 2, "and a counter counts what was let in");
-	tester_free(t);
-	shelf_free(shelf);
-	shelf = NULL;
+	begin(&x, &live, &candidate, NULL);
+	ok(!tester_wants_order(x.t), "nothing was asked");
+	take_some(&x, &live, 5);		/* taken, taken, refused, taken in the next window, taken */
+	ok(tester_wants_order(x.t), "a limit that nobody asked for then: their order matters");
+	ok(x.b->candidate.refused == 1, "it takes from itself, by the decisions' own time");
+	ok(x.b->estimated == 3 && x.b->measured == 2, "and a counter counts what was let in");
+	end(&x);
 	decided(&candidate, false, 0);
-	t = tester_of(&candidate, &candidate, &p, &shelf, NULL);
-	take_some(&candidate, t, &m, 3);
-	b = tester_result(t);
-	ok(b->own == 3 && b->same == 3 && !tester_wants_order(t), "what this very bundle was told, it is told again");
-	tester_free(t);
-	shelf_free(shelf);
+	begin(&x, &candidate, &candidate, NULL);
+	take_some(&x, &candidate, 3);
+	ok(x.b->own == 3 && x.b->same == 3 && !tester_wants_order(x.t), "what this very bundle was told, it is told again");
+	end(&x);
 	world_release(&live);
 	world_release(&candidate);
 }
@@ -330,57 +273,46 @@ static void test_budgets(void)
 	struct world cheapest, candidate, asking, *const lives[] = { &cheapest, &asking };
 	struct purses *purses;
 	struct scope_facts f;
-	struct protects p;
-	struct shelf *shelf = NULL;
-	struct tester *t;
-	struct made m;
-	const struct backtest *b;
+	struct trial x;
 
 	open_world(&cheapest, cheap, plain);
 	open_world(&asking, spent, plain);
 	open_world(&candidate, spends, plain);
 	for (int i = 0; i < 2; i++) {
 		decided(lives[i], false, 0);
-		t = tester_of(lives[i], &candidate, &p, &shelf, NULL);
+		begin(&x, lives[i], &candidate, NULL);
 		purses = purses_new();
 		scope_limit(purses_find(purses, "key_1"), 10000000, WINDOW_TOTAL);
 		scope_post(purses_find(purses, "key_1"), 1000000, 1767787200000);
-		tester_in_order(t, purses);
-		take_some(lives[i], t, &m, 5);	/* 9.0, 3.72, -1.56 ... millions are left, at 5.28 each while there are any */
-		b = tester_result(t);
+		tester_in_order(x.t, purses);
+		take_some(&x, lives[i], 5);	/* 9.0, 3.72, -1.56 ... millions are left, at 5.28 each while there are any */
 		scope_read(purses_find(purses, "key_1"), 1767787200000, &f);
-		ok(b->estimated == 2 && b->measured == 3 && b->candidate.charge_nusd == 2 * 5280000 + 3 * 1320000,
+		ok(x.b->estimated == 2 && x.b->measured == 3 && x.b->candidate.charge_nusd == 2 * 5280000 + 3 * 1320000,
 			i ? "also where a budget was asked for, and was none" : "what the candidate spends is what it has less");
-		ok(f.posted == 1000000 + b->candidate.charge_nusd && tester_wants_order(t), "from the key's purse");
+		ok(f.posted == 1000000 + x.b->candidate.charge_nusd && tester_wants_order(x.t), "from the key's purse");
 		scope_read(purses_find(purses, ""), 1767787200000, &f);
-		ok(f.posted == b->candidate.charge_nusd, "and from that of all");
-		tester_free(t);
+		ok(f.posted == x.b->candidate.charge_nusd, "and from that of all");
+		end(&x);
 		purses_free(purses);
-		shelf_free(shelf);
-		shelf = NULL;
 	}
 	decided(&candidate, false, 0);
-	t = tester_of(&candidate, &candidate, &p, &shelf, NULL);
+	begin(&x, &candidate, &candidate, NULL);
 	purses = purses_new();
 	scope_limit(purses_find(purses, "key_1"), 10000000, WINDOW_TOTAL);
-	tester_in_order(t, purses);
-	take_some(&candidate, t, &m, 2);
-	b = tester_result(t);
-	ok(b->own == 2 && b->same == 2 && !tester_wants_order(t), "its own decisions read what they read");
-	tester_free(t);
+	tester_in_order(x.t, purses);
+	take_some(&x, &candidate, 2);
+	ok(x.b->own == 2 && x.b->same == 2 && !tester_wants_order(x.t), "its own decisions read what they read");
+	end(&x);
 	purses_free(purses);
-	shelf_free(shelf);
-	shelf = NULL;
 	decided(&cheapest, false, 0);
-	t = tester_of(&cheapest, &candidate, &p, &shelf, "org_2");
+	begin(&x, &cheapest, &candidate, "org_2");
 	purses = purses_new();
-	tester_in_order(t, purses);
-	take_some(&cheapest, t, &m, 2);
+	tester_in_order(x.t, purses);
+	take_some(&x, &cheapest, 2);
 	scope_read(purses_find(purses, ""), 1767787200000, &f);
-	ok(!tester_result(t)->decisions && f.posted == 2 * 1320000, "what another organization did is spent as it was");
-	tester_free(t);
+	ok(!x.b->decisions && f.posted == 2 * 1320000, "what another organization did is spent as it was");
+	end(&x);
 	purses_free(purses);
-	shelf_free(shelf);
 	world_release(&cheapest);
 	world_release(&asking);
 	world_release(&candidate);
