@@ -256,30 +256,31 @@ static int read_cut(lua_State *L, int i, const char *of, const char *name, struc
 	return 0;
 }
 
-static int cuts_read(lua_State *L, int i, const char *name, struct number out[4])
+/* Four numbers in a row, by their names in a table. */
+struct four { const char *name, *such; const char *const *names; size_t at; bool tighten; };
+
+static int read_four(lua_State *L, int i, const struct four *f, struct prefs *p)
 {
-	static const char *const names[] = { "p50", "p75", "p90", "p99", NULL };
-	int rc = 0, type = answer_field(L, i, name);
+	struct number *out = (struct number *)(void *)((char *)p + f->at);
+	int rc = 0, type = answer_field(L, i, f->name), at = lua_gettop(L);
 
 	if (type != LUA_TNIL)
-		rc = table_at(L, -1) ? answer_only(L, lua_gettop(L), name, names) : answer_odd(L, "%s must be a table, such as { p90 = 1.5 }", name);
+		rc = table_at(L, at) ? answer_only(L, at, f->name, f->names) : answer_odd(L, "%s must be a table, such as { %s }", f->name, f->such);
 	for (int k = 0; type != LUA_TNIL && !rc && k < 4; k++)
-		rc = read_cut(L, lua_gettop(L), name, names[k], &out[k], false);
+		rc = read_cut(L, at, f->name, f->names[k], &out[k], f->tighten);
 	lua_pop(L, 1);
 	return rc;
 }
 
-static int price_tighten(lua_State *L, int i, struct prefs *p)
+static int cuts_tighten(lua_State *L, int i, struct prefs *p)
 {
-	static const char *const names[] = { "prompt", "completion", "request", "image", NULL }, max[] = "max_price";
-	struct number *const to[] = { &p->max_prompt, &p->max_completion, &p->max_request, &p->max_image };
-	int rc = 0, type = answer_field(L, i, max), at = lua_gettop(L);
+	static const struct four fours[] = { { "max_price", "prompt = 1.0", price_names, offsetof(struct prefs, max_prompt), true },
+		{ "max_latency_s", "p90 = 1.5", pct_names, offsetof(struct prefs, latency_s), false },
+		{ "min_throughput_tps", "p90 = 1.5", pct_names, offsetof(struct prefs, throughput_tps), false } };
+	int rc = 0;
 
-	if (type != LUA_TNIL)
-		rc = table_at(L, at) ? answer_only(L, at, max, names) : answer_odd(L, "max_price must be a table, such as { prompt = 1.0 }");
-	for (int k = 0; type != LUA_TNIL && !rc && names[k]; k++)
-		rc = read_cut(L, at, max, names[k], to[k], true);
-	lua_pop(L, 1);
+	for (size_t k = 0; k < sizeof(fours) / sizeof(fours[0]) && !rc; k++)
+		rc = read_four(L, i, &fours[k], p);
 	return rc;
 }
 
@@ -298,7 +299,7 @@ int prefs_tighten(lua_State *L, int i, struct decision *d)
 	if (!table_at(L, i))
 		return answer_odd(L, "prefs must be a table");
 	fields_names(prefs_fields, names, PREFS_MAX);
-	if (answer_only(L, i, "prefs", names) || lists_tighten(L, i, d) || price_tighten(L, i, p))
+	if (answer_only(L, i, "prefs", names) || lists_tighten(L, i, d) || cuts_tighten(L, i, p))
 		return -1;
 	if (read_bool(L, i, "zdr", &zdr) || read_word(L, i, "data_collection", d->pool, collections, &collection) ||
 	    read_bool(L, i, "allow_fallbacks", &p->allow_fallbacks) ||
@@ -306,8 +307,6 @@ int prefs_tighten(lua_State *L, int i, struct decision *d)
 		return -1;
 	p->zdr |= zdr;
 	p->deny_data_collection |= mg_is(collection, "deny");
-	if (cuts_read(L, i, "max_latency_s", p->latency_s) || cuts_read(L, i, "min_throughput_tps", p->throughput_tps))
-		return -1;
 	return read_word(L, i, "sort_by", d->pool, sorts, &p->sort_by) || read_word(L, i, "partition", d->pool, partitions, &p->partition) ||
 		read_word(L, i, "service_tier", d->pool, tiers, &p->service_tier) ? -1 : 0;
 }

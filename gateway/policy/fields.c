@@ -4,8 +4,7 @@
 #include "base/config.h"
 #include "policy/fields.h"
 
-const char *const pct_names[4] = { "p50", "p75", "p90", "p99" };
-static const char *const price_names[4] = { "prompt", "completion", "request", "image" };
+const char *const pct_names[] = { "p50", "p75", "p90", "p99", NULL }, *const price_names[] = { "prompt", "completion", "request", "image", NULL };
 _Static_assert(offsetof(struct prefs, max_image) == offsetof(struct prefs, max_prompt) + 3 * sizeof(struct number), "four prices in a row");
 
 static void push_text(lua_State *L, struct mg_str s, const char *otherwise)
@@ -120,7 +119,7 @@ void field_push(lua_State *L, const struct field *f, const void *thing)
 		n = *(const uint64_t *)at;
 		lua_pushinteger(L, n ? clamp(n) : INT64_MAX);
 		break;
-	case K_NONE: lua_pushboolean(L, prefs_usual(at)); break;
+	case K_USUAL: lua_pushboolean(L, prefs_usual(at)); break;
 	case K_MAKE: f->make(L, thing); break;
 	case K_LATER: lua_pushnil(L); break;
 	}
@@ -148,7 +147,7 @@ void fields_names(const struct field *f, const char **out, size_t max)
 	const char **end = out + max;
 
 	for (; f->name && out < end; f++)
-		if (f->kind != K_NONE)
+		if (f->kind != K_USUAL)
 			*out++ = f->name;
 	*out = NULL;
 }
@@ -270,7 +269,7 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 			return -1;
 		*out = *(const bool *)at;
 		return 1;
-	case K_NONE:
+	case K_USUAL:
 		if (!size)
 			return -1;
 		*out = prefs_usual(at);

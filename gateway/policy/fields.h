@@ -8,7 +8,7 @@
 #include "policy/state.h"
 
 enum field_kind { K_STR, K_CSTR, K_U64, K_SIZE, K_I64, K_INT, K_BOOL, K_NUMBER, K_WORDS, K_SET, K_PAIRS, K_DENY, K_CUTS, K_PRICES, K_EMPTY,
-	K_KNOWN, K_NONE, K_MAKE, K_LATER };
+	K_KNOWN, K_USUAL, K_MAKE, K_LATER };
 struct field {
 	const char *name;
 	enum field_kind kind;
@@ -23,7 +23,7 @@ struct field {
 #define SET "table<string,boolean>"
 
 extern const struct field req_fields[], prefs_fields[], key_fields[], feat_fields[], endpoint_fields[], live_fields[], usage_fields[];
-extern const char *const pct_names[4];
+extern const char *const pct_names[5], *const price_names[5];	/* four, then NULL */
 /* A member of req by its name, "variant" or "feat.images": its field, and which struct of a request it is in. */
 enum base { OF_REQ, OF_PREFS, OF_KEY, OF_FEAT, BASES };
 extern const struct base_fields { const char *name; const struct field *fields; } parts[BASES];

@@ -5,12 +5,17 @@
 #include <math.h>
 #include "policy/columns.h"
 
-/* measure() fills every second double of a keyed. */
-static void measure_keys(lua_State *L, const struct ruler *r, lua_Integer n, double missing, struct keyed *keys)
+/* A key for each of the first n items: in few, or where there are more in memory on top of the stack. */
+static struct keyed *measure_keys(lua_State *L, const struct ruler *r, lua_Integer n, double missing, struct keyed few[static FEW])
 {
-	measure(L, r, n, missing, &keys->key, sizeof(*keys) / sizeof(double));
+	struct keyed *keys = few;
+
+	if (n > FEW)
+		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
+	measure(L, r, n, missing, &keys->key, sizeof(*keys) / sizeof(double));	/* every second double of them */
 	for (lua_Integer i = 0; i < n; i++)
 		keys[i].at = (int)i;
+	return keys;
 }
 
 static int up(const void *a, const void *b)
@@ -65,12 +70,10 @@ static void order_by(lua_State *L, int to)
 	static const char *const dirs[] = { "asc", "desc", NULL };
 	bool desc = luaL_checkoption(L, 3, "asc", dirs) == 1;
 	struct ruler r = ruler_at(L, 2, 1);
-	struct keyed few[FEW], *keys = few;
+	struct keyed few[FEW], *keys;
 	int top = lua_gettop(L);
 
-	if (n > FEW)
-		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);	/* collected whatever the function raises */
-	measure_keys(L, &r, n, desc ? -INFINITY : INFINITY, keys);
+	keys = measure_keys(L, &r, n, desc ? -INFINITY : INFINITY, few);
 	burn(L, (size_t)n * 4);
 	sort(keys, (size_t)n, desc ? down : up);
 	place(L, keys, n, to);
@@ -177,12 +180,10 @@ static int pick(lua_State *L)
 	lua_Integer n = list_length(L, 1);
 	double u = luaL_checknumber(L, 3), sum = 0;
 	struct ruler r = ruler_at(L, 2, 1);
-	struct keyed few[FEW], *keys = few;
+	struct keyed few[FEW], *keys;
 
 	luaL_argcheck(L, n > 0, 1, "the list is empty");
-	if (n > FEW)
-		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
-	measure_keys(L, &r, n, 0, keys);
+	keys = measure_keys(L, &r, n, 0, few);
 	for (lua_Integer i = 0; i < n; i++) {
 		if (!(keys[i].key >= 0) || isinf(keys[i].key))
 			return luaL_error(L, "rank.pick: a weight is negative or not finite");
@@ -230,12 +231,10 @@ static void draw_to(lua_State *L, int to)
 	lua_Integer n = list_length(L, 1);
 	double sharpness = luaL_checknumber(L, 3), u = luaL_checknumber(L, 4);
 	struct ruler r = ruler_at(L, 2, 1);
-	struct keyed few[FEW], *keys = few;
+	struct keyed few[FEW], *keys;
 
 	luaL_argcheck(L, sharpness >= 0 && sharpness <= 1000, 3, "0 to 1000 expected");
-	if (n > FEW)
-		keys = lua_newuserdatauv(L, sizeof(*keys) * (size_t)n, 0);
-	measure_keys(L, &r, n, 0, keys);
+	keys = measure_keys(L, &r, n, 0, few);
 	for (lua_Integer i = 0; i < n; i++)
 		if (!(keys[i].key > 0))
 			luaL_error(L, "rank.draw: item %d has no burden above 0", (int)i + 1);

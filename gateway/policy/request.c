@@ -24,7 +24,7 @@ const struct field prefs_fields[] = {
 	FIELD("min_throughput_tps", K_CUTS, AT(prefs, throughput_tps), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "tokens per second"),
 	FIELD("service_tier", K_STR, AT(prefs, service_tier), "\"\"|\"default\"|\"priority\"|\"flex\"", ""),
 	FIELD("guards", K_WORDS, AT(prefs, guards), WORDS, "of content guardrails: there are none yet, so it is empty, and resolve may not ask for one"),
-	FIELD("none", K_NONE, 0, "boolean", "nothing is asked for: every other member is as it is by default"), { 0 } };
+	FIELD("none", K_USUAL, 0, "boolean", "nothing is asked for: every other member is as it is by default"), { 0 } };
 const struct field key_fields[] = {
 	FIELD("id", K_STR, AT(facts, key.id), "string", ""),
 	FIELD("org", K_STR, AT(facts, key.org), "string", ""),
