@@ -25,7 +25,7 @@ static void work(struct job *job)
 	if (o->version[0] && !older)
 		o->rc = fail(&o->err, MG_EDENIED, "no version of the policies begins with '%.64s', or two do", o->version);
 	else
-		o->rc = rate(gw->store, older ? older : o->bundle, &o->how, &o->out, &o->err);
+		o->rc = rating_run(gw->store, older ? older : o->bundle, &o->how, &o->out, &o->err);
 	bundle_unref(older);
 }
 

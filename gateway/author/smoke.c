@@ -236,7 +236,7 @@ static int failed(const struct policy_state *s, const struct decision *d, struct
 static int again(struct replay *replay, const struct mg_store_decision *row, struct err *err)
 {
 	struct policy_state *s = replay_state(replay);
-	struct decision *d = (struct decision *)(uintptr_t)replay_decision(replay);
+	struct decision *d = replay_decision(replay);
 
 	if (replay_decide(replay, row, NULL) || replay_recorded(replay)->errors)
 		return 0;

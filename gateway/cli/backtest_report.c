@@ -61,7 +61,7 @@ static size_t gates_of(struct backtest *b, const struct gates *asked, struct gat
 	if (asked->cost >= 0)
 		rise(&out[n++], "max-cost-change", asked->cost, (double)b->live.charge_nusd, (double)b->candidate.charge_nusd);
 	if (asked->p90 >= 0)
-		rise(&out[n++], "max-p90-change", asked->p90, column_percentile(&b->live, 90), column_percentile(&b->candidate, 90));
+		rise(&out[n++], "max-p90-change", asked->p90, tally_percentile(&b->live, 90), tally_percentile(&b->candidate, 90));
 	if (asked->violations)
 		none(&out[n++], "no-violations", 0, b->candidate.violations + b->candidate.kept_more);
 	if (asked->empty)
@@ -71,13 +71,13 @@ static size_t gates_of(struct backtest *b, const struct gates *asked, struct gat
 
 /* ------------------------------------------------ as JSON */
 
-static void put_column(struct mg_writer *w, const char *name, struct column *c)
+static void put_tally(struct mg_writer *w, const char *name, struct tally *c)
 {
 	json_open(w, name, '{');
 	json_put_int(w, "charge_nusd", c->charge_nusd);
 	json_put_int(w, "cost_nusd", c->cost_nusd);
-	json_put_int(w, "first_token_p50_ms", column_percentile(c, 50));
-	json_put_int(w, "first_token_p90_ms", column_percentile(c, 90));
+	json_put_int(w, "first_token_p50_ms", tally_percentile(c, 50));
+	json_put_int(w, "first_token_p90_ms", tally_percentile(c, 90));
 	json_put_int(w, "failed", (int64_t)c->failed);
 	json_put_int(w, "refused", (int64_t)c->refused);
 	json_put_int(w, "empty", (int64_t)c->empty);
@@ -179,8 +179,8 @@ static int print_json(struct backtest *b, const char *bundle, bool in_order, con
 	json_put_int(&w, "unreadable", (int64_t)b->unreadable);
 	json_put_bool(&w, "in_order", in_order);
 	put_choices(&w, b);
-	put_column(&w, "live", &b->live);
-	put_column(&w, "candidate", &b->candidate);
+	put_tally(&w, "live", &b->live);
+	put_tally(&w, "candidate", &b->candidate);
 	put_drawn(&w, b);
 	put_providers(&w, b);
 	put_gates(&w, gates, n);
@@ -241,8 +241,8 @@ static void print_text(struct backtest *b, bool in_order, const struct gate *gat
 	print_money("charge, USD", b->live.charge_nusd, b->candidate.charge_nusd);
 	print_money("  of what changed (estimated)", b->was_nusd, b->would_nusd);
 	print_money("cost, USD", b->live.cost_nusd, b->candidate.cost_nusd);
-	print_counts("median first token, ms", column_percentile(&b->live, 50), column_percentile(&b->candidate, 50));
-	print_counts("90th percentile first token, ms", column_percentile(&b->live, 90), column_percentile(&b->candidate, 90));
+	print_counts("median first token, ms", tally_percentile(&b->live, 50), tally_percentile(&b->candidate, 50));
+	print_counts("90th percentile first token, ms", tally_percentile(&b->live, 90), tally_percentile(&b->candidate, 90));
 	print_counts("first attempt failed", b->live.failed, b->candidate.failed);
 	print_counts("refused", b->live.refused, b->candidate.refused);
 	print_counts("no endpoint left", b->live.empty, b->candidate.empty);

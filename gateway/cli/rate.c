@@ -47,7 +47,7 @@ static int run_here(struct work *w, struct buf *out)
 
 	policy_shared_init();
 	rc = name ? policy_side(&w->local, w->c, name, &b) : live(w, &b);
-	if (!rc && rate(w->local.writing, b, &how, out, &err))
+	if (!rc && rating_run(w->local.writing, b, &how, out, &err))
 		rc = cli_fail(EXIT_FAILED, &err);
 	bundle_unref(b);
 	return rc;

@@ -26,7 +26,7 @@ extern const struct field req_fields[], prefs_fields[], key_fields[], feat_field
 extern const char *const pct_names[5], *const price_names[5];	/* four, then NULL */
 /* A member of req by its name, "variant" or "feat.images": its field, and which struct of a request it is in. */
 enum base { OF_REQ, OF_PREFS, OF_KEY, OF_FEAT, BASES };
-extern const struct base_fields { const char *name; const struct field *fields; } parts[BASES];
+extern const struct base_fields { const char *name, *called; const struct field *fields; } parts[BASES];	/* "prefs", "req.prefs" */
 struct part { const struct field *field; unsigned char base; };
 int part_named(const char *name, struct part *out);	/* -1: there is none, or it is a table of others */
 const void *base_of(const struct facts *f, unsigned base);

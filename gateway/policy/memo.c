@@ -18,6 +18,7 @@ struct memo {
 	int views[4];		/* registry: req and its parts, as a hook sees them that runs for the memo */
 	bool each;		/* a verdict for each endpoint */
 };
+
 /* ---- what a policy declares */
 
 static int add_part(struct memo *m, unsigned base, const struct field *f)
@@ -64,8 +65,6 @@ static bool declared(const struct memo *m, unsigned base, const char *name)
 
 /* ---- the request as such a filter sees it: whatever else it reads is noted, and given */
 
-static const char *const view_names[BASES] = { "req", "req.prefs", "req.key", "req.feat" };
-
 /* Upvalues: the memo, which table. */
 static int view_index(lua_State *L)
 {
@@ -81,7 +80,7 @@ static int view_index(lua_State *L)
 		s->read = f ? f->name : "(unknown)";
 	}
 	if (!f && lua_type(L, 2) == LUA_TSTRING)
-		return field_missing(L, view_names[base], parts[base].fields, name);
+		return field_missing(L, parts[base].called, parts[base].fields, name);
 	if (!f || !s->d)
 		return 0;
 	if (f->kind != K_LATER) {	/* straight from the request: its own table is for what runs each time */

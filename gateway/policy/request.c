@@ -78,8 +78,8 @@ const struct field usage_fields[] = {
 	FIELD("prompt_total", K_U64, AT(used, prompt_total), "integer", "sum of the seven input buckets; selects the tier"),
 	FIELD("estimated", K_BOOL, AT(used, estimated), "boolean", "true before the call"), { 0 } };
 
-
-const struct base_fields parts[BASES] = { { "", req_fields }, { "prefs", prefs_fields }, { "key", key_fields }, { "feat", feat_fields } };
+const struct base_fields parts[BASES] = { { "", "req", req_fields }, { "prefs", "req.prefs", prefs_fields }, { "key", "req.key", key_fields },
+	{ "feat", "req.feat", feat_fields } };
 
 const void *base_of(const struct facts *f, unsigned base)
 {
@@ -136,11 +136,8 @@ static int on_absent(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 	const struct field *f = field_named(m->fields, name);
 
-	if (!f && lua_type(L, 2) == LUA_TSTRING) {
-		struct policy_state *s = state_of(L);
-
-		return field_missing(L, m == &s->req ? "req" : m == &s->prefs ? "req.prefs" : m == &s->key ? "req.key" : m == &s->feat ? "req.feat" : "usage", m->fields, name);
-	}
+	if (!f && lua_type(L, 2) == LUA_TSTRING)
+		return field_missing(L, m->called, m->fields, name);
 	if (!f || f->kind == K_LATER || !m->thing)
 		return 0;
 	fill(L, m, (int)(f - m->fields));
@@ -157,9 +154,9 @@ void mirror_complete(lua_State *L, struct mirror *m)
 }
 
 /* Leaves the sight. */
-static void mirror_open(lua_State *L, struct mirror *m, const struct field *fields)
+static void mirror_open(lua_State *L, struct mirror *m, const char *called, const struct field *fields)
 {
-	*m = (struct mirror){ .fields = fields };
+	*m = (struct mirror){ .called = called, .fields = fields };
 	lua_createtable(L, 0, 20);
 	lua_createtable(L, 0, 1);
 	lua_pushlightuserdata(L, m);
@@ -198,21 +195,20 @@ static void mirror_show(lua_State *L, struct mirror *m, const void *thing)
 
 void objects_open(struct policy_state *s)
 {
+	struct mirror *const of[BASES] = { &s->req, &s->prefs, &s->key, &s->feat };
 	lua_State *L = s->L;
 
 	lua_newtable(L);
 	s->empty = proxy_push(L, SIGHT_PLAIN);
 	lua_setfield(L, LUA_REGISTRYINDEX, "empty");
-	mirror_open(L, &s->usage, usage_fields);
-	mirror_open(L, &s->req, req_fields);
+	mirror_open(L, &s->usage, "usage", usage_fields);
+	mirror_open(L, &s->req, parts[OF_REQ].called, req_fields);
 	lua_pop(L, 2);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->req.raw);
-	mirror_open(L, &s->prefs, prefs_fields);
-	lua_setfield(L, -2, "prefs");
-	mirror_open(L, &s->key, key_fields);
-	lua_setfield(L, -2, "key");
-	mirror_open(L, &s->feat, feat_fields);
-	lua_setfield(L, -2, "feat");
+	for (unsigned base = OF_PREFS; base < BASES; base++) {
+		mirror_open(L, of[base], parts[base].called, parts[base].fields);
+		lua_setfield(L, -2, parts[base].name);
+	}
 	lua_pop(L, 1);
 }
 
@@ -236,7 +232,7 @@ void usage_push(struct policy_state *s, const struct mg_usage *u, bool estimated
 	struct used *used = (struct used *)s->used;
 
 	_Static_assert(sizeof(*used) <= sizeof(s->used), "room for the counts");
-	*used = (struct used){ *u, u->input + u->cached + u->cache_write + u->cache_write_1h + u->image_tokens + u->audio_in + u->audio_cached, estimated };
+	*used = (struct used){ *u, usage_prompt_tokens(u), estimated };
 	mirror_show(s->L, &s->usage, used);
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->usage.eye);
 }

@@ -369,6 +369,9 @@ static int fill(lua_State *L)
 	ranking_open(L, 1);
 	billing_open(L, 1);
 	shared_open(L, 1);
+	budgets_open(L, 1);
+	lookup_open(L, 1);
+	notes_open(L, 1);
 	loader_open(L, 1);
 	if (s->testing) {
 		lua_newtable(L);	/* the same names, and the tests' own: filled by who runs them */

@@ -67,7 +67,7 @@ struct live_sight { struct proxy head; unsigned wanted; struct live_facts facts;
 /* One table that shows a C struct, each time another one: request.c. */
 enum { KEPT_BYTES = 94, MIRROR_MAX = 24 };
 struct kept { short len; char text[KEPT_BYTES]; };	/* what the table shows, as bytes; len -1: too long to compare */
-struct mirror { const struct field *fields; const void *thing; int raw, eye; uint64_t wanted; struct kept kept[MIRROR_MAX]; };
+struct mirror { const char *called; const struct field *fields; const void *thing; int raw, eye; uint64_t wanted; struct kept kept[MIRROR_MAX]; };
 
 struct cached { const struct endpoint *endpoint; int eye, live_raw; uint64_t used; struct live_sight *live;
 	uint64_t owner;		/* the decision that a loose one is of; 0: the catalogue's */
@@ -189,8 +189,9 @@ void plain_text(lua_State *L, int i);	/* pushes it without an address */
 void ranking_open(lua_State *L, int names);
 void column_bare(lua_State *L, const struct proxy *p);	/* columns.c: pushes a table of its numbers */
 void billing_open(lua_State *L, int names);
-void shared_open(lua_State *L, int names);
+void shared_open(lua_State *L, int names);	/* limit, counter, sticky */
 void budgets_open(lua_State *L, int names);
+void notes_open(lua_State *L, int names);
 void loader_open(lua_State *L, int names);
 void group_open(lua_State *L, int names, const char *group, const luaL_Reg *fns);
 const char *kind_name(lua_State *L, int i);	/* what type() says */

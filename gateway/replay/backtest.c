@@ -134,7 +134,7 @@ static void audit(struct tester *t, const struct recorded *r, const struct decis
 
 /* ---- what came of it, and what would have */
 
-static void add_ms(struct column *c, int64_t ms)
+static void add_ms(struct tally *c, int64_t ms)
 {
 	if (ms < 0)
 		return;
@@ -201,7 +201,7 @@ static int64_t estimated(struct tester *t, const struct mg_store_generation *row
 	const struct first *now, bool failed)
 {
 	struct backtest *b = &t->sum;
-	struct decision *d = (struct decision *)(uintptr_t)replay_decision(t->replay);
+	struct decision *d = replay_decision(t->replay);
 	struct mg_usage usage = usage_of(g);
 	struct bill bill = { .n = 0 };
 	bool fails = now->endpoint && draw_fails(&d->facts, now->live);
@@ -381,7 +381,7 @@ const struct backtest *tester_result(const struct tester *t)
 
 /* ---- sums */
 
-static int add_column(struct column *sum, const struct column *one, struct err *err)
+static int add_tally(struct tally *sum, const struct tally *one, struct err *err)
 {
 	size_t n = sum->n_ms + one->n_ms;
 	uint32_t *more = realloc(sum->first_ms, (n + 1) * sizeof(*more));
@@ -430,8 +430,8 @@ int backtest_add(struct backtest *sum, const struct backtest *one, struct err *e
 	}
 	add_weighed(&sum->charge_nusd, &one->charge_nusd);
 	add_weighed(&sum->first_ms, &one->first_ms);
-	rc = add_column(&sum->live, &one->live, err);
-	return rc ? rc : add_column(&sum->candidate, &one->candidate, err);
+	rc = add_tally(&sum->live, &one->live, err);
+	return rc ? rc : add_tally(&sum->candidate, &one->candidate, err);
 }
 
 void backtest_release(struct backtest *b)
@@ -468,7 +468,7 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-uint32_t column_percentile(struct column *c, unsigned percent)
+uint32_t tally_percentile(struct tally *c, unsigned percent)
 {
 	if (!c->n_ms)
 		return 0;

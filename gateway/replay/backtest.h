@@ -26,7 +26,7 @@
 struct tested { struct mg_store_decision decision; const struct mg_store_generation *generation; };
 
 enum { PROVIDERS_MAX = 200, PROTECTS_MAX = 96 };
-struct column {			/* of live, and of the candidate */
+struct tally {			/* of live, and of the candidate */
 	uint64_t refused, empty, failed;	/* failed: the first attempt */
 	uint64_t violations, kept_more;		/* a first choice that either bundle's protection forbids; kept more than either allows */
 	int64_t charge_nusd, cost_nusd;
@@ -41,7 +41,7 @@ struct backtest {
 	uint64_t avoided, caused;		/* failures of the first attempt */
 	uint64_t own, same;			/* that this very bundle decided; those of them that came out the same to the last byte */
 	struct weighed charge_nusd, first_ms;	/* of those whose first choice live drew; n, sum: all of them, as they were */
-	struct column live, candidate;
+	struct tally live, candidate;
 	struct provider_mix { char name[64]; uint64_t live, candidate; } providers[PROVIDERS_MAX]; size_t n_providers;	/* by first choice */
 };
 
@@ -69,6 +69,6 @@ double weighed_live(const struct weighed *w);		/* the mean as it was */
 double weighed_candidate(const struct weighed *w);	/* and as it would be */
 double weighed_weight(const struct weighed *w);		/* the mean weight: 1, but for chance, where live may draw all that the candidate chooses */
 /* Milliseconds that so many percent are at most; 0: there are none.  Sorts. */
-uint32_t column_percentile(struct column *c, unsigned percent);
+uint32_t tally_percentile(struct tally *c, unsigned percent);
 
 #endif

@@ -57,7 +57,7 @@ static bool copy(const struct decision *d, struct decision *out)
 
 double replay_chance(struct replay *r, const struct endpoint *e)
 {
-	struct decision *d = (struct decision *)(uintptr_t)replay_decision(r), again;
+	struct decision *d = replay_decision(r), again;
 	const struct candidate *list = d->routings ? d->routings->candidates : d->candidates;
 	size_t n = d->routings ? d->routings->n : d->n, first = first_of(list, n);
 	unsigned number = 0;

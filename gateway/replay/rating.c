@@ -51,7 +51,7 @@ static void price(struct one *o, const struct mg_store_generation *row, const st
 		return;
 	}
 	e = endpoint_of(replay_recorded(replay), g->rate_endpoint);
-	if (!e || policy_price(replay_state(replay), (struct decision *)(uintptr_t)replay_decision(replay), e, g->to_rate, false, &bill) != MG_OK)
+	if (!e || policy_price(replay_state(replay), replay_decision(replay), e, g->to_rate, false, &bill) != MG_OK)
 		snprintf(o->why, sizeof(o->why), e ? "its endpoint has no price" : "its decision does not have its endpoint");
 	else if (bill.needs_rating)
 		snprintf(o->why, sizeof(o->why), "a price policy fails");
@@ -215,7 +215,7 @@ static int report(const struct rater *r, struct buf *out, struct err *err)
 	return out->failed || r->rows.failed ? fail(err, MG_ENOMEM, "no memory for an answer") : MG_OK;
 }
 
-int rate(struct store *store, struct bundle *b, const struct rating *how, struct buf *out, struct err *err)
+int rating_run(struct store *store, struct bundle *b, const struct rating *how, struct buf *out, struct err *err)
 {
 	struct rater r = { .bundle = b, .how = how };
 	int rc;

@@ -22,6 +22,6 @@ struct rating {
 /* Waits for the disk: for a background thread or the CLI.  A few generations a transaction, so that others are served
  * meanwhile, and a crash leaves whole ones.  out: {"data":[{"id":..,"charged":..,"rated":..,"refund":..,"why":..}, ..],
  * "rated":n,"not_rated":n,"refund":..,"dry_run":..}, of data the first 1000; amounts in USD. */
-int rate(struct store *store, struct bundle *b, const struct rating *how, struct buf *out, struct err *err);
+int rating_run(struct store *store, struct bundle *b, const struct rating *how, struct buf *out, struct err *err);
 
 #endif

@@ -48,7 +48,7 @@ void replay_free(struct replay *r)
 void replay_purses(struct replay *r, struct purses *p) { r->purses = p; }
 bool replay_own(const struct replay *r) { return !strncmp(r->record.bundle, bundle_hash(r->state->bundle), ENDPOINT_DIGITS); }
 bool replay_strayed(const struct replay *r) { return r->state->strayed && !replay_own(r); }
-const struct decision *replay_decision(const struct replay *r) { return &r->d; }
+struct decision *replay_decision(struct replay *r) { return &r->d; }
 const struct recorded *replay_recorded(const struct replay *r) { return &r->record; }
 struct policy_state *replay_state(struct replay *r) { return r->state; }
 

@@ -26,7 +26,7 @@ int replay_read(struct replay *r, const struct mg_store_decision *row, struct er
 bool replay_own(const struct replay *r);
 /* And it read a limit, a counter or a budget that depends on what other decisions would have been. */
 bool replay_strayed(const struct replay *r);
-const struct decision *replay_decision(const struct replay *r);
+struct decision *replay_decision(struct replay *r);	/* whoever goes on with it may change it */
 const struct recorded *replay_recorded(const struct replay *r);
 struct policy_state *replay_state(struct replay *r);
 /* How likely it was that this endpoint came first: 0 or 1, where no ranking drew; else over all that the draw could have

@@ -214,7 +214,7 @@ static void test_sums(void)
 	for (int i = 0; i < 2; i++)
 		backtest_add(&sum, x.b, &err);
 	ok(sum.decisions == 202 && sum.unreadable == 2 && sum.measured == 200 && sum.live.charge_nusd == 2000 && sum.providers[0].live == 200, "two results in one");
-	ok(column_percentile(&sum.live, 50) == 50 && column_percentile(&sum.live, 90) == 90 && column_percentile(&sum.candidate, 99) == 99, "percentiles over both");
+	ok(tally_percentile(&sum.live, 50) == 50 && tally_percentile(&sum.live, 90) == 90 && tally_percentile(&sum.candidate, 99) == 99, "percentiles over both");
 	backtest_release(&sum);
 	end(&x);
 	begin(&x, &live, &live, "org_2");
