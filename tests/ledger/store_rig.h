@@ -138,36 +138,6 @@ static inline void rig_finding(void *arg, const char *text)
 	printf("# audit: %s\n", text);
 }
 
-/* What sqlite3 says to text. */
-static inline const char *rig_sql(const char *name, const char *text)
-{
-	static char out[4096];
-	char command[8192];
-	FILE *p;
-	size_t n;
-	int fd[2];
-	pid_t pid;
-
-	if (pipe(fd))
-		return "";
-	pid = fork();
-	if (!pid) {
-		dup2(fd[1], 1);
-		dup2(fd[1], 2);
-		snprintf(command, sizeof(command), "%s", rig_path(name));
-		execlp("sqlite3", "sqlite3", command, text, (char *)NULL);
-		_exit(127);
-	}
-	close(fd[1]);
-	p = fdopen(fd[0], "r");
-	n = p ? fread(out, 1, sizeof(out) - 1, p) : 0;
-	out[n] = '\0';
-	if (p)
-		fclose(p);
-	waitpid(pid, NULL, 0);
-	return out;
-}
-
 /* How many findings; 999: it cannot be opened. */
 static inline size_t rig_audited(const struct mg_store *ops, const char *name)
 {

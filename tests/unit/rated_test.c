@@ -1,7 +1,7 @@
 /* Prices that are run again, in the store: what waits, adjustments, sums, the audit. */
 #include <signal.h>
 
-#include "ledger/store_rig.h"
+#include "ledger/store_sql.h"
 #include "tap.h"
 
 static const struct mg_plugin *plugin;

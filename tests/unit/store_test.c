@@ -5,7 +5,7 @@
 
 #include "ledger/generation.h"
 #include "ledger/recovery.h"
-#include "ledger/store_rig.h"
+#include "ledger/store_sql.h"
 #include "store/record.h"
 #include "tap.h"
 
@@ -221,10 +221,6 @@ static void test_tampering(void)
 {
 	void *h;
 
-	if (!strstr(rig_sql("a.db", "SELECT 'here'"), "here")) {
-		printf("ok %d - tampering # SKIP no sqlite3 shell\n", ++tap_n);
-		return;
-	}
 	ok(strstr(rig_sql("a.db", "UPDATE entries SET nusd=1"), "entries never change"), "no entry can be changed");
 	ok(strstr(rig_sql("a.db", "DELETE FROM entries"), "entries never go"), "nor taken away");
 	ok(strstr(rig_sql("a.db", "UPDATE generations SET charge_nusd=0"), "never changes"), "nor a settled charge");

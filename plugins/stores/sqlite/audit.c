@@ -50,6 +50,9 @@ static const char *const questions[] = {
 	" WHERE coalesce(id<(SELECT first FROM minutes WHERE minute>=at_ms/60000 ORDER BY minute LIMIT 1), 1)",
 	"SELECT 'attempt '||generation_id||attempt||': money that is no integer' FROM generations WHERE typeof(charge_nusd)<>'integer'"
 	" OR typeof(cost_nusd)<>'integer' OR typeof(loss_nusd)<>'integer'",
+	"WITH kept(t) AS (VALUES('entries'),('generations'),('parties'),('credits'),('adjustments')), deeds(d) AS (VALUES('_update'),('_delete'))"
+	" SELECT 'trigger '||t||d||': is not there' FROM kept, deeds WHERE NOT EXISTS"
+	" (SELECT 1 FROM sqlite_master WHERE type='trigger' AND name=t||d AND tbl_name=t)",
 };
 enum { QUESTIONS = sizeof(questions) / sizeof(questions[0]) };
 
