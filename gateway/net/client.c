@@ -33,16 +33,28 @@ static void unlink_exchange(struct exchange *x)
 		x->next->prev = x->prev;
 }
 
-/* A handle that kept its buffers is cheaper than a new one; reset, so that
- * nothing of one exchange reaches the next (R26). */
-static void easy_back(struct multi *m, CURL *easy)
+/* A handle that kept its buffers is cheaper than a new one, and one that kept the options of its kind
+ * than one that was reset; nothing of one exchange reaches the next (R26). */
+static void easy_back(struct multi *m, CURL *easy, unsigned kind)
 {
 	if (m->n_spare == SPARES) {
 		curl_easy_cleanup(easy);
 		return;
 	}
-	curl_easy_reset(easy);
-	m->spare[m->n_spare++] = easy;
+	if (kind)
+		exchange_unset(easy);
+	else
+		curl_easy_reset(easy);
+	m->spare[m->n_spare++] = (struct spare){ easy, kind };
+}
+
+static CURL *easy_take(struct multi *m, unsigned *kind)
+{
+	if (!m->n_spare)
+		return curl_easy_init();
+	m->n_spare--;
+	*kind = m->spare[m->n_spare].kind;
+	return m->spare[m->n_spare].easy;
 }
 
 static void exchange_free(struct exchange *x)
@@ -53,7 +65,7 @@ static void exchange_free(struct exchange *x)
 	if (x->added)
 		exchange_give_up(x);
 	if (x->easy)
-		easy_back(m, x->easy);
+		easy_back(m, x->easy, x->done ? x->kind : 0);
 	if (x->place)
 		place_drop(x->place, x->own_place);
 	if (x->headers)
@@ -217,6 +229,8 @@ static void settle(struct multi *m)
 			continue;
 		}
 		x->done = true;
+		if (code)
+			x->kind = 0;
 		if (x->cancelled) {
 			unlist(x);
 			exchange_free(x);
@@ -383,7 +397,7 @@ void multi_close(struct multi *m)
 {
 	sweep_over(m);
 	for (unsigned i = 0; i < m->n_spare; i++)
-		curl_easy_cleanup(m->spare[i]);
+		curl_easy_cleanup(m->spare[i].easy);
 	m->busy++;
 	if (m->curl)
 		curl_multi_cleanup(m->curl);
@@ -448,7 +462,7 @@ static struct exchange *exchange_new(struct client *c, const struct exchange_con
 		x->next->prev = x;
 	c->all = x;
 	m->running++;
-	x->easy = m->n_spare ? m->spare[--m->n_spare] : curl_easy_init();
+	x->easy = easy_take(m, &x->kind);
 	x->timer.fire = exchange_deadline;
 	x->connect_ms = conf->connect_ms;
 	x->headers_ms = conf->headers_ms;

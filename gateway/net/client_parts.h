@@ -11,20 +11,23 @@
 #include <curl/curl.h>
 #include "net/client.h"
 
+/* An easy handle that nobody uses, and the kind of exchange that its options are set for; 0: it was reset. */
+struct spare { CURL *easy; unsigned kind; };
+
 struct multi {
 	struct client *client;
 	CURLM *curl;		/* NULL: it is not needed */
 	struct timer timer;
 	struct sock *socks;
 	struct exchange *later;	/* cancelled, started or resumed inside a callback */
-	CURL **spare;		/* easy handles to use again */
+	struct spare *spare;	/* to use again */
 	unsigned running, n_spare;
 	unsigned busy;		/* depth of calls into libcurl that may call back */
 	CURL *sweeper;		/* see sweep.c; NULL: no sweep runs */
 	uint64_t used_ms;	/* when an exchange ended here; 0: nothing is kept */
 };
 
-struct place { CURLU *url; char *text; unsigned users; bool plain; };
+struct place { CURLU *url; char *text, *host; unsigned users; bool plain; };	/* host: the header; NULL: libcurl's */
 
 struct client {
 	struct loop *loop;
@@ -48,7 +51,9 @@ struct exchange {
 	struct exchange_events on;
 	void *owner;
 	char *headers;				/* all of them, in one node */
-	struct curl_slist list[4];
+	struct curl_slist list[5];
+	unsigned nodes;				/* of the list */
+	unsigned kind;				/* what the handle may be used for next; 0: only after a reset */
 	char *joined;				/* a small body of several pieces, until the answer's head */
 	const struct mg_str *body;
 	size_t pieces, piece, piece_at;
@@ -68,6 +73,7 @@ struct exchange {
 
 /* options.c */
 int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct err *err);
+void exchange_unset(CURL *easy);	/* takes off it what belongs to one exchange */
 struct place *place_for(struct client *c, const char *url, bool *own, struct err *err);
 void place_drop(struct place *p, bool own);
 void places_free(struct client *c);

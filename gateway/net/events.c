@@ -142,6 +142,8 @@ int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_
 			time_connection(x);
 		x->connected_ms = loop_now_ms(x->multi->client->loop);
 		exchange_arm(x);
+	} else {
+		x->kind = 0;	/* libcurl counts such repeats until a reset, and gives up at the fifth */
 	}
 	return CURL_PREREQFUNC_OK;
 }

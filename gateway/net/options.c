@@ -2,7 +2,9 @@
  * options.c - the one function that sets up an easy handle (R25-R30).
  *
  * Nothing comes from the environment, nothing is followed, nothing is kept of
- * the exchange before: the handle was reset, the headers are this one's alone.
+ * the exchange before.  What is set alike for all exchanges of a kind stays set on a
+ * handle that goes from one of them to the next; what is an exchange's own is set for
+ * each, and taken off the handle when it is given back.  Any other handle is reset.
  */
 #include "net/client_parts.h"
 
@@ -16,9 +18,33 @@ enum {
 	DNS_SECONDS = 60,
 };
 
+enum { KIND = 1, KIND_PLAIN_ALLOWED = 2, KIND_PLAIN = 4, KIND_STREAM = 8 };	/* a kind is KIND and some of the others */
+
 static bool has_break(struct mg_str s)
 {
 	return memchr(s.at, '\r', s.len) || memchr(s.at, '\n', s.len) || memchr(s.at, 0, s.len);
+}
+
+/* The line as libcurl would write it, byte by byte and twice, for each request.  Names in other letters, and
+ * addresses of IPv6, are left to it: p->host stays NULL. */
+static int host_of(struct place *p, struct err *err)
+{
+	static const char usual[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+	char *name = NULL, *port = NULL;
+	size_t len;
+	int rc = MG_OK;
+
+	if (curl_url_get(p->url, CURLUPART_HOST, &name, 0))
+		return fail(err, MG_ENOMEM, "no memory for a URL");
+	curl_url_get(p->url, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT);
+	len = strlen(name);
+	if (len && !name[strspn(name, usual)] && name[len - 1] != '.' && asprintf(&p->host, "Host: %s%s%s", name, port ? ":" : "", port ? port : "") < 0) {
+		p->host = NULL;
+		rc = fail(err, MG_ENOMEM, "no memory for a URL");
+	}
+	curl_free(name);
+	curl_free(port);
+	return rc;
 }
 
 static int parse(struct place *p, const char *url, struct err *err)
@@ -37,13 +63,16 @@ static int parse(struct place *p, const char *url, struct err *err)
 	https = !strcmp(scheme, "https");
 	curl_free(scheme);
 	p->plain = http;
-	return http || https ? MG_OK : fail(err, MG_EINVAL, "the upstream's URL must be https or http");
+	if (!http && !https)
+		return fail(err, MG_EINVAL, "the upstream's URL must be https or http");
+	return host_of(p, err);
 }
 
 static void place_release(struct place *p)
 {
 	curl_url_cleanup(p->url);
 	free(p->text);
+	free(p->host);
 	*p = (struct place){ .url = NULL };
 }
 
@@ -93,12 +122,27 @@ void places_free(struct client *c)
 	free(c->places);
 }
 
-/* libcurl writes a node of the list as it is, so one node may hold all headers:
- * cheaper by 3 % than a node each.  The empty ones take away libcurl's own. */
+/* One more in the list; one without a value takes away libcurl's own. */
+static void node(struct exchange *x, char *text)
+{
+	x->list[x->nodes] = (struct curl_slist){ text, NULL };
+	if (x->nodes)
+		x->list[x->nodes - 1].next = &x->list[x->nodes];
+	x->nodes++;
+}
+
+static char *put(char *at, const char *line, size_t len)
+{
+	memcpy(at, line, len);
+	memcpy(at + len, "\r\n", 2);
+	return at + len + 2;
+}
+
+/* libcurl writes a node of the list as it is, so one node may hold all headers: cheaper by 3 % than a node each. */
 static int set_headers(struct exchange *x, const struct exchange_conf *conf, struct err *err)
 {
-	static char expect[] = "Expect:", accept[] = "Accept:", type[] = "Content-Type:";
-	size_t len = 1;
+	static char host[] = "Host:", expect[] = "Expect:", accept[] = "Accept:", type[] = "Content-Type:";
+	size_t len = 1 + (x->place->host ? strlen(x->place->host) + 2 : 0);
 	char *at;
 
 	for (size_t i = 0; i < conf->n_headers; i++) {
@@ -108,25 +152,22 @@ static int set_headers(struct exchange *x, const struct exchange_conf *conf, str
 			return fail(err, MG_EINVAL, "a request header has a line break or a NUL");
 		len += conf->headers[i].len + 2;
 	}
-	x->list[0] = (struct curl_slist){ expect, &x->list[1] };
-	x->list[1] = (struct curl_slist){ accept, &x->list[2] };
-	x->list[2] = (struct curl_slist){ type, NULL };
-	if (!conf->n_headers)
+	if (x->place->host)
+		node(x, host);
+	node(x, accept);
+	node(x, type);
+	node(x, expect);
+	if (len == 1)
 		return MG_OK;
 	at = x->headers = malloc(len);
 	if (!at)
 		return fail(err, MG_ENOMEM, "no memory for a request's headers");
-	for (size_t i = 0; i < conf->n_headers; i++) {
-		if (i) {
-			*at++ = '\r';
-			*at++ = '\n';
-		}
-		memcpy(at, conf->headers[i].at, conf->headers[i].len);
-		at += conf->headers[i].len;
-	}
-	*at = 0;
-	x->list[2].next = &x->list[3];
-	x->list[3] = (struct curl_slist){ x->headers, NULL };
+	if (x->place->host)
+		at = put(at, x->place->host, strlen(x->place->host));
+	for (size_t i = 0; i < conf->n_headers; i++)
+		at = put(at, conf->headers[i].at, conf->headers[i].len);
+	at[-2] = 0;	/* the last line's end is libcurl's */
+	node(x, x->headers);
 	return MG_OK;
 }
 
@@ -160,6 +201,7 @@ static int set_body(struct exchange *x, const struct exchange_conf *conf, struct
 		curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, x);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, NULL);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body_len);
+		x->kind = 0;
 		return MG_OK;
 	}
 	if (x->pieces > 1 && join(x, err))
@@ -203,9 +245,8 @@ static void set_fences(struct exchange *x, const struct exchange_conf *conf)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_NOPROXY, "*");	/* else it looks into the environment for each transfer */
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);	/* a cancel must not wait for a resolver thread */
-	/* Our timers are finer; this one is behind them, for libcurl's default is 5 minutes. */
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, conf->connect_ms ? (long)conf->connect_ms + 1000 : 300000L);
 	if (!conf->foreign)
 		return;
 	/* The check is not called for a connection that is used again. */
@@ -220,17 +261,19 @@ static void set_transport(struct exchange *x, const struct exchange_conf *conf)
 	CURL *e = x->easy;
 
 	curl_easy_setopt(e, CURLOPT_SHARE, x->multi->client->share);
-	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)x->multi->client->keep_s);
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_SECONDS);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)(conf->stream ? STREAM_BUFFER : PLAIN_BUFFER));
+	/* libcurl copies the paths for each transfer, and those of proxies, too. */
+	curl_easy_setopt(e, CURLOPT_PROXY_CAINFO, NULL);
+	curl_easy_setopt(e, CURLOPT_PROXY_CAPATH, NULL);
 	if (x->place->plain) {
+		curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
 		curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 		return;
 	}
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);	/* else a burst opens a connection each */
-	x->error = calloc(1, CURL_ERROR_SIZE);	/* without: libcurl's words on TLS are less exact */
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -238,11 +281,61 @@ static void set_transport(struct exchange *x, const struct exchange_conf *conf)
 		curl_easy_setopt(e, CURLOPT_CAINFO, conf->ca_file);
 }
 
-int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+static void set_callbacks(CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_data);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_connected);
+}
+
+/* What no two exchanges have in common; exchange_unset() takes it off again. */
+static void set_own(struct exchange *x, const struct exchange_conf *conf)
 {
 	CURL *e = x->easy;
+
+	/* Our timers are finer; this one is behind them, for libcurl's default is 5 minutes. */
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, conf->connect_ms ? (long)conf->connect_ms + 1000 : 300000L);
+	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)x->multi->client->keep_s);
+	curl_easy_setopt(e, CURLOPT_URL, x->place->text);	/* goes nowhere, but without it libcurl writes one from the next */
+	curl_easy_setopt(e, CURLOPT_CURLU, x->place->url);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
+	if (x->place->plain)
+		return;
+	x->error = calloc(1, CURL_ERROR_SIZE);	/* without: libcurl's words on TLS are less exact */
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->error);
+}
+
+void exchange_unset(CURL *e)
+{
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(e, CURLOPT_URL, NULL);
+	curl_easy_setopt(e, CURLOPT_CURLU, NULL);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, NULL);
+}
+
+/* 0: what is set for this exchange is for no other. */
+static unsigned kind_of(const struct exchange *x, const struct exchange_conf *conf)
+{
+	if (conf->foreign || conf->ca_file || strcmp(conf->method, "POST"))
+		return 0;
+	return KIND | (conf->plain_http ? KIND_PLAIN_ALLOWED : 0) | (x->place->plain ? KIND_PLAIN : 0) | (conf->stream ? KIND_STREAM : 0);
+}
+
+int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct err *err)
+{
+	unsigned before = x->kind, kind;
 	int rc;
 
+	x->kind = 0;	/* until all is set */
 	if (!conf->method)
 		return fail(err, MG_ENOMEM, "no memory for an upstream request");
 	if (x->place->plain && !conf->plain_http)
@@ -250,17 +343,15 @@ int exchange_setup(struct exchange *x, const struct exchange_conf *conf, struct 
 	rc = set_headers(x, conf, err);
 	if (rc)
 		return rc;
-	set_fences(x, conf);
-	set_transport(x, conf);
-	curl_easy_setopt(e, CURLOPT_URL, x->place->text);	/* goes nowhere, but without it libcurl writes one from the next */
-	curl_easy_setopt(e, CURLOPT_CURLU, x->place->url);
-	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->list);
-	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header);
-	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_data);
-	curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_connected);
-	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
+	kind = kind_of(x, conf);
+	if (!kind || kind != before) {
+		if (before)
+			curl_easy_reset(x->easy);
+		set_fences(x, conf);
+		set_transport(x, conf);
+		set_callbacks(x->easy);
+	}
+	x->kind = kind;
+	set_own(x, conf);
 	return set_method(x, conf, err);
 }

@@ -251,6 +251,37 @@ static void waiting(void)
 	client_free(many);
 }
 
+/* A handle keeps what is set alike for all exchanges of its kind; what was one exchange's own is gone (R26). */
+static void one_after_the_other(void)
+{
+	struct mg_str secret = MG_STR("X-Test: of the first"), body = MG_STR("abcd");
+	struct exchange_conf c = conf("POST", "/header");
+	char url[200];
+
+	c.headers = &secret;
+	c.n_headers = 1;
+	c.body = &body;
+	c.pieces = 1;
+	for (int i = 0; i < 3; i++)
+		fetch(&c);
+	ok(run.how == EXCHANGE_DONE && !strcmp(run.text, "of the first") && seen.body_len == 4 && seen.body_fine, "three alike, each with its header and body");
+	c = conf("POST", "/header");
+	fetch(&c);
+	ok(run.how == EXCHANGE_DONE && run.status == 200 && !run.bytes && !seen.body_len, "the next has neither");
+	c.foreign = true;
+	fetch(&c);
+	ok(run.how == EXCHANGE_REFUSED, "... and one to a foreign URL is checked");
+	get("/header");
+	ok(run.how == EXCHANGE_DONE && run.status == 200 && !run.bytes, "... a GET is one");
+	c = conf("POST", "/host");
+	fetch(&c);
+	ok(!strcmp(run.text, base + strlen("http://")), "Host is the URL's, with its port");
+	snprintf(url, sizeof(url), "http://LocalHost%s/host", strrchr(base, ':'));
+	c.url = url;
+	fetch(&c);
+	ok(!strncmp(run.text, "LocalHost:", 10) && !strcmp(run.text + 10, strrchr(base, ':') + 1), "... a name's, too");
+}
+
 int main(void)
 {
 	if (!pair_start())
@@ -260,5 +291,6 @@ int main(void)
 	upstreams();
 	tls();
 	waiting();
+	one_after_the_other();
 	return pair_stop();
 }

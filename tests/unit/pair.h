@@ -141,6 +141,8 @@ static inline void on_body(struct http_request *r)
 		seen.held = r;
 	} else if (mg_is(r->path, "/query")) {
 		http_reply(r, 200, NULL, http_query(r, "name"));
+	} else if (mg_is(r->path, "/host")) {
+		http_reply(r, 200, NULL, http_header(r, "Host"));
 	} else if (mg_is(r->path, "/header")) {
 		http_reply(r, 200, NULL, http_header(r, "x-TEST"));
 	} else {
