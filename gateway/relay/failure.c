@@ -23,6 +23,30 @@ static const struct { int status; const char *error_type; bool retryable; } kind
 	[MG_E_CANCELLED]	= { 499, "unmapped", false },
 };
 
+/* Of what an upstream finds wrong with a request F1 has finer words: by its code, else by its status. */
+static const struct { const char *code; int said, status; const char *error_type; } finer[] = {
+	{ "string_above_max_length", 0, 400, "string_too_long" }, { "string_too_long", 0, 400, "string_too_long" },
+	{ "invalid_prompt", 0, 400, "invalid_prompt" }, { "invalid_image", 0, 400, "invalid_image" },
+	{ "invalid_image_url", 0, 400, "invalid_image" }, { "invalid_base64_image", 0, 400, "invalid_image" },
+	{ "image_parse_error", 0, 400, "invalid_image" }, { "empty_image_file", 0, 400, "invalid_image" },
+	{ "image_too_large", 0, 400, "image_too_large" }, { "image_file_too_large", 0, 400, "image_too_large" },
+	{ "image_too_small", 0, 400, "image_too_small" }, { "invalid_image_format", 0, 400, "unsupported_image_format" },
+	{ "unsupported_image_media_type", 0, 400, "unsupported_image_format" }, { "unsupported_image_format", 0, 400, "unsupported_image_format" },
+	{ "failed_to_download_image", 0, 400, "image_download_failed" }, { "image_download_failed", 0, 400, "image_download_failed" },
+	{ "image_file_not_found", 0, 404, "image_not_found" }, { "image_not_found", 0, 404, "image_not_found" },
+	{ NULL, 413, 413, "payload_too_large" }, { NULL, 422, 422, "unprocessable" },
+};
+
+static void refine(struct refusal *out, const struct mg_failure *f, int status)
+{
+	for (size_t i = 0; i < sizeof(finer) / sizeof(finer[0]); i++)
+		if (finer[i].code ? mg_is(f->code, finer[i].code) : finer[i].said == status) {
+			out->status = finer[i].status;
+			out->error_type = finer[i].error_type;
+			return;
+		}
+}
+
 /* An upstream's words: redacted, cut at a character's border. */
 static const char *raw_words(struct pool *pool, struct mg_str said)
 {
@@ -51,6 +75,8 @@ void refusal_of_failure(struct relay *r, const struct endpoint *e, const struct 
 	};
 	if (f->kind == MG_E_OVERLOADED && status == 529)
 		out->status = 529;
+	if (f->kind == MG_E_BAD_REQUEST)
+		refine(out, f, status);
 	snprintf(out->message, sizeof(out->message), "Provider returned error");
 	if (f->kind == MG_E_BAD_REQUEST && !status && out->raw)	/* our own translation refused it, before the wire */
 		snprintf(out->message, sizeof(out->message), "%s", out->raw);
@@ -166,5 +192,5 @@ void refuse_upstreams(struct relay *r)
 	}
 	if (why.status == 503 || why.status == 529)
 		why.availability = "temporarily_unavailable";
-	relay_refuse(r, &why, r->last_kind == MG_E_TIMEOUT ? "timeout" : why.status == 400 ? "client_error" : "upstream_error");
+	relay_refuse(r, &why, r->last_kind == MG_E_TIMEOUT ? "timeout" : why.status == 400 || r->last_kind == MG_E_BAD_REQUEST ? "client_error" : "upstream_error");
 }

@@ -122,8 +122,8 @@ static const struct { const char *type; enum mg_error kind; bool retryable; } ty
 static const struct { int status; enum mg_error kind; bool retryable; } statuses[] = {
 	{ 400, MG_E_BAD_REQUEST, false }, { 401, MG_E_AUTH, true }, { 402, MG_E_QUOTA, true }, { 403, MG_E_AUTH, true },
 	{ 404, MG_E_NOT_FOUND, true }, { 408, MG_E_TIMEOUT, true }, { 409, MG_E_UPSTREAM, true },
-	{ 413, MG_E_BAD_REQUEST, false }, { 429, MG_E_RATE_LIMITED, true }, { 503, MG_E_OVERLOADED, true },
-	{ 504, MG_E_TIMEOUT, true }, { 529, MG_E_OVERLOADED, true },
+	{ 413, MG_E_BAD_REQUEST, false }, { 422, MG_E_BAD_REQUEST, false }, { 429, MG_E_RATE_LIMITED, true },
+	{ 503, MG_E_OVERLOADED, true }, { 504, MG_E_TIMEOUT, true }, { 524, MG_E_TIMEOUT, true }, { 529, MG_E_OVERLOADED, true },
 };
 
 static bool says(struct mg_str s, const char *word)

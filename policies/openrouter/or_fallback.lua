@@ -6,7 +6,7 @@
 -- act.retry(ms)               the same endpoint again, after a pause
 -- act.stop()                  give the client this error
 return policy {
-  name = "or_fallback", api = 1, version = "1.0.0",
+  name = "or_fallback", api = 1, version = "1.1.0",
   params = {
     max_attempts = { type = "integer", default = 6 },
     max_wait_ms = { type = "integer", default = 2000, doc = "longest pause for a Retry-After when nothing else is left" },
@@ -15,10 +15,9 @@ return policy {
     if err.n >= my.max_attempts or err.elapsed_ms >= err.deadline_ms then return act.stop() end
     local k = err.kind
     if k == "cancelled" then return act.stop() end
-    -- the request itself is wrong: every provider would say the same
-    if k == "bad_request" then return act.stop() end
-    -- this model cannot take it, another one may: OpenRouter falls back on these too
-    if k == "context_length" or k == "moderation" then
+    -- what is wrong for this model every provider of it would refuse, but another one that the client named may
+    -- take it: it sees what the first may not, has the longer context, forbids less
+    if k == "bad_request" or k == "context_length" or k == "moderation" then
       return #rest > 0 and act.next { skip = "model" } or act.stop()
     end
     -- our credential at this provider is refused: the provider's other endpoints use the same one

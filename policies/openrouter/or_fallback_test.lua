@@ -5,7 +5,10 @@ local function after(t, e, n) e.tries_here = e.tries_here or 1
 test("server errors, timeouts and 429 go on", function(t)
   for _, k in ipairs { "server", "timeout", "connect", "rate_limited", "overloaded" } do t.eq(after(t, { kind = k }, 2), "next", k) end
 end)
-test("client mistakes stop", function(t) t.eq(after(t, { kind = "bad_request" }, 2), "stop") end)
+test("what a model refuses another one may take", function(t)
+  t.eq(after(t, { kind = "bad_request" }, 2), "next:model")
+  t.eq(after(t, { kind = "bad_request" }, 0), "stop")
+end)
 test("context and moderation go to the next model, credentials to the next provider", function(t)
   t.eq(after(t, { kind = "context_length" }, 2), "next:model")
   t.eq(after(t, { kind = "moderation" }, 0), "stop")

@@ -24,8 +24,8 @@ const dialects = {
     silent: started, first: started + named('content_block_delta', { index: 0, delta: { type: 'text_delta', text: 'partial words' } }),
     rest: named('content_block_stop', { index: 0 }) + named('message_delta', { delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 500 } }) + named('message_stop', {}),
     whole: JSON.stringify({ id: 'm', type: 'message', role: 'assistant', model: 'm', content: [{ type: 'text', text: 'partial words' }], stop_reason: 'end_turn', usage: { input_tokens: 1000, output_tokens: 500 } }),
-    error: (status) => JSON.stringify({ type: 'error', error: { type: { 400: 'invalid_request_error', 401: 'authentication_error', 402: 'billing_error', 404: 'not_found_error', 429: 'rate_limit_error',
-      503: 'overloaded_error', 504: 'timeout_error', 529: 'overloaded_error' }[status] || 'api_error', message: `said ${status}` } }),
+    error: (status) => JSON.stringify({ type: 'error', error: { type: { 400: 'invalid_request_error', 413: 'request_too_large', 422: 'invalid_request_error', 401: 'authentication_error', 402: 'billing_error', 404: 'not_found_error', 429: 'rate_limit_error',
+      503: 'overloaded_error', 504: 'timeout_error', 524: 'timeout_error', 529: 'overloaded_error' }[status] || 'api_error', message: `said ${status}` } }),
     inStream: named('error', { error: { type: 'overloaded_error', message: 'said in the stream' } }),
   },
 };
@@ -51,6 +51,9 @@ const table = [
   ['says 402', status(402), 502, 'provider_unavailable', true, true],
   ['says 404', status(404), 404, 'not_found', true, true],
   ['says 400', status(400), 400, 'invalid_request', false, false],
+  ['says 413', status(413), 413, 'payload_too_large', false, false],
+  ['says 422', status(422), 422, 'unprocessable', false, false],
+  ['says 524', status(524), 504, 'timeout', true, true],
   ['says 302', (d, res) => { res.writeHead(302, { location: 'http://127.0.0.1:1/' }); res.end(); }, 502, 'provider_unavailable', true, true],
   ['says 500 in HTML', (d, res) => { res.writeHead(500, { 'content-type': 'text/html' }); res.end('<h1>no</h1>'); }, 502, 'provider_unavailable', true, true],
   ['sends no JSON', (d, res, stream) => { res.writeHead(200, type(stream)); res.end(stream ? 'data: {"broken\n\n' : '{"broken'); }, 502, 'provider_unavailable', true, true],
@@ -63,6 +66,7 @@ const dead = await new Promise((done) => { const s = createServer(); s.listen(0,
 const up = await startUpstream((req, res) => {
   const [, dialect, what] = /^\/(\w+)\/([\w-]+)\//.exec(req.url), d = dialects[dialect], stream = req.json.stream === true;
   if (what === 'well') { res.writeHead(200, type(stream)); return res.end(stream ? d.first + d.rest : d.whole); }
+  if (what === 'coded') { const said = req.json.messages[0].content; res.writeHead(400, type(false)); return res.end(JSON.stringify({ error: { message: 'no', type: 'invalid_request_error', code: said } })); }
   if (what === 'late') return cut(() => d.first)(d, res, stream);
   if (what === 'says') { res.writeHead(200, type(stream)); return res.end(d.first + d.inStream); }
   return table[Number(what)][1](d, res, stream);
@@ -83,7 +87,8 @@ const add = (dialect, what, stream, port = up.port) => {
 for (const { dialect, stream } of ways) {
   providers.push(`["${slug(dialect, 'well', stream)}"] = { dialect = "${dialect}", base_url = "${up.url}/${dialect}/well/v1", api_key = "sk-of-upstream" },`);
   table.forEach(([, what], i) => add(dialect, i, stream, what ? up.port : dead));
-  for (const what of ['late', 'says']) add(dialect, what, stream);
+  for (const what of ['late', 'says', 'coded']) add(dialect, what, stream);
+  models.push(`["alone/${slug(dialect, 'well', stream)}"] = { endpoints = { { provider = "${slug(dialect, 'well', stream)}", ${price} } } },`);
 }
 const g = await startGateway(`providers = {\n${providers.join('\n')}\n}, models = {\n${models.join('\n')}\n},`);
 const key = await g.newKey();
@@ -124,6 +129,26 @@ for (const [i, [name, , code, errorType, another, counts]] of table.entries())
       const won = await record(g, key, s.headers['x-generation-id']);
       eq([won.total_cost, won.provider_name, won.provider_responses.length], [0.002, slug(dialect, 'well', stream), 2]);
     });
+
+// Words of codes, where the status says 400 of them all (F1).
+for (const [said, code, errorType] of [['image_parse_error', 400, 'invalid_image'], ['failed_to_download_image', 400, 'image_download_failed'], ['image_too_large', 400, 'image_too_large'],
+  ['unsupported_image_media_type', 400, 'unsupported_image_format'], ['image_file_not_found', 404, 'image_not_found'], ['string_above_max_length', 400, 'string_too_long'],
+  ['invalid_prompt', 400, 'invalid_prompt'], ['unheard_of', 400, 'invalid_request']])
+  test(`what is wrong with a request is called by its name: ${said}`, async () => {
+    const e = JSON.parse((await chat(g, key, { model: 'alone/openai-coded-w', messages: [{ role: 'user', content: said }] })).text).error;
+    eq([e.code, e.metadata.error_type, e.metadata.provider_code], [code, errorType, said]);
+  });
+
+test('what one model refuses the next of the list is asked for; the last error is returned', async () => {
+  const of = (name) => `alone/${slug('openai', table.findIndex((t) => t[0] === name), false)}`;
+  for (const name of ['says 400', 'says 413', 'says 422']) {
+    const r = await chat(g, key, { models: [of(name), 'alone/openai-well-w'] });
+    eq([r.status, JSON.parse(r.text).model, r.headers['x-moongate-attempts']], [200, 'alone/openai-well-w', '2'], name);
+  }
+  const r = await chat(g, key, { models: [of('says 400'), of('says 422')] });
+  const e = JSON.parse(r.text).error;
+  eq([r.status, e.metadata.error_type, e.metadata.previous_errors.map((p) => p.status)], [422, 'unprocessable', [400, 422]], r.text);
+});
 
 for (const [what, code, errorType] of [['late', 502, 'provider_unavailable'], ['says', 503, 'provider_overloaded']])
   for (const { dialect, stream, way } of ways.filter((w) => w.stream))
