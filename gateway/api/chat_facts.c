@@ -179,7 +179,7 @@ static int prefs_of(struct pool *pool, struct mg_view request, struct prefs *p, 
  * those that a wildcard forwards;
  * else what stands behind the last colon is a variant (A7).  :online, which may stand behind
  * another one, is short for a plugin, and no way to route. */
-static struct mg_str without_variant(const struct catalog *c, struct mg_str slug, struct mg_str *variant)
+static struct mg_str without_variant(const struct catalog *c, struct mg_str slug, struct mg_str *variant, bool *online)
 {
 	const char *colon = memrchr(slug.at, ':', slug.len);
 	struct mg_str before;
@@ -191,7 +191,8 @@ static struct mg_str without_variant(const struct catalog *c, struct mg_str slug
 	if (!mg_is(*variant, "online"))
 		return before;
 	*variant = (struct mg_str)MG_STR("");
-	return without_variant(c, before, variant);
+	*online = true;
+	return without_variant(c, before, variant, online);
 }
 
 static bool same(struct mg_str a, struct mg_str b)
@@ -200,10 +201,10 @@ static bool same(struct mg_str a, struct mg_str b)
 }
 
 /* Slug, variant, slug, variant ... of all that were asked for; models gets each slug once. */
-static void model_add(const struct catalog *c, struct mg_str name, struct words *models, struct words *asked)
+static void model_add(const struct catalog *c, struct mg_str name, struct words *models, struct words *asked, bool *online)
 {
 	struct mg_str *slugs = (struct mg_str *)(uintptr_t)models->at, *pairs = (struct mg_str *)(uintptr_t)asked->at, variant = MG_STR("");
-	struct mg_str slug = without_variant(c, name, &variant);
+	struct mg_str slug = without_variant(c, name, &variant, online);
 	const struct model *m = catalog_model(c, slug);
 
 	pairs[asked->n++] = m ? (struct mg_str){ m->slug, strlen(m->slug) } : slug;
@@ -223,7 +224,7 @@ static void asked_differently(struct facts *f, struct words asked)
 			f->variants = asked;
 }
 
-static int models_of(struct pool *pool, const struct catalog *c, struct mg_view request, struct facts *f, struct err *err)
+static int models_of(struct pool *pool, const struct catalog *c, struct mg_view request, struct facts *f, bool *online, struct err *err)
 {
 	struct words list, asked = { 0 };
 	struct mg_str *at, first = json_text(pool, json_get(request, "model"));
@@ -240,15 +241,41 @@ static int models_of(struct pool *pool, const struct catalog *c, struct mg_view 
 	f->models = (struct words){ at, 0 };
 	asked.at = at + list.n + 1;
 	if (first.at)
-		model_add(c, first, &f->models, &asked);
+		model_add(c, first, &f->models, &asked, online);
 	for (size_t i = 0; i < list.n; i++)
-		model_add(c, list.at[i], &f->models, &asked);
+		model_add(c, list.at[i], &f->models, &asked, online);
 	asked_differently(f, asked);
 	f->listed = catalog_model(c, at[0]) || catalog_wildcard(c, at[0]);
 	return MG_OK;
 }
 
-/* ------------------------------------------------ the auto-router plugin */
+/* ------------------------------------------------ plugins */
+
+/* Those that are not switched off, each once. */
+static int plugins_of(struct pool *pool, struct mg_view request, bool online, struct facts *f, struct err *err)
+{
+	struct mg_view list = json_get(request, "plugins");
+	struct mg_str *at;
+
+	if (!list.doc && !online)
+		return MG_OK;		/* as most */
+	at = pool_alloc(pool, (json_len(list) + 1) * sizeof(*at));
+	if (!at)
+		return fail(err, MG_ENOMEM, "no memory for the request");
+	f->plugins = (struct words){ at, 0 };
+	if (online)
+		at[f->plugins.n++] = (struct mg_str)MG_STR("web");
+	for (struct mg_view v = json_at(list, 0); v.doc; v = json_next(v)) {
+		struct mg_str id = json_text(pool, json_get(v, "id"));
+		bool known = json_kind(json_get(v, "enabled")) == MG_FALSE;
+
+		for (size_t i = 0; i < f->plugins.n; i++)
+			known |= same(id, at[i]);
+		if (!known)
+			at[f->plugins.n++] = id;
+	}
+	return MG_OK;
+}
 
 static int patterns(struct pool *pool, struct mg_view plugin, const char *member, struct words *out, struct err *err)
 {
@@ -454,8 +481,11 @@ static struct mg_str session_of(struct pool *pool, struct mg_view request)
 
 int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err)
 {
-	int rc = models_of(pool, catalog, request, out, err);
+	bool online = false;
+	int rc = models_of(pool, catalog, request, out, &online, err);
 
+	if (!rc)
+		rc = plugins_of(pool, request, online, out, err);
 	if (!rc)
 		rc = auto_router(pool, request, out, err);
 	if (!rc)

@@ -13,7 +13,19 @@ struct reading {
 	struct snapshot *snap;
 	struct buf out, rest;
 	struct model_query query;
+	struct routers routers;
 };
+
+/* What the policies for this caller answer for. */
+static void routers_of(struct api_call *c, struct reading *rd)
+{
+	const json_t *rows[ROUTERS_SHOWN];
+	size_t n = bundle_routers(rd->snap->bundle, c->key.org, c->key.workspace, c->key.hash, rows, ROUTERS_SHOWN);
+
+	rd->routers.n = 0;
+	for (size_t i = 0; i < n; i++)
+		routers_add(&rd->routers, c->http->pool, rd->snap->catalog, rows[i]);
+}
 
 static void begin(struct api_call *c, struct reading *rd)
 {
@@ -21,10 +33,13 @@ static void begin(struct api_call *c, struct reading *rd)
 	buf_init(&rd->out, ANSWER_MAX);
 	buf_init(&rd->rest, QUERY_MAX);
 	model_query_init(&rd->query, &rd->rest);
+	routers_of(c, rd);
+	rd->query.routers = &rd->routers;
 }
 
 static void end(struct api_call *c, struct reading *rd)
 {
+	routers_release(&rd->routers);
 	snapshot_unpin(c->w->gw->snapshots, c->w->n, rd->snap);
 	buf_release(&rd->out);
 	buf_release(&rd->rest);
@@ -117,7 +132,7 @@ void models_endpoints(struct api_call *c)
 	struct reading rd;
 
 	begin(c, &rd);
-	answer(c, &rd, wire_endpoints(&rd.out, rd.snap->catalog, slug, c->key.hash[0] != '\0', clock_ms()), slug);
+	answer(c, &rd, wire_endpoints(&rd.out, rd.snap->catalog, &rd.routers, slug, c->key.hash[0] != '\0', clock_ms()), slug);
 }
 
 void model_get(struct api_call *c)
@@ -126,7 +141,7 @@ void model_get(struct api_call *c)
 	struct reading rd;
 
 	begin(c, &rd);
-	answer(c, &rd, wire_model(&rd.out, rd.snap->catalog, slug), slug);
+	answer(c, &rd, wire_model(&rd.out, rd.snap->catalog, &rd.routers, slug), slug);
 }
 
 void model_retrieve(struct api_call *c)
@@ -135,7 +150,7 @@ void model_retrieve(struct api_call *c)
 	struct reading rd;
 
 	begin(c, &rd);
-	answer(c, &rd, wire_model_openai(&rd.out, rd.snap->catalog, slug), slug);
+	answer(c, &rd, wire_model_openai(&rd.out, rd.snap->catalog, &rd.routers, slug), slug);
 }
 
 void endpoints_zdr(struct api_call *c)

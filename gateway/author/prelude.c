@@ -37,7 +37,7 @@ const char *const policy_prelude[] = {
 "end\n",
 "\n",
 "local REQ = { id = \"req_1\", now_ms = 1767787200000, seed = 1, u = 0.5, api = \"chat\", stream = true, model = \"acme/large\",\n",
-"  models = { \"acme/large\" }, variant = \"\", variants = {}, session = \"\", data_class = \"internal\", policy = \"\", labels = {}, params = {},\n",
+"  models = { \"acme/large\" }, variant = \"\", variants = {}, plugins = {}, session = \"\", data_class = \"internal\", policy = \"\", labels = {}, params = {},\n",
 "  listed = true, auto_allowed = {}, auto_excluded = {}, auto_tier = \"\",\n",
 "  prefs = { order = {}, only = {}, ignore = {}, quantizations = {}, allow_fallbacks = true, require_parameters = false,\n",
 "    data_collection = \"allow\", zdr = false, distillable = false, sort_by = \"\", partition = \"model\", max_price = {},\n",

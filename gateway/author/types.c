@@ -228,6 +228,7 @@ static const char *const classes[] = {
 	"---@field scores? table<string,fun(ep:Endpoint,my:table):number>  numbers of an endpoint, for rank.by, rank.sum and the like",
 	"---@field limits? {reason:string,of:string[],most:fun(ep:Endpoint,my:table):number}[]  sums of req that drop above a number of the endpoint",
 	"---@field sticky? {ttl_s:integer}  who answers a session is remembered for its next turn: a plan that needs no hook",
+	"---@field lists? fun(my:table):table<string,{name:string,description?:string,models:string[]}>  what GET /models shows of models that it answers for, and which it chooses from",
 	"---@field admit? fun(req:Request,my:table):true|Deny", "---@field retain? fun(req:Request,my:table):Keep", "---@field resolve? fun(req:Request,my:table):(Resolution|Deny)?",
 	"---@field filter? fun(req:Request,ep:Endpoint,my:table):boolean,string?", "---@field rank? fun(req:Request,eps:Endpoint[],my:table):Endpoint[]",
 	"---@field plan? fun(req:Request,eps:Endpoint[],my:table):Plan?", "---@field shape? fun(req:Request,ep:Endpoint,my:table):Shape?",

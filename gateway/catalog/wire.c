@@ -196,6 +196,7 @@ static void put_name(struct mg_writer *w, const char *member, const char *name, 
 
 static void put_members(struct mg_writer *w, struct wire_face f)
 {
+	static const struct endpoint unpriced;
 	const struct model *m = f.m;
 	const struct endpoint *e = model_front(m, f.free);
 
@@ -206,10 +207,10 @@ static void put_members(struct mg_writer *w, struct wire_face f)
 	json_put_text(w, "description", m->description);
 	put_limit(w, "context_length", m->context_length);
 	put_architecture(w, m);
-	put_pricing(w, e);
+	put_pricing(w, m->router ? &unpriced : e);
 	json_open(w, "top_provider", '{');
-	put_limit(w, "context_length", e->context_length);
-	put_limit(w, "max_completion_tokens", e->max_output);
+	put_limit(w, "context_length", m->router ? 0 : e->context_length);
+	put_limit(w, "max_completion_tokens", m->router ? 0 : e->max_output);
 	json_put_bool(w, "is_moderated", json_is_true(json_object_get(m->row, "moderated")));
 	json_close(w);
 	json_put_null(w, "per_request_limits");
@@ -247,7 +248,7 @@ static double key(const struct model *m, bool free, const struct order *o)
 		const struct endpoint *e = model_front(m, free);
 		double usd = (double)e->rates.pusd[RATE_PROMPT] + (double)e->rates.pusd[RATE_COMPLETION];
 
-		return !e->priced ? INFINITY : mg_is(o->by, "pricing-low-to-high") ? usd : -usd;
+		return !e->priced || m->router ? INFINITY : mg_is(o->by, "pricing-low-to-high") ? usd : -usd;
 	}
 	for (size_t i = 0; i < m->n_endpoints; i++) {
 		live_read(m->endpoints[i]->live, o->mono_ms, &f);
@@ -265,6 +266,8 @@ static int compare(const void *pa, const void *pb)
 
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
+	if (a->face.m->router != b->face.m->router)
+		return a->face.m->router - b->face.m->router;
 	if (a->face.m != b->face.m)
 		return a->face.m < b->face.m ? -1 : 1;	/* models lie in one array */
 	return a->face.free - b->face.free;
@@ -279,6 +282,9 @@ static size_t select_models(struct wire_row *rows, const struct catalog *c, cons
 		for (int free = 0; free < 2; free++)
 			if (model_matches(&c->models[i], free, q, now_ms))
 				rows[n++] = (struct wire_row){ { &c->models[i], free }, q->sort.len ? key(&c->models[i], free, &o) : 0 };
+	for (size_t i = 0; q->routers && i < q->routers->n; i++)
+		if (model_matches(&q->routers->at[i], false, q, now_ms))
+			rows[n++] = (struct wire_row){ { &q->routers->at[i], false }, q->sort.len ? key(&q->routers->at[i], false, &o) : 0 };
 	qsort(rows, n, sizeof(*rows), compare);
 	return n;
 }
@@ -304,7 +310,7 @@ static void put_links(struct mg_writer *w, const struct model_query *q, size_t t
 
 struct wire_row *wire_rows(const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms, size_t *n)
 {
-	struct wire_row *rows = calloc(c->n_models + 1, 2 * sizeof(*rows));
+	struct wire_row *rows = calloc(c->n_models + ROUTERS_SHOWN, 2 * sizeof(*rows));
 
 	*n = rows ? select_models(rows, c, q, now_ms, mono_ms) : 0;
 	return rows;
@@ -336,11 +342,13 @@ void wire_count(struct buf *out, const struct catalog *c, const struct model_que
 
 	for (size_t i = 0; i < c->n_models; i++)
 		n += (size_t)model_matches(&c->models[i], false, q, now_ms) + model_matches(&c->models[i], true, q, now_ms);
+	for (size_t i = 0; q->routers && i < q->routers->n; i++)
+		n += model_matches(&q->routers->at[i], false, q, now_ms);
 	buf_print(out, "{\"data\":{\"count\":%zu}}", n);
 }
 
 /* What it says where there is such a thing, else the other; no model: nobody is to see it. */
-static struct wire_face named(const struct catalog *c, struct mg_str slug)
+static struct wire_face named(const struct catalog *c, const struct routers *r, struct mg_str slug)
 {
 	const char *colon = slug.len ? memchr(slug.at, ':', slug.len) : NULL;
 	struct mg_str variant = colon ? (struct mg_str){ colon, (size_t)(slug.at + slug.len - colon) } : (struct mg_str){ 0 };
@@ -351,14 +359,17 @@ static struct wire_face named(const struct catalog *c, struct mg_str slug)
 		m = catalog_model(c, (struct mg_str){ slug.at, (size_t)(colon - slug.at) });
 		free = mg_is(variant, ":free");
 	}
-	if (m && !model_front(m, free))
+	for (size_t i = 0; !m && r && i < r->n; i++)
+		if (mg_is(slug, r->at[i].slug))
+			m = &r->at[i];
+	if (m && !m->router && !model_front(m, free))
 		free = !free;
 	return (struct wire_face){ m && model_front(m, free) ? m : NULL, free };
 }
 
-bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
+bool wire_model(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug)
 {
-	struct wire_face f = named(c, slug);
+	struct wire_face f = named(c, r, slug);
 	struct mg_writer w;
 
 	if (!f.m)
@@ -370,9 +381,9 @@ bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug)
 	return true;
 }
 
-bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug)
+bool wire_model_openai(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug)
 {
-	struct wire_face f = named(c, slug);
+	struct wire_face f = named(c, r, slug);
 	struct mg_writer w;
 
 	if (!f.m)
@@ -476,9 +487,9 @@ static void put_endpoint(struct mg_writer *w, const struct endpoint *e, bool liv
 	buf_release(&name);
 }
 
-bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms)
+bool wire_endpoints(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug, bool live, uint64_t mono_ms)
 {
-	const struct model *m = named(c, slug).m;
+	const struct model *m = named(c, r, slug).m;
 	struct mg_writer w;
 
 	if (!m)
@@ -492,7 +503,7 @@ bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug
 	json_put_text(&w, "description", m->description);
 	put_architecture(&w, m);
 	json_open(&w, "endpoints", '[');
-	for (size_t i = 0; i < m->n_endpoints; i++)
+	for (size_t i = 0; i < m->n_endpoints && !m->router; i++)
 		if (!m->endpoints[i]->private)
 			put_endpoint(&w, m->endpoints[i], live, mono_ms);
 	json_close(&w);

@@ -19,8 +19,16 @@ struct model_query {
 	struct { bool set; double min, max; } index[INDEX_COUNT];	/* set: what is not measured is out */
 	int distillable;			/* -1: any */
 	bool zdr, rss;				/* rss: a feed is wanted */
+	const struct routers *routers;		/* that are listed, too; NULL: none are */
 	struct buf *rest;			/* what links.next repeats */
 };
+
+/* Models that policies answer for, made for one answer. */
+enum { ROUTERS_SHOWN = 64 };
+struct routers { struct model at[ROUTERS_SHOWN]; size_t n; };
+/* One more, of {"slug","name","description","models":[...]}, unless the catalogue has none of its models, or one of its name. */
+void routers_add(struct routers *r, struct pool *pool, const struct catalog *c, const json_t *row);
+void routers_release(struct routers *r);
 /* rest: kept by the caller, empty. */
 void model_query_init(struct model_query *q, struct buf *rest);
 /* One parameter of the query, decoded.  What is unknown is passed over; MG_EINVAL names the parameter. */
@@ -31,12 +39,12 @@ void wire_models(struct buf *out, const struct catalog *c, const struct model_qu
 /* The same rows as an RSS 2.0 feed. */
 void wire_feed(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms);
 void wire_count(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms);
-/* False: there is no such model.  The slug may carry a variant. */
-bool wire_model(struct buf *out, const struct catalog *c, struct mg_str slug);
+/* False: there is no such model.  The slug may carry a variant.  r: NULL: no routers. */
+bool wire_model(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug);
 /* The same without an envelope, and with the members that OpenAI's models have: what its clients retrieve. */
-bool wire_model_openai(struct buf *out, const struct catalog *c, struct mg_str slug);
-/* live: the caller has credentials and sees latency and throughput. */
-bool wire_endpoints(struct buf *out, const struct catalog *c, struct mg_str slug, bool live, uint64_t mono_ms);
+bool wire_model_openai(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug);
+/* live: the caller has credentials and sees latency and throughput.  A router has none of its own. */
+bool wire_endpoints(struct buf *out, const struct catalog *c, const struct routers *r, struct mg_str slug, bool live, uint64_t mono_ms);
 void wire_zdr(struct buf *out, const struct catalog *c, bool live, uint64_t mono_ms);
 void wire_providers(struct buf *out, const struct catalog *c);
 

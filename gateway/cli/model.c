@@ -83,7 +83,7 @@ static int show_here(const struct cli *c, struct local *l, struct buf *out)
 {
 	int rc = local_catalog(l, c);
 
-	if (!rc && !wire_endpoints(out, l->catalog, (struct mg_str){ c->argv[0], strlen(c->argv[0]) }, false, clock_ms()))
+	if (!rc && !wire_endpoints(out, l->catalog, NULL, (struct mg_str){ c->argv[0], strlen(c->argv[0]) }, false, clock_ms()))
 		return cli_say(EXIT_NOT_FOUND, "no model '%.100s'\nhint: 'moongate model list' shows them", c->argv[0]);
 	return rc;
 }

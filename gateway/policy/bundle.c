@@ -397,9 +397,11 @@ int bundle_try(struct bundle *b, struct err *err)
 		return 0;
 	if (!trial)
 		return MG_EINVAL;
-	rc = guards_take(trial, b);
+	rc = routers_take(trial, b) ? fail(err, MG_EINVAL, "%s", trial->error) : 0;
+	if (!rc && guards_take(trial, b))
+		rc = fail(err, MG_ENOMEM, "no memory");
 	policy_state_free(trial);
-	return rc ? fail(err, rc, "no memory") : 0;
+	return rc;
 }
 
 int bundle_open(const char *dir, const char *base_dir, struct bundle **out, struct err *err)
@@ -429,6 +431,7 @@ void bundle_unref(struct bundle *b)
 	}
 	free(b->files);
 	free(b->guards);
+	json_decref(b->routers);
 	free(b);
 }
 

@@ -6,8 +6,6 @@
 #include "base/crypto.h"
 #include "policy/state.h"
 
-enum { ALL_BPS = 10000 };
-
 const char *const scope_names[IN_COUNT] = { "guard", "default", "org", "workspace", "key", "request" };
 
 static const char *text_field(lua_State *L, int i, const char *name)

@@ -122,7 +122,7 @@ static int check_when(struct policy_state *s, const char *name, int decl)
 
 static int check_fields(struct policy_state *s, const char *name, int decl)
 {
-	static const char *const keys[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", "limits", "sticky", NULL };
+	static const char *const keys[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", "limits", "sticky", "lists", NULL };
 	lua_State *L = s->L;
 	int rc = 0;
 

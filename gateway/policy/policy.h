@@ -39,6 +39,7 @@ struct facts {
 	struct words models;		/* in order, as sent, variants removed */
 	struct words variants;		/* slug, variant, slug, variant ...: where the variants differ; else none */
 	struct words params;		/* names of the members in use that an endpoint may or may not support */
+	struct words plugins;		/* ids of those that are asked for; a model's :online asks for "web" */
 	struct words labels;		/* name, value, name, value ... */
 	struct words auto_allowed, auto_excluded;	/* of the auto-router plugin: patterns of models, where somebody else chooses */
 	struct mg_str auto_tier;	/* "low", "medium", "high", "xhigh", "max"; "": not said */
@@ -142,6 +143,9 @@ int bundle_make(const struct bundle_text *own, size_t n, const char *base_dir, s
 void bundle_each(const struct bundle *b, bool (*fn)(void *arg, const char *name, struct mg_str text), void *arg);
 struct bundle *bundle_ref(struct bundle *b);
 void bundle_unref(struct bundle *b);
+/* The models that its policies answer for, to whom belongs to these ("": to none): {"slug","name","description","models":[...]}.
+ * The bundle was opened; rows are its. */
+size_t bundle_routers(const struct bundle *b, const char *org, const char *workspace, const char *key, const json_t **out, size_t max);
 const char *bundle_hash(const struct bundle *b);	/* 64 hex digits */
 long bundle_max_stale_s(const struct bundle *b);	/* how long its folder may be away; 0: for ever */
 /* Both were opened: guards of `of` that b has not; names gets them, with commas, cut to size. */

@@ -57,6 +57,7 @@ const struct field req_fields[] = {
 	FIELD("models", K_WORDS, AT(facts, models), WORDS, "slugs, in order, variants removed"),
 	FIELD("variant", K_STR, AT(facts, variant), "string", "of the first: \"\" nitro floor free exacto"),
 	FIELD("variants", K_WORDS, AT(facts, variants), WORDS, "slug, variant, slug, variant ... as they were asked for, where the variants differ; else empty"),
+	FIELD("plugins", K_WORDS, AT(facts, plugins), WORDS, "ids of the plugins that are asked for; :online behind a model asks for \"web\""),
 	FIELD("session", K_STR, AT(facts, session), "string", "session_id, prompt_cache_key or hash of the first messages; \"\" if none"),
 	FIELD("data_class", K_STR, AT(facts, data_class), "string", ""),
 	FIELD("policy", K_STR, AT(facts, policy), "string", "requested policy name, \"\" if none"),

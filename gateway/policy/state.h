@@ -16,7 +16,7 @@ enum hook { HOOK_ADMIT, HOOK_RETAIN, HOOK_RESOLVE, HOOK_FILTER, HOOK_RANK, HOOK_
 extern const char *const hook_names[HOOK_COUNT];
 enum scope_kind { IN_GUARD, IN_DEFAULT, IN_ORG, IN_WORKSPACE, IN_KEY, IN_REQUEST, IN_COUNT };
 extern const char *const scope_names[IN_COUNT];
-enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, STICKY_MAX_S = 30 * 86400, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, STRING_MAX = 64 << 10, NAME_BYTES = 64, SCOPE_BYTES = 80 };
+enum { ENTRIES_MAX = 64, SCORES_MAX = 16, LOOSE_MAX = 16, TREE_BYTES = 64, STICKY_MAX_S = 30 * 86400, SETUP_FUEL = 1000000, SETUP_BYTES = 8 << 20, CACHED_MAX = 500, TOLD_MAX = 256, FILE_MAX = 256 << 10, BUNDLE_MAX = 2 << 20, ALL_BPS = 10000, STRING_MAX = 64 << 10, NAME_BYTES = 64, SCOPE_BYTES = 80 };
 
 /* A file of a bundle; the text is never changed. */
 struct source { char *name, *text; size_t len; bool own; };	/* "or_ranking.lua"; own: not from the base */
@@ -27,6 +27,7 @@ struct guard { char name[NAME_BYTES]; bool kept; };	/* kept: by a bundle that is
 struct bundle {
 	struct source *files; size_t n_files;
 	struct guard *guards; size_t n_guards;	/* that stand in its guard chain; bundle_try() finds them */
+	json_t *routers;		/* what its policies list: {slug, name, description, models, scope, id}; bundle_try() asks them */
 	bool shipped;			/* a base alone, as this release has it */
 	long max_stale_s;		/* 0: no limit */
 	struct circuit circuit;
@@ -36,6 +37,7 @@ struct bundle {
 const struct source *bundle_file(const struct bundle *b, const char *name);	/* without ".lua" */
 void bundle_place(const struct source *f, char *out, size_t size);	/* below its version's folder: "base/or_ranking.lua" */
 int guards_take(const struct policy_state *s, struct bundle *b);	/* chain.c; MG_ENOMEM */
+int routers_take(struct policy_state *s, struct bundle *b);	/* listing.c; -1 and s->error */
 
 /* One line of bundle.lua's lists: a policy with its parameters. */
 struct entry {

@@ -128,6 +128,8 @@ static void put_asked(struct telling *t)
 	put_said(t, "variant", f->variant);
 	if (f->variants.n)
 		put_strings(t, "variants", &f->variants);
+	if (f->plugins.n)
+		put_strings(t, "plugins", &f->plugins);
 	if (!same_words(&f->models, &r->models))
 		put_strings(t, "asked_models", &f->models);
 	put_strings(t, "models", &r->models);

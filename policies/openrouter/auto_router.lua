@@ -61,8 +61,15 @@ local function pool_of(req, my)
   return let_through(named, req), "named", why
 end
 
+-- OpenRouter has more of them (openrouter/free, openrouter/fusion ...): a client learns that this is none of them.
+local function unknown_router(model)
+  if not model or not model:starts("openrouter/") then return nil end
+  return deny { status = 400, code = "model_not_found",
+    message = model .. " is not a valid model ID: no policy here answers for that router; GET /api/v1/models lists what model may be" }
+end
+
 return policy {
-  name = "auto_router", api = 1, version = "1.3.0",
+  name = "auto_router", api = 1, version = "1.4.0",
   params = {
     slug = { type = "string", default = "openrouter/auto" },
     small = { type = "string[]", default = { "google/gemini-3-flash", "openai/gpt-5-mini", "anthropic/claude-haiku-4.5",
@@ -75,8 +82,18 @@ return policy {
     classifier = { type = "string", default = "", doc = "name of a configured lookup; it returns small, medium or large" },
   },
   memo = { resolve = "listed" }, -- a model that the catalogue has is none of its business
+  lists = function(my)
+    local models = {}
+    for _, list in ipairs { my.small, my.medium, my.large, my.vision } do
+      for _, m in ipairs(list) do models[#models + 1] = m end
+    end
+    return { [my.slug] = { name = "Auto Router", models = models,
+      description = "Chooses the model by features of the prompt: its length, code, tools, pictures, the reasoning that is asked for." } }
+  end,
   resolve = function(req, my)
-    if req.listed or req.models[1] ~= my.slug then return nil end
+    if req.listed then return nil end
+    local asked = req.models[1]
+    if asked ~= my.slug then return unknown_router(asked) end
     local pool, size, why = pool_of(req, my)
     if not pool[1] then
       return deny { status = 404, code = "no_endpoints", message = "No models match your request and model restrictions" }

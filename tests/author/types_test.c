@@ -203,7 +203,7 @@ static void objects(const struct text *t)
 /* A policy with every field that the class has is loaded; hooks have the words of hook_names. */
 static void policy_class(const struct text *t)
 {
-	static const char *const fields[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", "limits", "sticky", NULL };
+	static const char *const fields[] = { "name", "api", "version", "doc", "params", "counters", "setup", "memo", "when", "scores", "limits", "sticky", "lists", NULL };
 	const char *class = class_of(t, "Policy");
 	unsigned before = bad;
 

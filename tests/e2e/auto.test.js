@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFile } from 'node:child_process';
 import { eq, ok, run, test } from './tap.js';
-import { chat, record } from './checks.js';
+import { call, chat, record } from './checks.js';
 import { binary, completion, managementKey, retried, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const broken = new Set();	// these models
@@ -15,7 +15,7 @@ const dir = mkdtempSync(join(tmpdir(), 'moongate-auto-'));
 const lists = 'small = { "acme/mini", "acme/nano", "acme/not-configured" }, medium = { "acme/mid" }, large = { "acme/big" }, vision = { "acme/eye" }';
 const line = (more) => `{ { use = "auto_router", with = { ${lists}, ${more} } } }`;
 writeFileSync(join(dir, 'bundle.lua'), `return { base = "openrouter", policies = { workspace = { ws_auto = ${line('')}, ws_asks = ${line('classifier = "difficulty"')} } } }`);
-const models = ['mini', 'nano', 'mid', 'big', 'eye'].map((m) => `["acme/${m}"] = { endpoints = { { provider = "up", model = "${m}", price = { input = 1, output = 1, cache_read = "0.1" } } } }`);
+const models = ['mini', 'nano', 'mid', 'big', 'eye'].map((m) => `["acme/${m}"] = { ${m === 'eye' ? 'context_length = 200000, modalities = { input = { "text", "image" }, output = { "text" } },' : 'context_length = 32000,'} endpoints = { { provider = "up", model = "${m}", price = { input = 1, output = 1, cache_read = "0.1" } } } }`);
 const g = await startGateway(`
   policy = { bundle = "${dir}", lookups = { difficulty = { url = "${service.url}/" } } },
   providers = { up = { dialect = "openai", base_url = "${u.url}/v1", api_key = "k" } },
@@ -89,6 +89,30 @@ test('none of the shipped lists is configured: it says so, and names nothing', a
   const a = await ask({}, plain);
   eq([a.status, a.error.message], [404, 'No models match your request and model restrictions']);
   eq(a.error.availability.requested_models, ['openrouter/auto'], 'not whom the router would have chosen');
+});
+
+test('it is listed for those who get an answer from it, with what its models can', async () => {
+  const get = async (path, k) => { const r = await call(g, '/api/v1' + path, { headers: k ? { authorization: `Bearer ${k}` } : {} }); return { status: r.status, ...JSON.parse(r.text) }; };
+  const ids = async (path, k) => (await get(path, k)).data.map((m) => m.id);
+  const plain = await g.newKey();
+  for (const k of [undefined, plain]) {
+    eq((await ids('/models', k)).includes('openrouter/auto'), false);
+    eq((await get('/model/openrouter/auto', k)).status, 404);
+    eq((await get('/models/count', k)).data.count, models.length);
+  }
+  eq((await ids('/models', key)).at(-1), 'openrouter/auto');
+  eq((await ids('/models/user', key)).at(-1), 'openrouter/auto');
+  eq((await get('/models/count', key)).data.count, models.length + 1);
+  eq(await ids('/models?q=auto', key), ['openrouter/auto']);
+  eq((await ids('/models?sort=pricing-low-to-high', key)).at(-1), 'openrouter/auto', 'nobody knows its price');
+  eq(await ids('/models?model_authors=openrouter&providers=up&supported_parameters=tools', key), ['openrouter/auto']);
+  const { data } = await get('/model/openrouter/auto', key);
+  eq([data.name, data.canonical_slug, data.pricing.prompt, data.pricing.completion, data.architecture.tokenizer, data.architecture.modality], ['Auto Router', 'openrouter/auto', '-1', '-1', 'Router', 'text+image->text']);
+  eq([data.context_length, data.top_provider, data.links], [200000, { context_length: null, max_completion_tokens: null, is_moderated: false }, { details: '/api/v1/models/openrouter/auto/endpoints' }]);
+  ok(!('reasoning' in data) && data.supported_parameters.includes('tools'));
+  const e = await get('/models/openrouter/auto/endpoints', key);
+  eq([e.status, e.data.id, e.data.endpoints], [200, 'openrouter/auto', []]);
+  eq((await get('/models/openrouter/auto', key)).owned_by, 'openrouter');
 });
 
 test('explain tells who chose, and why', async () => {

@@ -36,8 +36,21 @@ test('the canonical slug has the same variants', async () => {
   eq([await said({ model: 'acme/both-20260101' }), await said({ model: 'acme/both-20260101:free' })], ['paid', 'gratis']);
 });
 
-test(':online may stand behind another variant, or alone', async () => {
-  eq([await said({ model: 'acme/both:free:online' }), await said({ model: 'acme/both:online' })], ['gratis', 'paid']);
+test(':online and plugins that nobody runs are refused by name, with what to do', async () => {
+  const no = (id) => `plugins: this gateway has no '${id}'`, web = no('web') + ', which :online behind a model asks for, too; leave it out, or offer a search of your own in tools';
+  for (const model of ['acme/both:online', 'acme/both:free:online']) eq(await said({ model }), [400, web], model);
+  eq(await said({ models: ['acme/both', 'acme/paid:online'] }), [400, web]);
+  for (const id of ['web', 'web-fetch', 'moderation', 'fusion'])
+    eq((await said({ model: 'acme/both', plugins: [{ id: 'response-healing' }, { id }] }))[1].startsWith(no(id)), true, id);
+  eq(await said({ model: 'acme/both', plugins: [{ id: 'web', enabled: false }, { id: 'response-healing' }, { id: 'unheard-of', anything: 1 }] }), 'paid');
+});
+
+test('a router that there is not says so', async () => {
+  for (const model of ['openrouter/free', 'openrouter/pareto-code', 'openrouter/fusion', 'openrouter/bodybuilder', 'openrouter/auto-beta', 'openrouter/free:nitro']) {
+    const a = await ask({ model }), slug = model.split(':')[0];
+    eq([a.status, a.error.availability.code, a.error.message], [400, 'model_not_found',
+      `${slug} is not a valid model ID: no policy here answers for that router; GET /api/v1/models lists what model may be`]);
+  }
 });
 
 test('of several models each is asked for as it was written; one may be both ways', async () => {

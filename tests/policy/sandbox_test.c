@@ -216,6 +216,13 @@ static const struct { const char *name, *policy, *word; } bad[] = {
 	{ "a setup that loops", POLICY("setup = function() while true do end end"), "fuel" },
 	{ "a file that loops", "while true do end", "fuel" },
 	{ "a global at load", "x = 1", "global write" },
+	{ "lists that is no function", POLICY("lists = {}"), "lists must be a function" },
+	{ "lists that gives no table", POLICY("lists = function() end"), "lists must return a table" },
+	{ "a row under no model's name", POLICY("lists = function() return { best = { name = \"B\", models = {} } } end"), "such as \"acme/best\"" },
+	{ "a row without a name", POLICY("lists = function() return { [\"a/b\"] = { models = {} } } end"), "lists: a/b: it is" },
+	{ "a row with another member", POLICY("lists = function() return { [\"a/b\"] = { name = \"B\", modles = {} } } end"), "known members are name, description, models" },
+	{ "a row without models", POLICY("lists = function() return { [\"a/b\"] = { name = \"B\", models = { 7 } } } end"), "models must be a list" },
+	{ "lists that loops", POLICY("lists = function() while true do end end"), "fuel" },
 	{ "itself as a library", "use_lib \"p\"", "uses itself" },
 };
 

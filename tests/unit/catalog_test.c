@@ -211,7 +211,7 @@ static void own_accounts(void)
 	ok(one->provider->gate == c->providers[0].gate && c->n_providers == 1, "the provider's places are shared, and it is one provider");
 	ok(catalog_find(c, (struct mg_str)MG_STR("w/x"), pool)->n_endpoints == 2 && !strcmp(catalog_find(c, (struct mg_str)MG_STR("w/x"), pool)->endpoints[1]->id, "w/x@p#byok1"), "below a wildcard, too");
 	buf_init(&out, 1 << 20);
-	ok(wire_endpoints(&out, c, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"p\"") && !memmem(out.at, out.len, "byok", 4), "the list of endpoints names none");
+	ok(wire_endpoints(&out, c, NULL, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"p\"") && !memmem(out.at, out.len, "byok", 4), "the list of endpoints names none");
 	buf_release(&out);
 	later = built(accounts, &again, c, &err);
 	ok(later && find(later, "a/large")->endpoints[1]->live == one->live, "health lives on over a reload");
@@ -267,9 +267,9 @@ static void wire(const struct catalog *c)
 	ok(holds(&out, "\"pricing\":{\"prompt\":\"0.00000015\",\"completion\":\"0.0000006\",\"request\":\"0.001\"") && holds(&out, "\"min_prompt_tokens\":200000,")
 		&& holds(&out, "\"modality\":\"text+image->text\"") && holds(&out, "\"supported_parameters\":[\"top_p\",\"seed\",\"tools\"]"), "exact prices of the cheapest endpoint");
 	buf_reset(&out);
-	ok(wire_model(&out, c, MG_STR("latest:nitro")) && holds(&out, "{\"data\":{\"id\":\"a/large\"") && !wire_model(&out, c, MG_STR("b/own")), "a variant is cut, a private model is hidden");
+	ok(wire_model(&out, c, NULL, MG_STR("latest:nitro")) && holds(&out, "{\"data\":{\"id\":\"a/large\"") && !wire_model(&out, c, NULL, MG_STR("b/own")), "a variant is cut, a private model is hidden");
 	buf_reset(&out);
-	ok(wire_endpoints(&out, c, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"q/eu/priority\"") && holds(&out, "\"uptime_last_30m\":null"), "endpoints");
+	ok(wire_endpoints(&out, c, NULL, MG_STR("a/large"), true, 1000) && holds(&out, "\"tag\":\"q/eu/priority\"") && holds(&out, "\"uptime_last_30m\":null"), "endpoints");
 	buf_reset(&out);
 	wire_providers(&out, c);
 	ok(holds(&out, "{\"name\":\"p\",\"slug\":\"p\",\"privacy_policy_url\":null"), "providers");
