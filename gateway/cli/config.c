@@ -15,16 +15,13 @@ static int print_json(json_t *tree)
 /* What serve would make of it, short of listening: members, plugins, models, policies. */
 static int check(struct local *l, const struct cli *c)
 {
-	const char *dir;
 	struct bundle *bundle = NULL;
 	struct err err = { 0 };
 	int rc = local_catalog(l, c);
 
 	if (rc)
 		return rc;
-	dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
-	policy_shared_init();
-	if (policy_conf_check(l->conf.tree, &err) != MG_OK || bundle_open(dir, l->places.policies, &bundle, &err) != MG_OK)
+	if (policy_conf_check(l->conf.tree, &err) != MG_OK || local_policies(l, &bundle, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
 	bundle_unref(bundle);
 	if (c->output != OUTPUT_TABLE)

@@ -16,15 +16,12 @@ static int exchange(const struct cli *c, struct mg_view body, struct mg_str text
 	struct local l = { .ops = NULL };
 	struct remote r = { .easy = NULL };
 	struct err err = { 0 };
-	bool running = true;
-	int rc = remote_named(c) ? EXIT_OK : local_accounts(&l, c, &running);
+	int rc = remote_or_here(&r, c, &l);
 
-	if (!rc && running)
-		rc = remote_open(&r, c, &l, MANAGEMENT_KEY);
-	if (!rc && running)
+	if (!rc && !l.accounts)
 		rc = remote_call(&r, text.at ? "POST" : "GET", text.at ? "/api/admin/credits" : "/api/v1/credits", text, out);
-	else if (!rc && (text.at ? wire_credit(l.accounts, body, out, &err) : wire_credits(l.accounts, out, &err)) != MG_OK)
-		rc = cli_fail(err.rc == MG_EINVAL ? EXIT_FAILED : EXIT_RETRY, &err);
+	else if (!rc)
+		rc = local_status(text.at ? wire_credit(l.accounts, body, out, &err) : wire_credits(l.accounts, out, &err), &err);
 	remote_close(&r);
 	local_close(&l);
 	return rc;
@@ -49,17 +46,18 @@ static int body_of(const struct cli *c, struct pool *p, struct mg_view *body, st
 	const char *usd = c->argv[0], *digits = usd + (usd[0] == '-');
 	struct mg_writer *w = json_writer(p);
 	int64_t nusd;
+	bool good = w && !money_parse((struct mg_str){ digits, strlen(digits) }, 9, &nusd, NULL);
 
-	if (!w || money_parse((struct mg_str){ digits, strlen(digits) }, 9, &nusd, NULL))
-		return cli_say(EXIT_USAGE, "credits add: '%.60s' is no amount in USD\nhint: 50, 12.50; -12.50 behind -- gives back", usd);
-	json_open(w, NULL, '{');
-	json_put_raw(w, "amount", (struct mg_str){ usd, strlen(usd) });
-	if (cli_option(c, "--id"))
-		json_put_text(w, "id", cli_option(c, "--id"));
-	json_close(w);
-	*text = json_written(w);
-	return text->at && json_parse(p, *text, body, NULL) == MG_OK ? EXIT_OK
-		: cli_say(EXIT_USAGE, "credits add: '%.60s' is no amount in USD\nhint: 50, 12.50; -12.50 behind -- gives back", usd);
+	if (good) {
+		json_open(w, NULL, '{');
+		json_put_raw(w, "amount", (struct mg_str){ usd, strlen(usd) });
+		if (cli_option(c, "--id"))
+			json_put_text(w, "id", cli_option(c, "--id"));
+		json_close(w);
+		*text = json_written(w);
+		good = text->at && json_parse(p, *text, body, NULL) == MG_OK;
+	}
+	return good ? EXIT_OK : cli_say(EXIT_USAGE, "credits add: '%.60s' is no amount in USD\nhint: 50, 12.50; -12.50 behind -- gives back", usd);
 }
 
 int credits_add_run(int argc, char **argv)

@@ -39,9 +39,7 @@ static int decide_here(struct local *l, const struct cli *c, struct pool *pool, 
 		return rc;
 	if (cli_option(c, "--key"))
 		return cli_say(EXIT_USAGE, "policy explain: --key: keys are known to a running gateway, and none answers\nhint: --url or MOONGATE_URL says where");
-	policy_shared_init();
-	if (bundle_open(json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle")), l->places.policies, &b, &err) ||
-			!(s = policy_state_apart(b, &err)))
+	if (local_policies(l, &b, &err) || !(s = policy_state_apart(b, &err)))
 		rc = cli_fail(EXIT_CONFIG, &err);
 	if (!rc && c->output == OUTPUT_TABLE)
 		fputs("no gateway is asked: decided without knowing how endpoints do\n", stderr);

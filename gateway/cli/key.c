@@ -32,15 +32,10 @@ struct keys { const struct cli *c; struct local local; struct remote remote; str
 
 static int keys_open(struct keys *k, const struct cli *c)
 {
-	bool running = true;
-	int rc = EXIT_OK;
-
 	*k = (struct keys){ .c = c, .pool = pool_new(BODY_MAX) };
 	if (!k->pool)
 		return cli_say(EXIT_FAILED, "no memory for keys");
-	if (!remote_named(c))
-		rc = local_accounts(&k->local, c, &running);
-	return rc || !running ? rc : remote_open(&k->remote, c, &k->local, MANAGEMENT_KEY);
+	return remote_or_here(&k->remote, c, &k->local);
 }
 
 static int keys_close(struct keys *k, int rc)
@@ -49,12 +44,6 @@ static int keys_close(struct keys *k, int rc)
 	local_close(&k->local);
 	pool_free(k->pool);
 	return rc;
-}
-
-/* What a wire function says, as an exit status. */
-static int status_of(int rc, const struct err *err)
-{
-	return rc == MG_OK ? EXIT_OK : cli_fail(rc == MG_EDENIED ? EXIT_NOT_FOUND : rc == MG_EINVAL ? EXIT_FAILED : EXIT_RETRY, err);
 }
 
 static const char *path_of(struct keys *k, const char *hash)
@@ -72,7 +61,7 @@ static int page(struct keys *k, size_t offset, bool disabled, struct buf *out)
 
 	q.offset.len = (size_t)snprintf(number, sizeof(number), "%zu", offset);
 	if (k->local.accounts)
-		return status_of(wire_keys(k->local.accounts, &q, clock_wall_ms(), out, &err), &err);
+		return local_status(wire_keys(k->local.accounts, &q, clock_wall_ms(), out, &err), &err);
 	snprintf(path, sizeof(path), "/api/v1/keys?offset=%zu&include_disabled=%s", offset, disabled ? "true" : "false");
 	return remote_call(&k->remote, "GET", path, (struct mg_str){ 0 }, out);
 }
@@ -244,7 +233,7 @@ static int make_management(struct keys *k, struct mg_str body)
 	if (!hash.at || accounts_get(k->local.accounts, hash.at, &facts_of) != MG_OK)
 		return cli_say(EXIT_FAILED, "the new key is not there");
 	facts_of.management = true;
-	return status_of(accounts_update(k->local.accounts, &facts_of, &err), &err);
+	return local_status(accounts_update(k->local.accounts, &facts_of, &err), &err);
 }
 
 static int send_create(struct keys *k, struct buf *body, struct buf *out)
@@ -261,7 +250,7 @@ static int send_create(struct keys *k, struct buf *body, struct buf *out)
 		return remote_call(&k->remote, "POST", "/api/v1/keys", buf_view(body), out);
 	rc = parse_body(k, body, &view);
 	if (!rc)
-		rc = status_of(wire_key_create(k->local.accounts, view, "", out, &err), &err);
+		rc = local_status(wire_key_create(k->local.accounts, view, "", out, &err), &err);
 	return rc || !management ? rc : make_management(k, buf_view(out));
 }
 
@@ -336,7 +325,7 @@ static int get_key(struct keys *k, const char *hash, struct buf *out)
 	struct err err = { 0 };
 
 	if (k->local.accounts)
-		return status_of(wire_key(k->local.accounts, hash, clock_wall_ms(), out, &err), &err);
+		return local_status(wire_key(k->local.accounts, hash, clock_wall_ms(), out, &err), &err);
 	return remote_call(&k->remote, "GET", path_of(k, hash), (struct mg_str){ 0 }, out);
 }
 
@@ -370,7 +359,7 @@ static int send_update(struct keys *k, const char *hash, struct buf *body, struc
 	if (!k->local.accounts)
 		return remote_call(&k->remote, "PATCH", path_of(k, hash), buf_view(body), out);
 	rc = parse_body(k, body, &view);
-	return rc ? rc : status_of(wire_key_update(k->local.accounts, hash, view, out, &err), &err);
+	return rc ? rc : local_status(wire_key_update(k->local.accounts, hash, view, out, &err), &err);
 }
 
 static int update(struct cli *c, struct buf *body)
@@ -439,7 +428,7 @@ int key_delete_run(int argc, char **argv)
 	if (!rc && !cli_confirm(&c, "delete key '%.80s' (%.12s)?", c.argv[0], hash))
 		rc = isatty(STDIN_FILENO) ? EXIT_FAILED : EXIT_USAGE;
 	if (!rc && k.local.accounts)
-		rc = status_of(wire_key_delete(k.local.accounts, hash, &out, &err), &err);
+		rc = local_status(wire_key_delete(k.local.accounts, hash, &out, &err), &err);
 	else if (!rc)
 		rc = remote_call(&k.remote, "DELETE", path_of(&k, hash), (struct mg_str){ 0 }, &out);
 	if (!rc && c.output == OUTPUT_TABLE)

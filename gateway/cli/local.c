@@ -5,6 +5,7 @@
 #include "cli/local.h"
 #include "cli/running.h"
 #include "ledger/generation.h"
+#include "policy/policy.h"
 
 int local_config(struct local *l, const struct cli *c)
 {
@@ -20,6 +21,17 @@ int local_config(struct local *l, const struct cli *c)
 	return EXIT_OK;
 }
 
+const char *policies_folder(const struct config *conf)
+{
+	return json_string_value(json_object_get(json_object_get(conf->tree, "policy"), "bundle"));
+}
+
+int local_policies(const struct local *l, struct bundle **out, struct err *err)
+{
+	policy_shared_init();
+	return bundle_open(policies_folder(&l->conf), l->places.policies, out, err);
+}
+
 int local_bundle(struct local *l, const struct cli *c, const char **dir)
 {
 	int rc;
@@ -31,7 +43,7 @@ int local_bundle(struct local *l, const struct cli *c, const char **dir)
 	}
 	rc = local_config(l, c);
 	if (!rc)
-		*dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
+		*dir = policies_folder(&l->conf);
 	return rc;
 }
 
@@ -124,6 +136,11 @@ int local_accounts(struct local *l, const struct cli *c, bool *running)
 	l->accounts = accounts_new(l->writing, management,
 		json_is_true(json_object_get(json_object_get(tree, "credits"), "enabled")), &err);
 	return l->accounts ? EXIT_OK : cli_fail(EXIT_FAILED, &err);
+}
+
+int local_status(int rc, const struct err *err)
+{
+	return rc == MG_OK ? EXIT_OK : cli_fail(rc == MG_EDENIED ? EXIT_NOT_FOUND : rc == MG_EINVAL ? EXIT_FAILED : EXIT_RETRY, err);
 }
 
 void local_close(struct local *l)

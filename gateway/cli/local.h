@@ -13,6 +13,8 @@
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 
+struct bundle;
+
 struct local {
 	struct config conf;
 	struct places places;
@@ -26,13 +28,19 @@ struct local {
 };
 
 int local_config(struct local *l, const struct cli *c);
-/* The folder that the command names first, or the configured bundle; NULL: the shipped one alone. */
+/* Of policies, that is configured; NULL: the shipped ones alone. */
+const char *policies_folder(const struct config *conf);
+/* The folder that the command names first, or the configured one. */
 int local_bundle(struct local *l, const struct cli *c, const char **dir);
+/* The configured policies, opened; no status, but an mg_rc. */
+int local_policies(const struct local *l, struct bundle **out, struct err *err);
 int local_plugins(struct local *l, const struct cli *c);
 int local_catalog(struct local *l, const struct cli *c);
 int local_store(struct local *l, const struct cli *c);
 /* *running: a gateway has the store, so nothing was opened and nothing was said. */
 int local_accounts(struct local *l, const struct cli *c, bool *running);
+/* What a function of account/wire.h says of them, as a status; says why. */
+int local_status(int rc, const struct err *err);
 void local_close(struct local *l);
 
 /* "http://127.0.0.1:8080": where the configuration listens first. */

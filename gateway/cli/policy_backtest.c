@@ -154,14 +154,14 @@ static int sample_of(const struct cli *c, double *out)
 /* Whose guards count: the candidate's, and those that are live. */
 static int bundles_open(struct work *w)
 {
-	const char *dir = cli_option(w->c, "--candidate"), *live = json_string_value(json_object_get(json_object_get(w->local.conf.tree, "policy"), "bundle"));
+	const char *dir = cli_option(w->c, "--candidate");
 	struct bundle *b = NULL;
 	struct err err = { 0 };
 
 	policy_shared_init();
 	if (bundle_open(dir, w->local.places.policies, &w->candidate, &err) || protects_add(&w->protects, w->candidate, &err))
 		return cli_fail(EXIT_CONFIG, &err);
-	if (bundle_open(live, w->local.places.policies, &b, &err) || protects_add(&w->protects, b, &err)) {
+	if (local_policies(&w->local, &b, &err) || protects_add(&w->protects, b, &err)) {
 		bundle_unref(b);
 		return cli_fail(EXIT_CONFIG, &err);
 	}

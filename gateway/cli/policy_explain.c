@@ -24,12 +24,10 @@ static struct bundle *at_hand(void *arg, const char *digits)
 /* What is configured, and what was live; where one is broken it is not at hand. */
 static void here_open(struct here *h, const struct local *l)
 {
-	const char *dir = json_string_value(json_object_get(json_object_get(l->conf.tree, "policy"), "bundle"));
 	struct err err = { 0 };
 
 	*h = (struct here){ NULL, NULL };
-	policy_shared_init();
-	if (bundle_open(dir, l->places.policies, &h->configured, &err))
+	if (local_policies(l, &h->configured, &err))
 		h->configured = NULL;
 	if (versions_open(l->data_dir, &h->versions, &err))
 		h->versions = NULL;

@@ -37,19 +37,15 @@ static void who(char out[static 48])
 
 static int work_open(struct work *w, const struct cli *c)
 {
-	bool running = true;
 	struct err err = { 0 };
-	int rc = EXIT_OK;
+	int rc;
 
 	w->c = c;
 	buf_init(&w->out, BODY_MAX);
 	who(w->by);
-	if (!remote_named(c))
-		rc = local_accounts(&w->local, c, &running);
-	if (rc)
+	rc = remote_or_here(&w->remote, c, &w->local);
+	if (rc || !w->local.accounts)
 		return rc;
-	if (running)
-		return remote_open(&w->remote, c, &w->local, MANAGEMENT_KEY);
 	return versions_open(w->local.data_dir, &w->versions, &err) ? cli_fail(EXIT_FAILED, &err) : EXIT_OK;
 }
 
@@ -60,11 +56,6 @@ static int work_close(struct work *w, int rc)
 	remote_close(&w->remote);
 	local_close(&w->local);
 	return rc;
-}
-
-static const char *folder(const struct work *w)
-{
-	return json_string_value(json_object_get(json_object_get(w->local.conf.tree, "policy"), "bundle"));
 }
 
 /* ------------------------------------------------ without a gateway */
@@ -108,7 +99,7 @@ static int local_live(struct work *w, struct bundle *kept, const struct cause *c
 	if (rc)
 		return rc;
 	/* What the configured folder holds today is no news for the next start. */
-	if (!bundle_read(folder(w), w->local.places.policies, &there, NULL)) {
+	if (!bundle_read(policies_folder(&w->local.conf), w->local.places.policies, &there, NULL)) {
 		rc = versions_source(w->versions, bundle_hash(there), err);
 		bundle_unref(there);
 	}

@@ -23,7 +23,6 @@ struct work { const struct cli *c; struct local local; struct remote remote; int
 /* What was live last; before the first start, what the configuration names. */
 static int live(struct work *w, struct bundle **out)
 {
-	const char *folder = json_string_value(json_object_get(json_object_get(w->local.conf.tree, "policy"), "bundle"));
 	struct versions *v = NULL;
 	struct versions_state now;
 	struct err err = { 0 };
@@ -31,7 +30,7 @@ static int live(struct work *w, struct bundle **out)
 
 	if (!rc) {
 		versions_now(v, &now);
-		rc = now.live[0] ? versions_read(v, now.live, out, &err) : bundle_open(folder, w->local.places.policies, out, &err);
+		rc = now.live[0] ? versions_read(v, now.live, out, &err) : local_policies(&w->local, out, &err);
 	}
 	versions_close(v);
 	return rc ? cli_fail(EXIT_CONFIG, &err) : EXIT_OK;
@@ -83,7 +82,6 @@ static int ask(struct work *w, struct buf *out)
 
 static int open_work(struct work *w)
 {
-	bool running = true;
 	int64_t since = 0;
 	int rc = EXIT_OK;
 
@@ -92,9 +90,7 @@ static int open_work(struct work *w)
 		w->since_ms = clock_wall_ms() - since;
 		w->since_ms = w->since_ms < 0 ? 0 : w->since_ms;
 	}
-	if (!rc && !remote_named(w->c))
-		rc = local_accounts(&w->local, w->c, &running);
-	return rc || !running ? rc : remote_open(&w->remote, w->c, &w->local, MANAGEMENT_KEY);
+	return rc ? rc : remote_or_here(&w->remote, w->c, &w->local);
 }
 
 /* Some that stay as they are are a problem, for scripts too. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/local.h"
 #include "cli/serving.h"
 
 enum { GOOD_FOR_MS = 24 * 3600 * 1000, CROWD = 3 };
@@ -28,12 +29,6 @@ static struct snapshot *current(struct serving *s)
 }
 
 /* ------------------------------------------------ the folder */
-
-/* NULL: the shipped policies alone. */
-static const char *folder_of(const struct config *conf)
-{
-	return json_string_value(json_object_get(json_object_get(conf->tree, "policy"), "bundle"));
-}
 
 static const char *name_of(const char *folder)
 {
@@ -180,7 +175,7 @@ static int publish(struct gateway *gw, struct publication *p, struct err *err)
 			tell_refused(s, &c, err);
 		return rc;
 	}
-	versions_follow(s->gw.versions, folder_of(&current(s)->conf), s->places.policies);
+	versions_follow(s->gw.versions, policies_folder(&current(s)->conf), s->places.policies);
 	snprintf(p->live, sizeof(p->live), "%s", bundle_hash(current(s)->bundle));
 	return 0;
 }
@@ -243,7 +238,7 @@ static int choose(struct serving *s, struct snapshot *next, struct bundle **sour
 {
 	struct bundle *live = current(s)->bundle, *kept;
 	struct versions_state now;
-	int rc = bundle_read(folder_of(&next->conf), s->places.policies, source, err);
+	int rc = bundle_read(policies_folder(&next->conf), s->places.policies, source, err);
 
 	if (rc)
 		return rc;
@@ -260,7 +255,7 @@ static int choose(struct serving *s, struct snapshot *next, struct bundle **sour
 
 static int switch_to(struct serving *s, struct snapshot *next, struct err *err)
 {
-	struct cause c = { "reload", name_of(folder_of(&next->conf)), "reload", unchecked(&next->conf) };
+	struct cause c = { "reload", name_of(policies_folder(&next->conf)), "reload", unchecked(&next->conf) };
 	struct bundle *source = NULL;
 	int rc = choose(s, next, &source, err);
 
@@ -317,10 +312,10 @@ static int fall_back(struct serving *s, struct snapshot *snap, struct bundle *la
 /* The same choice as a reload's, but what is live is on the disk, and may not be there. */
 static int choose_first(struct serving *s, struct snapshot *snap, struct bundle *last, const char *source, struct err *err)
 {
-	struct cause c = { "start", name_of(folder_of(&snap->conf)), "start", unchecked(&snap->conf) };
+	struct cause c = { "start", name_of(policies_folder(&snap->conf)), "start", unchecked(&snap->conf) };
 	struct bundle *there, *kept;
 	struct err why = { 0 };
-	int rc = bundle_read(folder_of(&snap->conf), s->places.policies, &there, &why);
+	int rc = bundle_read(policies_folder(&snap->conf), s->places.policies, &there, &why);
 
 	if (rc)
 		return fall_back(s, snap, last, &c, &why, err);
@@ -378,7 +373,7 @@ static bool prices_change(struct serving *s)
 static void look_at_folder(struct serving *s)
 {
 	const struct snapshot *snap = current(s);
-	const char *folder = folder_of(&snap->conf);
+	const char *folder = policies_folder(&snap->conf);
 	int64_t now = clock_wall_ms(), most = bundle_max_stale_s(snap->bundle) * 1000;
 	bool stale;
 	char path[1024];

@@ -218,6 +218,14 @@ int remote_open(struct remote *r, const struct cli *c, struct local *l, enum cre
 	return r->easy ? EXIT_OK : cli_say(EXIT_FAILED, "no memory for a request");
 }
 
+int remote_or_here(struct remote *r, const struct cli *c, struct local *l)
+{
+	bool running = true;
+	int rc = remote_named(c) ? EXIT_OK : local_accounts(l, c, &running);
+
+	return rc || !running ? rc : remote_open(r, c, l, MANAGEMENT_KEY);
+}
+
 void remote_close(struct remote *r)
 {
 	if (r->easy)

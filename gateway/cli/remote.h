@@ -22,6 +22,9 @@ struct remote { CURL *easy; char url[512], socket[256], key[256]; enum credentia
 
 /* l: an open configuration is used, and one that is not open is looked for; it may fail to load. */
 int remote_open(struct remote *r, const struct cli *c, struct local *l, enum credential credential);
+/* For what a gateway does while it runs, and the command itself on the store while none does, and none is named: then
+ * l->accounts is there; else the gateway is asked, with a management key.  Both are to be closed in any case. */
+int remote_or_here(struct remote *r, const struct cli *c, struct local *l);
 void remote_close(struct remote *r);
 /* The user said where: --url or $MOONGATE_URL. */
 bool remote_named(const struct cli *c);
