@@ -410,9 +410,10 @@ static void on_entry(void *arg, struct entry *e)
 static int newest_first(const void *a, const void *b)
 {
 	const struct entry *x = *(const struct entry *const *)a, *y = *(const struct entry *const *)b;
+	int64_t x_ms = entry_time(x->created_ms), y_ms = entry_time(y->created_ms);
 
-	if (x->created_ms != y->created_ms)
-		return x->created_ms < y->created_ms ? 1 : -1;
+	if (x_ms != y_ms)
+		return x_ms < y_ms ? 1 : -1;
 	return memcmp(x->hash, y->hash, HASH_BYTES);
 }
 

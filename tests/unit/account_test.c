@@ -78,7 +78,7 @@ static void test_find(void)
 	ok(!accounts_delete(keys, k.hash, &err) && accounts_find(keys, str(plain), &found, &err) == MG_EDENIED &&
 		!strcmp(err.msg, "User not found."), "a deleted key is unknown");
 	ok(accounts_update(keys, &k, &err) == MG_EINVAL && accounts_delete(keys, k.hash, &err) == MG_EINVAL, "and does not come back");
-	ok(accounts_count(keys) == 0 && accounts_list(keys, 0, 1, true, &found) == 1 && !strcmp(found.hash, k.hash), "only who asks sees it");
+	ok(accounts_count(keys) == 0 && accounts_select(keys, &(struct key_filter){ .deleted = true, .disabled = true }, 0, 1, &found, NULL) == 1 && !strcmp(found.hash, k.hash), "only who asks sees it");
 }
 
 /* ---- the API's words */
@@ -147,7 +147,7 @@ static void test_wire(void)
 		"me", &out, &why) && says("\"limit\":50,\"limit_remaining\":50,\"limit_reset\":\"monthly\"") &&
 		says("\"expires_at\":\"2099-12-31T23:59:59") && says("\"updated_at\":null") && says("\"creator_user_id\":\"me\"") &&
 		says("\"key\":\"sk-or-v1-"), "POST /keys");
-	accounts_list(keys, 0, 1, false, &k);
+	accounts_select(keys, &(struct key_filter){ .disabled = true }, 0, 1, &k, NULL);
 	ok(!hold_take(&h, &k.scope, 1, 2000000000, now, NULL) && hold_settle(&h, 1500000001), "something is spent");
 	buf_reset(&out);
 	ok(!wire_own_key(keys, &k, now, &out, &why) && says("\"usage\":1.500000001,") && says("\"limit_remaining\":48.499999999,") &&
@@ -206,6 +206,40 @@ static void test_restart(void)
 	ok(!accounts_credit(keys, "refund-1", -100, NULL, NULL) && accounts_bought(keys) == 0, "credit can be taken back");
 	ok(hold_take(&(struct hold){ .n = 0 }, (struct scope *[]){ accounts_balance(keys) }, 1, 0, clock_wall_ms(), NULL) == MG_EDENIED,
 		"below zero nothing is given, not even for free");
+}
+
+/* Newest first: "hgfedcba". */
+static bool in_order(const char *names)
+{
+	static const struct key_filter workspace = { .workspace = "order" };
+	struct key_facts found[8];
+	size_t n = accounts_select(keys, &workspace, 0, 8, found, NULL);
+
+	for (size_t i = 0; i < n; i++)
+		if (found[i].name[0] != names[i])
+			return false;
+	return n == strlen(names);
+}
+
+static void test_order(void)
+{
+	struct key_facts k = { .limit_nusd = -1, .workspace = "order" }, first;
+	char plain[80];
+
+	for (char name = 'a'; name <= 'h'; name++) {
+		int64_t now = clock_wall_ms();
+
+		while (clock_wall_ms() == now)
+			;
+		k.name[0] = name;
+		accounts_create(keys, &k, plain, NULL);
+		if (name == 'a')
+			first = k;
+	}
+	ok(in_order("hgfedcba"), "keys are listed newest first");
+	ok(!accounts_update(keys, &first, NULL) && in_order("hgfedcba"), "one that was changed stays where it was");
+	down();
+	ok(up(true) && in_order("hgfedcba"), "and all of them after a restart");
 }
 
 /* ---- readers never wait, and never see half a key */
@@ -286,6 +320,7 @@ int main(void)
 		test_bodies();
 		test_wire();
 		test_restart();
+	test_order();
 		test_tenants();
 		test_race();
 		down();
