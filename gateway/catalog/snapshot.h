@@ -4,7 +4,7 @@
  * One is current; each worker owns one reference to the one it last saw, and
  * counts its requests' pins on a counter of its own, so that nothing shared is
  * touched on a request's path.  The last reference frees it, on the thread
- * that calls snapshot_reap().
+ * that calls snapshots_reap().
  */
 #ifndef CATALOG_SNAPSHOT_H
 #define CATALOG_SNAPSHOT_H

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-enum { FILL = 16, SPARES = 64, PLACES = 256 };
+enum { FILL = 16, SPARES = 64 };	/* exchanges on a multi before the next one is used; easy handles kept */
 
 struct sock { struct sock *prev, *next; struct multi *multi; struct watch watch; };
 

@@ -27,6 +27,7 @@ struct multi {
 	uint64_t used_ms;	/* when an exchange ended here; 0: nothing is kept */
 };
 
+enum { PLACES = 256 };	/* of a client: URLs kept parsed */
 struct place { CURLU *url; char *text, *host; unsigned users; bool plain; };	/* host: the header; NULL: libcurl's */
 
 struct client {

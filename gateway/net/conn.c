@@ -6,8 +6,6 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-enum { SEND_BUFFER = 64 * 1024 };	/* the kernel's megabytes would hide a slow reader (R19) */
-
 int conn_fd(const struct conn *c)
 {
 	return c->watch.fd;

@@ -18,14 +18,14 @@ struct framer {
 	enum mg_framing framing;
 	int (*on_frame)(void *arg, struct mg_str event, struct mg_str data);	/* not MG_OK: stops the feed with it */
 	void *arg;
-	size_t max;		/* bytes of one frame (1 MiB a line of SSE and NDJSON; the answer's limit for JSON) */
+	size_t max;		/* bytes of one frame; of a whole body, where that is one (JSON) */
 	struct buf line, event, data;
 	unsigned state;
 };
 
 void framer_init(struct framer *f, enum mg_framing framing, size_t max_frame_bytes,
 	int (*on_frame)(void *arg, struct mg_str event, struct mg_str data), void *arg);
-/* MG_EPROTO: a frame too large, a wrong CRC; or what on_frame returned. */
+/* MG_EPROTO: a frame too large, a wrong CRC; MG_ENOMEM; or what on_frame returned. */
 int framer_feed(struct framer *f, const char *at, size_t len, struct err *err);
 /* The clean end of the body.  MG_EPROTO: it ends inside a frame. */
 int framer_end(struct framer *f, struct err *err);

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPTS = 32, REST_MS = 50, SEND_BUFFER = 64 * 1024 };
+enum { BACKLOG = 4096, ACCEPTS = 32, REST_MS = 50 };	/* connections; accepts in one go */
 
 union address { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; };
 

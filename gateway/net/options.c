@@ -11,10 +11,9 @@
 #include "base/crypto.h"
 
 enum {
-	PLACES = 256,			/* URLs kept parsed */
-	STREAM_BUFFER = 2 * 1024,	/* resident per open stream */
+	STREAM_BUFFER = 2 * 1024,	/* bytes, resident per open stream */
 	PLAIN_BUFFER = 16 * 1024,
-	JOIN_MAX = 64 * 1024,		/* smaller bodies become one piece */
+	JOIN_MAX = 64 * 1024,		/* bytes: smaller bodies become one piece */
 	DNS_SECONDS = 60,
 };
 

@@ -12,7 +12,7 @@
  *			from now on is dropped.  Comes at most once.
  *	ended(r)	always, once, last: r and its pool end when it returns.  Once
  *			body() was told, r stays until the owner has replied or
- *			stream_end()ed, gone or not; before it, ended follows gone.
+ *			http_stream_end()ed, gone or not; before it, ended follows gone.
  *			Never told from inside a call to this module.
  *
  * A reply may be made from any callback of the same loop.

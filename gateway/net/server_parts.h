@@ -44,6 +44,7 @@ struct door {
 	bool admin, local;	/* local: a unix socket */
 };
 
+enum { SEND_BUFFER = 64 * 1024 };	/* bytes of a socket: the kernel's megabytes would hide a slow reader (R19) */
 enum phase { CONN_NEW, CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_ANSWER };
 
 struct conn {

@@ -105,7 +105,7 @@ int http_check(struct call *c, const struct mg_http *h)
 	return MG_OK;
 }
 
-static bool has_header(const struct call *c, const char *name)
+bool call_has_header(const struct call *c, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -125,7 +125,7 @@ int call_request(struct call *c, struct mg_http *out)
 	rc = outcome(c, c->op->request(&c->mg, out));
 	if (!rc)
 		rc = http_check(c, out);
-	if (!rc && out->pieces && !has_header(c, "Content-Type"))
+	if (!rc && out->pieces && !call_has_header(c, "Content-Type"))
 		rc = call_host.header(&c->mg, "Content-Type", MG_STR("application/json"));
 	c->inside = 0;
 	return rc;

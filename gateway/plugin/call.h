@@ -2,7 +2,7 @@
  * call.h - the host's side of one attempt: what a plugin sees behind
  * struct mg_call, and the checks on what it does (R70).
  *
- *	call_init() -> call_request() -> [exchange] -> call_head() -> call_frame() ...
+ *	call_init() -> call_request() -> [exchange] -> call_frame(), or call_meter() ...
  *		-> call_finish(), or call_failure() when the status is not 2xx
  *
  * Everything is in the attempt's pool.  Used by the relay and by the SDK's rig.
@@ -59,6 +59,7 @@ int call_finish(struct call *c);
 /* Not 2xx, or a frame that failed.  Always fills out: a plugin's refusal or nonsense gives MG_E_UPSTREAM by status. */
 void call_failure(struct call *c, enum mg_framing framing, struct mg_str body, struct mg_failure *out);
 
+bool call_has_header(const struct call *c, const char *name);	/* capitals or not */
 const char *error_kind_name(enum mg_error kind);	/* "rate_limited": err.kind of policies */
 
 #endif

@@ -37,11 +37,11 @@ struct attempt {
 	bool stale;			/* ... and it may never have reached anybody */
 };
 
-/* send.c: the canonical request as the policies' shape hook leaves it; the request on the wire, or in the loopback; the rest of the time that the request's attempts share. */
-int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err);
-int attempt_transmit(struct attempt *a, struct err *err);
+/* send.c */
+int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err);	/* the canonical request as the policies' shape hook leaves it */
+int attempt_transmit(struct attempt *a, struct err *err);	/* a->http on the wire, or in the loopback */
 void attempt_over_with(struct attempt *a);	/* its exchange: another one follows */
-uint64_t attempt_time_left_ms(const struct attempt *a);
+uint64_t attempt_time_left_ms(const struct attempt *a);	/* of what the request's attempts share */
 static inline uint64_t or_else(uint64_t first, uint64_t second) { return first ? first : second; }	/* 0: not said */
 
 /* limit.c: MG_EV_LIMIT, into the endpoint's health. */

@@ -101,19 +101,9 @@ static struct mg_str url_of(struct attempt *a)
 	return (struct mg_str){ 0 };
 }
 
-static bool has_header(const struct call *c, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < c->n_headers; i++)
-		if (c->headers[i].len > len && c->headers[i].at[len] == ':' && !strncasecmp(c->headers[i].at, name, len))
-			return true;
-	return false;
-}
-
 static void add_header(struct call *c, const char *name, const char *value)
 {
-	if (c->n_headers < CALL_HEADERS && !has_header(c, name))
+	if (c->n_headers < CALL_HEADERS && !call_has_header(c, name))
 		c->headers[c->n_headers++] = pool_join(c->pool,
 			(struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { value, strlen(value) } }, 3);
 }
