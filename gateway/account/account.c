@@ -435,11 +435,6 @@ size_t accounts_select(struct accounts *a, const struct key_filter *f, size_t of
 	return n;
 }
 
-size_t accounts_list(struct accounts *a, size_t offset, size_t max, bool deleted, struct key_facts *out)
-{
-	return accounts_select(a, &(struct key_filter){ .deleted = deleted, .disabled = true }, offset, max, out, NULL);
-}
-
 size_t accounts_count(struct accounts *a)
 {
 	size_t total;
@@ -507,17 +502,4 @@ void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t
 		if (k.tenant)
 			scope_refund(k.tenant, nusd, at_ms);
 	}
-}
-
-void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out)
-{
-	unsigned char bytes[HASH_BYTES];
-	struct key_facts k;
-	struct scope_facts f;
-
-	*out = (struct key_usage){ 0 };
-	if (!hash_bytes(hash, bytes) || !table_find(&a->table, bytes, &k))
-		return;
-	scope_read(k.scope, wall_ms, &f);
-	*out = (struct key_usage){ f.total, f.daily, f.weekly, f.monthly };
 }

@@ -53,8 +53,6 @@ int accounts_delete(struct accounts *a, const char *hash, struct err *err);
 /* Newest first; workspace NULL: of all.  total: how many there are without offset and max; may be NULL. */
 struct key_filter { bool deleted, disabled; const char *workspace; };	/* what is listed besides the usable ones */
 size_t accounts_select(struct accounts *a, const struct key_filter *f, size_t offset, size_t max, struct key_facts *out, size_t *total);
-/* The disabled ones too. */
-size_t accounts_list(struct accounts *a, size_t offset, size_t max, bool deleted, struct key_facts *out);
 size_t accounts_count(struct accounts *a);	/* those not deleted */
 
 struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought, or none when credits are off */
@@ -64,7 +62,5 @@ int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, b
 int64_t accounts_bought(struct accounts *a);
 /* A charge of the key that was made at at_ms (Unix) was nusd too high, and the store says so already. */
 void accounts_refund(struct accounts *a, const char *hash, int64_t nusd, int64_t at_ms);
-/* Spent by this key in all, and in the UTC day, week, month of wall_ms. */
-void accounts_usage(struct accounts *a, const char *hash, int64_t wall_ms, struct key_usage *out);
 
 #endif

@@ -468,19 +468,3 @@ int live_breaker(const struct live *l, uint64_t now_ms)
 
 	return !GET(l->asked) ? -1 : !open ? 0 : now_ms < open ? 2 : 1;
 }
-
-void live_reset(struct live *l)
-{
-	close_breaker(l);
-	PUT(l->outage_at, 0);
-	PUT(l->cooldown_until, 0);
-	PUT(l->summed_at, 0);
-	for (int i = 0; i < SPANS; i++)
-		clear_span(&l->spans[i]);
-	for (int i = 0; i < LONGS; i++)
-		clear_span(&l->longs[i]);
-	for (int i = 0; i < MINUTES; i++)
-		clear_tally(&l->minutes[i]);
-	for (int i = 0; i < HOURS; i++)
-		clear_tally(&l->hours[i]);
-}

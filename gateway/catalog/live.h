@@ -42,6 +42,5 @@ void live_read(const struct live *l, uint64_t now_ms, struct live_facts *out);
 /* Added up now, for those who look at a page: zeros without samples. */
 void live_last_30m(const struct live *l, uint64_t now_ms, struct live_pcts *ttft_ms, struct live_pcts *tput_tps);
 int live_breaker(const struct live *l, uint64_t now_ms);	/* 0 closed, 1 half open, 2 open; -1: it was never asked */
-void live_reset(struct live *l);
 
 #endif

@@ -73,11 +73,6 @@ int64_t window_start(enum window w, int64_t wall_ms)
 	return start_of(w, window_id(w, wall_ms));
 }
 
-int64_t window_end(enum window w, int64_t wall_ms)
-{
-	return w == WINDOW_TOTAL ? 0 : start_of(w, window_id(w, wall_ms) + 1);
-}
-
 /* ---- a scope */
 
 struct scope *scope_new(const char *kind, const char *id)

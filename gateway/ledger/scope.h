@@ -22,7 +22,6 @@ enum window { WINDOW_TOTAL, WINDOW_DAILY, WINDOW_WEEKLY, WINDOW_MONTHLY, WINDOWS
 /* Windows are numbered; the number and the first moment of the one that holds wall_ms. */
 int64_t window_id(enum window w, int64_t wall_ms);
 int64_t window_start(enum window w, int64_t wall_ms);
-int64_t window_end(enum window w, int64_t wall_ms);	/* first moment of the next; 0: never */
 
 struct scope;
 struct scope *scope_new(const char *kind, const char *id);	/* "key", its hash; "balance", ""; NULL: no memory */
@@ -44,6 +43,5 @@ int hold_raise(struct hold *h, int64_t nusd, struct scope **which);	/* to at lea
 bool hold_settle(struct hold *h, int64_t charge_nusd);
 /* Posted once, it is given back in the windows of its time, as far as they are still known. */
 void scope_refund(struct scope *s, int64_t nusd, int64_t wall_ms);
-static inline bool hold_void(struct hold *h) { return hold_settle(h, 0); }
 
 #endif

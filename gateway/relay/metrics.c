@@ -151,19 +151,6 @@ void metric_observe_us(enum metric m, uint64_t us, const char *const *labels)
 	atomic_fetch_add_explicit(&s->value, 1, memory_order_relaxed);
 }
 
-int64_t metric_total(enum metric m)
-{
-	int64_t sum = 0;
-
-	for (unsigned i = 0; i < SLOTS; i++) {
-		struct series *s = atomic_load(&slots[i]);
-
-		if (s && s->metric == m)
-			sum += atomic_load(&s->value);
-	}
-	return sum;
-}
-
 /* ------------------------------------------------ print */
 
 static void put_escaped(struct buf *out, const char *text)

@@ -71,7 +71,5 @@ void metric_observe_us(enum metric m, uint64_t us, const char *const *labels);
 void metric_print(struct buf *out, enum metric m, int64_t n, const char *const *labels, bool first);
 /* Everything that has a value yet, and process_*. */
 void metrics_print(struct buf *out);
-/* Sum over all label sets; for status pages. */
-int64_t metric_total(enum metric m);
 
 #endif

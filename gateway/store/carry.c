@@ -63,7 +63,6 @@ static int commit(struct store *s, struct err *err)
 	int rc = s->ops->commit(s->handle, why);
 
 	t = clock_us() - t;
-	atomic_store(&s->commit_us, t);
 	if (s->committed)
 		s->committed(t);
 	return rc ? fail(err, rc, "%s", why) : MG_OK;

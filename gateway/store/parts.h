@@ -73,7 +73,6 @@ struct store {
 	_Atomic(int) sleep;
 	_Atomic(size_t) pending;	/* rows published and not committed */
 	atomic_bool healthy, broken;
-	_Atomic(uint64_t) commit_us;
 	void (*_Atomic committed)(uint64_t us);
 	_Atomic(struct journal *) journals[JOURNALS];
 	_Atomic(int) n_journals;	/* behind the last of them */

@@ -275,30 +275,6 @@ int store_run(struct store *s, int (*fn)(const struct mg_store *ops, void *handl
 	return rc;
 }
 
-struct intents { bool (*fn)(void *arg, const struct mg_store_intent *i); void *arg; };
-
-static bool on_intent(void *arg, const void *row)
-{
-	struct intents *i = arg;
-
-	return i->fn(i->arg, row);
-}
-
-static int read_intents(const struct mg_store *ops, void *handle, void *arg, struct err *err)
-{
-	char why[256] = "";
-	int rc = ops->each(handle, MG_ROW_INTENT, NULL, 0, 0, on_intent, arg, why);
-
-	return rc ? fail(err, rc, "%s", why) : MG_OK;
-}
-
-int store_open_intents(struct store *s, bool (*fn)(void *arg, const struct mg_store_intent *i), void *arg, struct err *err)
-{
-	struct intents i = { fn, arg };
-
-	return store_run(s, read_intents, &i, err);
-}
-
 /* ---- open and close */
 
 static int refuse_put(void *handle, enum mg_store_row kind, const void *row, char why[256])
@@ -437,9 +413,4 @@ void store_on_commit(struct store *s, void (*committed)(uint64_t us))
 uint64_t store_expired(const struct store *s)
 {
 	return atomic_load(&s->expired);
-}
-
-uint64_t store_commit_us(const struct store *s)
-{
-	return atomic_load(&s->commit_us);
 }

@@ -36,12 +36,8 @@ int store_post(struct store *s, int (*fn)(const struct mg_store *ops, void *hand
 
 bool store_healthy(const struct store *s);	/* false: groups cannot be committed (R58) */
 size_t store_queue_length(const struct store *s);
-uint64_t store_commit_us(const struct store *s);	/* of the last group */
 uint64_t store_expired(const struct store *s);		/* rows whose time was up and that were removed, since the start */
 void store_on_commit(struct store *s, void (*committed)(uint64_t us));	/* of each group, on the store thread */
-
-/* Intents that no generation resolved (after the replay): for the recovery of holds (R44). */
-int store_open_intents(struct store *s, bool (*fn)(void *arg, const struct mg_store_intent *i), void *arg, struct err *err);
 
 /* One worker's journal: a file that only this worker writes. */
 struct journal *store_journal(struct store *s, unsigned worker, struct err *err);

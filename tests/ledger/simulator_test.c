@@ -277,7 +277,7 @@ static bool ask(struct request *q)
 	snprintf(q->gen, sizeof(q->gen), "g%zu", model.n);
 	if (journal_intent(journal, &(struct mg_store_intent){ sizeof(struct mg_store_intent), q->gen, q->gen, (char[]){ (char)('a' + q->key), 0 },
 			"e", nusd, now }, NULL)) {
-		hold_void(&q->hold);
+		hold_settle(&q->hold, 0);
 		return true;
 	}
 	*f = (struct fact){ .key = q->key, .at_ms = now, .held = nusd };

@@ -186,7 +186,6 @@ static int spend(const struct mg_store *ops, void *handle, void *arg, struct err
 static void test_restart(void)
 {
 	struct key_facts k = { .name = "kept", .limit_nusd = 10 }, found;
-	struct key_usage u;
 	struct scope_facts f;
 	char plain[80];
 
@@ -196,8 +195,8 @@ static void test_restart(void)
 		"credit is bought once for each payment");
 	down();
 	ok(up(true) && !accounts_find(keys, str(plain), &found, NULL) && !strcmp(found.name, "kept"), "a key survives a restart");
-	accounts_usage(keys, k.hash, clock_wall_ms(), &u);
-	ok(u.total == 7 && u.daily == 7 && u.weekly == 7 && u.monthly == 7, "and what it has spent");
+	scope_read(found.scope, clock_wall_ms(), &f);
+	ok(f.total == 7 && f.daily == 7 && f.weekly == 7 && f.monthly == 7, "and what it has spent");
 	ok(hold_take(&(struct hold){ .n = 0 }, &found.scope, 1, 4, clock_wall_ms(), NULL) == MG_EDENIED, "which counts against its limit");
 	scope_read(accounts_balance(keys), clock_wall_ms(), &f);
 	ok(f.limit == 100 && f.posted == 7, "and against the balance");

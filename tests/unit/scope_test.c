@@ -26,7 +26,8 @@ static void test_windows(void)
 {
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
 		ok(window_start(windows[i].w, windows[i].at) == windows[i].start &&
-			window_end(windows[i].w, windows[i].at) == windows[i].end, windows[i].name);
+			window_start(windows[i].w, windows[i].end) == windows[i].end && window_start(windows[i].w, windows[i].end - 1) == windows[i].start,
+			windows[i].name);
 }
 
 /* A story: letters act on one scope with a limit of 10, at a time that d and w move by a day and a week, D back by a day.
@@ -62,7 +63,7 @@ static bool act(char letter, struct scope *s, struct hold *h, int64_t *now)
 	case 'R': return hold_raise(h, 11, NULL) == MG_EDENIED && h->nusd == 6;
 	case 's': return hold_settle(h, 3);
 	case 'S': return hold_settle(h, 12);
-	case 'v': return hold_void(h) || true;
+	case 'v': return hold_settle(h, 0) || true;
 	case '2': return !hold_settle(h, 3);
 	case 'p': scope_post(s, 6, *now); return true;
 	case 'P': scope_post(s, -6, *now); return true;
@@ -108,7 +109,7 @@ static void test_several(void)
 	scope_read(balance, 0, &f);
 	ok(f.posted == 7 && !f.held && f.limit == 10, "a charge is posted in each");
 	scope_limit(balance, SCOPE_NO_LIMIT, WINDOW_TOTAL);
-	ok(!hold_take(&h, &balance, 1, INT64_MAX / 2, 0, NULL) && hold_void(&h), "no limit is no limit");
+	ok(!hold_take(&h, &balance, 1, INT64_MAX / 2, 0, NULL) && hold_settle(&h, 0), "no limit is no limit");
 	scope_limit(balance, INT64_MAX, WINDOW_TOTAL);
 	ok(hold_take(&h, &balance, 1, INT64_MAX, 0, NULL) == MG_EDENIED, "a sum that does not fit is refused");
 	scope_load(key, 99, 1, 2, 3, AT(20774, 0));
@@ -121,7 +122,7 @@ static void test_several(void)
 	scope_refund(key, 1, AT(20773, 5));
 	scope_read(key, AT(20774, 5), &f);
 	ok(f.total == 98 && f.daily == 1 && f.weekly == 1 && f.monthly == 2, "what is given back counts in the windows of its own time");
-	ok(!hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) && hold_void(&h), "and can be spent at once");
+	ok(!hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) && hold_settle(&h, 0), "and can be spent at once");
 	scope_free(key);
 	scope_free(balance);
 }
@@ -177,7 +178,7 @@ static void test_crowd(void)
 
 		ten &= crowd_round(&c) == 10;
 		for (int i = 0; i < THREADS * EACH; i++)
-			hold_void(&c.holds[i]);
+			hold_settle(&c.holds[i], 0);
 		scope_read(c.scopes[0], 0, &f);
 		back &= !f.held && !f.posted;
 	}
