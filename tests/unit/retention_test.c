@@ -310,8 +310,10 @@ static void test_wiped_journal(void)
 	struct seen seen;
 	struct store *s;
 	size_t replayed = 0;
-	pid_t child = fork();
+	pid_t child;
 
+	fflush(stdout);	/* what was said so far is said once */
+	child = fork();
 	if (!child) {
 		s = store_open(plugin, rig_path(""), false, NULL, NULL);
 		struct journal *j = store_journal(s, 0, NULL);
