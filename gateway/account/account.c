@@ -55,6 +55,19 @@ static bool is_true(struct mg_view o, const char *name)
 	return json_kind(json_get(o, name)) == MG_TRUE;
 }
 
+bool label_next(const char **lines, struct mg_str *name, struct mg_str *value)
+{
+	const char *at = *lines;
+	size_t len = strcspn(at, "\n"), n = strcspn(at, "=");
+
+	if (n >= len)
+		return false;
+	*name = (struct mg_str){ at, n };
+	*value = (struct mg_str){ at + n + 1, len - n - 1 };
+	*lines = at + len + (at[len] == '\n');
+	return true;
+}
+
 bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k)
 {
 	struct mg_view o = { 0 };

@@ -29,6 +29,9 @@ struct key_facts {			/* a copy: no pointer into the table but scope */
 	struct scope *tenant;		/* of all keys of its workspace; NULL: it is in none */
 };
 
+/* The next of such labels, at the beginning of *lines, which is moved behind it; false: there is none. */
+bool label_next(const char **lines, struct mg_str *name, struct mg_str *value);
+
 /* A key's row; p: for the time of the call.  Its scope is not set.  False: it cannot be read. */
 bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k);
 

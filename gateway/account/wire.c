@@ -125,16 +125,16 @@ static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t
 	put_usd(w, "byok_usage_monthly", 0);
 }
 
-static void put_labels(struct mg_writer *w, const char *labels)
+void wire_labels(struct mg_writer *w, const char *lines)
 {
-	json_open(w, "labels", '{');
-	while (*labels) {
-		size_t len = strcspn(labels, "\n"), name_len = strcspn(labels, "=");
-		char name[LABELS_BYTES];
+	struct mg_str name, value;
 
-		snprintf(name, sizeof(name), "%.*s", (int)name_len, labels);
-		json_put(w, name, (struct mg_str){ labels + name_len + 1, len - name_len - 1 });
-		labels += len + (labels[len] == '\n');
+	json_open(w, "labels", '{');
+	while (label_next(&lines, &name, &value)) {
+		char text[LABELS_BYTES];
+
+		snprintf(text, sizeof(text), "%.*s", (int)name.len, name.at);
+		json_put(w, text, value);
 	}
 	json_close(w);
 }
@@ -156,7 +156,7 @@ static void put_key(struct mg_writer *w, const char *name, const struct key_fact
 		json_put_text(w, "organization_id", k->org);
 	json_put_text(w, "external_user", or_null(k->external_user));
 	if (*k->labels)
-		put_labels(w, k->labels);
+		wire_labels(w, k->labels);
 	json_close(w);
 }
 

@@ -46,6 +46,8 @@ void api_reply(struct http_request *r, int status, const char *type, struct mg_s
 /* The envelope of A4.1. */
 void api_error(struct http_request *r, int status, const char *error_type, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The store does not take or give it: 503, and the operator is told why. */
+void api_store_failed(struct http_request *r, const struct err *why);
 void api_refuse(struct http_request *r, const struct refusal *why, struct relay *relay);
 /* {"code":..,"message":..,"metadata":{..}} as member `name`, for in-stream errors, too. */
 void error_object(struct mg_writer *w, const char *name, const struct refusal *why, struct relay *relay);

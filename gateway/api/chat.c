@@ -43,16 +43,6 @@ static void asked_of(const struct http_request *h, struct facts *f)
 		f->data_class = class;
 }
 
-static void key_of(struct relay *r, struct facts *f)
-{
-	f->key.id = (struct mg_str){ r->key->hash, strlen(r->key->hash) };
-	f->key.org = (struct mg_str){ r->key->org, strlen(r->key->org) };
-	f->key.workspace = (struct mg_str){ r->key->workspace, strlen(r->key->workspace) };
-	f->key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
-	key_labels(r->pool, r->key->labels, f);
-	f->key.credits_bought_nusd = accounts_bought(r->w->gw->accounts);
-}
-
 static struct relay *relay_of(struct api_call *c, struct mg_view request)
 {
 	struct relay *r = pool_alloc(c->http->pool, sizeof(*r));
@@ -139,7 +129,8 @@ void chat_completions(struct api_call *c)
 	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
 	if (r->client.session.in_confidence.at)
 		r->d.facts.session = r->client.session.in_confidence;
-	key_of(r, &r->d.facts);
+	facts_of_key(r->pool, r->key, c->w->gw->accounts, &r->d.facts);
+	r->d.facts.key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
 	asked_of(c->http, &r->d.facts);
 	r->stream = r->d.facts.stream;
 	c->relay = r;

@@ -24,8 +24,9 @@ int chat_check(struct mg_view request, struct err *err);
 int chat_facts(struct pool *pool, const struct catalog *catalog, struct mg_view request, struct facts *out, struct err *err);
 /* labels.c: req.labels, as the configuration says where they are; h: its headers, or NULL.  MG_EINVAL: one cannot be taken whole. */
 int request_labels(struct pool *pool, const json_t *conf, const struct http_request *h, struct mg_view request, struct facts *f, struct err *err);
-struct words labels_read(struct pool *pool, const char *text);	/* lines of name=value */
-void key_labels(struct pool *pool, const char *text, struct facts *f);	/* req.key.labels and plan, from what struct key_facts has */
+struct words labels_read(struct pool *pool, const char *lines);	/* of name=value, as struct key_facts has them */
+void key_labels(struct pool *pool, const char *lines, struct facts *f);	/* req.key.labels and plan */
+void facts_of_key(struct pool *pool, const struct key_facts *key, struct accounts *accounts, struct facts *f);	/* req.key, but for its user */
 
 /* What would become of the request, as `policy explain` tells a kept one, appended: it is decided, not sent, and nothing is held or taken.
  * s: a state apart.  key: whose it would be, of these accounts; NULL: nobody's.  h: as for labels.  MG_EINVAL names the member. */

@@ -4,6 +4,7 @@
  */
 #include <stdarg.h>
 #include "base/clock.h"
+#include "base/log.h"
 #include "api/api.h"
 
 enum { ERROR_BODY_MAX = 64 * 1024 };
@@ -173,4 +174,10 @@ void api_error(struct http_request *r, int status, const char *error_type, const
 	vsnprintf(why.message, sizeof(why.message), fmt, args);
 	va_end(args);
 	api_refuse(r, &why, NULL);
+}
+
+void api_store_failed(struct http_request *r, const struct err *why)
+{
+	log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", why->msg));
+	api_error(r, 503, "server", "Service temporarily unavailable");
 }

@@ -47,14 +47,10 @@ static void decide(struct policy_state *s, struct decision *d, const struct cata
 
 static void made_by(struct decision *d, const struct key_facts *key, struct accounts *accounts)
 {
-	d->facts.key.id = (struct mg_str){ key->hash, strlen(key->hash) };
-	d->facts.key.org = (struct mg_str){ key->org, strlen(key->org) };
-	d->facts.key.workspace = (struct mg_str){ key->workspace, strlen(key->workspace) };
-	key_labels(d->pool, key->labels, &d->facts);
+	facts_of_key(d->pool, key, accounts, &d->facts);
 	d->purse = key->scope;
 	d->tenant = key->tenant;
 	d->balance = accounts_balance(accounts);
-	d->facts.key.credits_bought_nusd = accounts_bought(accounts);
 }
 
 int chat_explain(struct pool *pool, struct policy_state *s, const struct supposed *of, struct mg_view request, struct buf *out, struct err *err)

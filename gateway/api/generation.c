@@ -4,7 +4,6 @@
  */
 #include "api/api.h"
 #include "author/versions.h"
-#include "base/log.h"
 #include "replay/recall.h"
 
 enum { RECORD_MAX = 1024 * 1024 };	/* bytes */
@@ -73,8 +72,7 @@ static void lookup_done(struct job *job)
 	struct lookup *l = loop_owner(job, struct lookup, job);
 
 	if (l->rc != MG_OK) {
-		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", l->err.msg));
-		api_error(l->c->http, 503, "server", "Service temporarily unavailable");
+		api_store_failed(l->c->http, &l->err);
 	} else if (!l->found) {
 		api_error(l->c->http, 404, "not_found", "Generation %s not found", l->id);
 	} else {

@@ -23,8 +23,7 @@ static void answer(struct http_request *h, int rc, int status, struct buf *out, 
 		api_error(h, 404, "not_found", "%s", err->msg);
 		break;
 	default:
-		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", err->msg));
-		api_error(h, 503, "server", "Service temporarily unavailable");
+		api_store_failed(h, err);
 	}
 	buf_release(out);
 }

@@ -8,32 +8,38 @@
 
 enum { VALUE_MAX = 256 };
 
-struct words labels_read(struct pool *pool, const char *text)
+struct words labels_read(struct pool *pool, const char *lines)
 {
-	struct mg_str *at;
+	struct mg_str name, value, *at;
 	size_t n = 0;
 
-	for (const char *line = text; line && *text; line = strchr(line + 1, '\n'))
+	for (const char *rest = lines; label_next(&rest, &name, &value); )
 		n += 2;
 	at = n ? pool_alloc(pool, sizeof(*at) * n) : NULL;
 	n = 0;
-	while (at && *text) {
-		size_t len = strcspn(text, "\n"), name = strcspn(text, "=");
-
-		at[n++] = pool_dup(pool, (struct mg_str){ text, name });
-		at[n++] = pool_dup(pool, (struct mg_str){ text + name + 1, len - name - 1 });
-		text += len + (text[len] == '\n');
+	while (at && label_next(&lines, &name, &value)) {
+		at[n++] = pool_dup(pool, name);
+		at[n++] = pool_dup(pool, value);
 	}
 	return (struct words){ at, n };
 }
 
-void key_labels(struct pool *pool, const char *text, struct facts *f)
+void key_labels(struct pool *pool, const char *lines, struct facts *f)
 {
-	f->key.labels = labels_read(pool, text);
+	f->key.labels = labels_read(pool, lines);
 	f->key.plan = (struct mg_str)MG_STR("");
 	for (size_t i = 0; i < f->key.labels.n; i += 2)
 		if (mg_is(f->key.labels.at[i], "plan"))
 			f->key.plan = f->key.labels.at[i + 1];
+}
+
+void facts_of_key(struct pool *pool, const struct key_facts *key, struct accounts *accounts, struct facts *f)
+{
+	f->key.id = (struct mg_str){ key->hash, strlen(key->hash) };
+	f->key.org = (struct mg_str){ key->org, strlen(key->org) };
+	f->key.workspace = (struct mg_str){ key->workspace, strlen(key->workspace) };
+	f->key.credits_bought_nusd = accounts_bought(accounts);
+	key_labels(pool, key->labels, f);
 }
 
 static int metadata_text(struct pool *pool, struct mg_view request, const char *member, struct mg_str *out, struct err *err)

@@ -43,8 +43,7 @@ static void done(struct job *job)
 	} else if (o->rc == MG_EDENIED) {
 		api_error(h, 404, "not_found", "%s", o->err.msg);
 	} else {
-		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", o->err.msg));
-		api_error(h, 503, "server", "Service temporarily unavailable");
+		api_store_failed(h, &o->err);
 	}
 	buf_release(&o->out);
 	bundle_unref(o->bundle);

@@ -162,22 +162,12 @@ static void put_named(struct mg_writer *w, const char *name, const char *text)
 /* --labels "": none any more. */
 static int put_labels(const struct cli *c, struct mg_writer *w)
 {
-	char labels[LABELS_BYTES], *next = labels, *line;
+	char labels[LABELS_BYTES];
 	int rc = cli_labels(c, "--labels", labels);
 
-	if (rc || !cli_option(c, "--labels"))
-		return rc;
-	json_open(w, "labels", '{');
-	while ((line = strsep(&next, "\n"))) {
-		char *value = strchr(line, '=');
-
-		if (!value)
-			break;
-		*value++ = '\0';
-		json_put_text(w, line, value);
-	}
-	json_close(w);
-	return EXIT_OK;
+	if (!rc && cli_option(c, "--labels"))
+		wire_labels(w, labels);
+	return rc;
 }
 
 static int write_body(const struct cli *c, const char *name, struct buf *out)
