@@ -406,6 +406,20 @@ static inline uint64_t mg_characters(struct mg_str text)
 	return n;
 }
 
+/* What sounds are billed by: the seconds of a decimal, of which one that is begun counts. */
+static inline uint64_t mg_seconds(struct mg_str s)
+{
+	uint64_t n = 0;
+	size_t i = 0;
+
+	for (; i < s.len && s.at[i] >= '0' && s.at[i] <= '9' && n < UINT32_MAX; i++)
+		n = n * 10 + (uint64_t)(s.at[i] - '0');
+	for (i += i < s.len; i < s.len; i++)
+		if (s.at[i] != '0')
+			return n + 1;
+	return n;
+}
+
 /* MG_EV_LIMIT: of the kind `name` ("requests", "tokens" ...) so much is left, as the headers say it;
  * reset_ms: until all of it is there again, 0: not said. */
 static inline int mg_limit(struct mg_call *c, const char *name, struct mg_str left, struct mg_str all, uint64_t reset_ms)

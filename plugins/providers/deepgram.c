@@ -89,25 +89,12 @@ static int listen_request(struct mg_call *c, struct mg_http *out)
 	return send(c, q, body, type_of(c, h->text(c, h->get(audio, "format"))), out);
 }
 
-static uint64_t seconds(struct mg_str s)
-{
-	uint64_t n = 0;
-	size_t i = 0;
-
-	for (; i < s.len && s.at[i] >= '0' && s.at[i] <= '9' && n < UINT32_MAX; i++)
-		n = n * 10 + (uint64_t)(s.at[i] - '0');
-	for (i += i < s.len; i < s.len; i++)
-		if (s.at[i] != '0')
-			return n + 1;		/* one that is begun counts */
-	return n;
-}
-
 static int listen_frame(struct mg_call *c, const struct mg_frame *f)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view meta = h->get(f->json, "metadata"), channel = h->at(h->get(h->get(f->json, "results"), "channels"), 0);
 	struct mg_view best = h->at(h->get(channel, "alternatives"), 0);
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .seconds = seconds(h->text(c, h->get(meta, "duration"))) };
+	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .seconds = mg_seconds(h->text(c, h->get(meta, "duration"))) };
 	struct mg_writer *w = h->writer(c);
 	int rc;
 

@@ -28,7 +28,7 @@ static struct mg_str format_of(struct mg_call *c)
 static bool safe(struct mg_str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", s.at[i]))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", s.at[i]) || !s.at[i])
 			return false;
 	return s.len > 0 && s.len < 100;
 }
@@ -115,23 +115,13 @@ static int transcription_request(struct mg_call *c, struct mg_http *out)
 	return rc ? rc : mg_authorize(c, "xi-api-key");
 }
 
-/* Seconds of a decimal, a begun one counts. */
-static uint64_t seconds(struct mg_str s)
-{
-	uint64_t n = 0;
-	size_t i = 0;
-
-	for (; i < s.len && s.at[i] >= '0' && s.at[i] <= '9' && n < UINT32_MAX; i++)
-		n = n * 10 + (uint64_t)(s.at[i] - '0');
-	return n + (i < s.len);
-}
-
 static int transcription_frame(struct mg_call *c, const struct mg_frame *f)
 {
 	const struct mg_host *h = c->host;
 	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1 };
 	struct mg_str text = h->text(c, h->get(f->json, "text"));
 	struct mg_writer *w = h->writer(c);
+	uint64_t end;
 	int rc;
 
 	if (!text.at)
@@ -143,7 +133,8 @@ static int transcription_frame(struct mg_call *c, const struct mg_frame *f)
 	h->put_raw(w, "language", h->raw(h->get(f->json, "language_code")));
 	h->open(w, "words", '[');
 	for (struct mg_view v = h->at(h->get(f->json, "words"), 0); h->kind(v); v = h->next(v)) {
-		m.seconds = seconds(h->text(c, h->get(v, "end")));
+		end = mg_seconds(h->text(c, h->get(v, "end")));
+		m.seconds = end > m.seconds ? end : m.seconds;
 		if (!mg_is(h->text(c, h->get(v, "type")), "word"))
 			continue;
 		h->open(w, NULL, '{');

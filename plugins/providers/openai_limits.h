@@ -18,8 +18,8 @@ static uint64_t duration_ms(struct mg_str s)
 
 		if (ch == '.') {
 			point = true;
-		} else if (ch >= '0' && ch <= '9' && n < UINT32_MAX) {
-			n = point ? n + (uint64_t)(ch - '0') * (unit /= 10) : n * 10 + (uint64_t)(ch - '0') * 1000;
+		} else if (ch >= '0' && ch <= '9') {
+			n = n >= UINT32_MAX ? n : point ? n + (uint64_t)(ch - '0') * (unit /= 10) : n * 10 + (uint64_t)(ch - '0') * 1000;
 		} else if (ch == 'm' && i + 1 < s.len && s.at[i + 1] == 's') {
 			return sum + n / 1000;
 		} else {

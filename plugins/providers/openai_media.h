@@ -206,17 +206,13 @@ static int transcription_usage(struct mg_call *c, struct mg_view j)
 {
 	const struct mg_host *h = c->host;
 	struct mg_view u = h->get(j, "usage"), seconds = h->get(u, "seconds").doc ? h->get(u, "seconds") : h->get(j, "duration");
-	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1 };
-	struct mg_str text = h->text(c, seconds);
+	struct mg_usage m = { .size = sizeof(m), .requests = 1, .cost_nusd = -1, .seconds = mg_seconds(h->text(c, seconds)) };
 
 	h->count(h->get(u, "input_tokens"), &m.input);
 	h->count(h->get(u, "output_tokens"), &m.output);
 	h->count(h->get(h->get(u, "input_token_details"), "audio_tokens"), &m.audio_in);
 	m.audio_in = m.audio_in < m.input ? m.audio_in : m.input;
 	m.input -= m.audio_in;
-	for (size_t i = 0; i < text.len && text.at[i] >= '0' && text.at[i] <= '9' && m.seconds < UINT32_MAX; i++)
-		m.seconds = m.seconds * 10 + (uint64_t)(text.at[i] - '0');
-	m.seconds += text.at && memchr(text.at, '.', text.len) != NULL;	/* one that is begun counts */
 	return h->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 

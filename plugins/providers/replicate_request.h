@@ -269,7 +269,7 @@ static int put_image(struct mg_call *c, struct mg_writer *w)
 static bool plain_name(struct mg_str s, const char *also)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (!((s.at[i] | 0x20) >= 'a' && (s.at[i] | 0x20) <= 'z') && !(s.at[i] >= '0' && s.at[i] <= '9') && !strchr(also, s.at[i]))
+		if (!((s.at[i] | 0x20) >= 'a' && (s.at[i] | 0x20) <= 'z') && !(s.at[i] >= '0' && s.at[i] <= '9') && (!strchr(also, s.at[i]) || !s.at[i]))
 			return false;
 	return s.len > 0 && s.len < 200 && s.at[0] != '/' && !memmem(s.at, s.len, "..", 2);
 }

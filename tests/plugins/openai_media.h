@@ -52,6 +52,7 @@ static const struct rig_case transcripts[] = {
 	  .answer = "{\"text\":\"Hi.\",\"usage\":{\"type\":\"duration\",\"seconds\":7}}", .events = "text(Hi.) usage(seconds=7)" },
 	{ "segments, words, a second that is begun", .answer = "{\"text\":\"Hi.\",\"language\":\"english\",\"duration\":6.2,\"segments\":[{\"id\":0,\"start\":0.0,\"end\":1.5,\"text\":\"Hi.\"}],\"words\":[{\"word\":\"Hi\",\"start\":0.1,\"end\":0.4}]}",
 	  .events = "text(Hi.) segment(Hi., {\"id\":0,\"start\":0.0,\"end\":1.5,\"text\":\"Hi.\"}) segment(, {\"language\":\"english\",\"duration\":6.2,\"words\":[{\"word\":\"Hi\",\"start\":0.1,\"end\":0.4}]}) usage(seconds=7)" },
+	{ "whole seconds", .answer = "{\"text\":\"Hi.\",\"duration\":6.0}", .events = "text(Hi.) segment(, {\"duration\":6.0}) usage(seconds=6)" },
 	{ "a stream", .streamed = true, .answer = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hi\"}\n\ndata: {\"type\":\"transcript.text.delta\",\"delta\":\".\"}\n\n"
 		"data: {\"type\":\"transcript.text.done\",\"text\":\"Hi.\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"input_token_details\":{\"text_tokens\":0,\"audio_tokens\":14},\"output_tokens\":4}}\n\n",
 	  .events = "text(Hi.) usage(audio_in=14 output=4)" },

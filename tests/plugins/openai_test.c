@@ -143,6 +143,8 @@ static const struct rig_case answers[] = {
 	  .events = "start(c) limit(tokens, {\"remaining\":\"0\",\"limit\":\"500000\"}, reset 49000 ms) text(x) finish(stop, stop)" },
 	{ "a reset that is a time is no duration", .headers = "x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 1795291200",
 	  .answer = "{\"id\":\"c\",\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}", .events = "start(c) limit(requests, {\"remaining\":\"0\"}) text(x) finish(stop, stop)" },
+	{ "nor one whose last digit could be seconds", .headers = "x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 1795291207",
+	  .answer = "{\"id\":\"c\",\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}", .events = "start(c) limit(requests, {\"remaining\":\"0\"}) text(x) finish(stop, stop)" },
 	{ "an end without a finish reason", .streamed = true, .answer = CHUNK("\"delta\":{\"content\":\"x\"}"),
 	  .events = "start(c1, m) text(x) error(upstream, the answer ended without a finish reason)" },
 	{ "a finish reason that is an error", .streamed = true, .answer = CHUNK("\"delta\":{},\"finish_reason\":\"insufficient_system_resource\"") DONE,
