@@ -67,6 +67,31 @@ static void requested_models(struct mg_writer *w, const struct decision *d)
 	json_close(w);
 }
 
+/* Of those that were asked in vain, each once. */
+static void affected_providers(struct mg_writer *w, const struct relay *r)
+{
+	if (!r->n_tried)
+		return;
+	json_open(w, "affected_providers", '[');
+	for (unsigned i = 0, k; i < r->n_tried; i++) {
+		for (k = 0; k < i && r->tried[k].endpoint->provider != r->tried[i].endpoint->provider; )
+			k++;
+		if (k == i)
+			json_put_text(w, NULL, r->tried[i].endpoint->provider->slug);
+	}
+	json_close(w);
+}
+
+static void excluded_by(struct mg_writer *w, const char *words)
+{
+	if (!words)
+		return;
+	json_open(w, "excluded_by", '[');
+	for (size_t len; (len = strcspn(words, " ")); words += len + (words[len] == ' '))
+		json_put(w, NULL, (struct mg_str){ words, len });
+	json_close(w);
+}
+
 static void availability(struct mg_writer *w, const struct refusal *why, const struct relay *r)
 {
 	json_open(w, "availability", '{');
@@ -75,6 +100,8 @@ static void availability(struct mg_writer *w, const struct refusal *why, const s
 	if (why->retry_after_s)
 		json_put_int(w, "retry_after", why->retry_after_s);
 	requested_models(w, &r->d);
+	affected_providers(w, r);
+	excluded_by(w, why->excluded);
 	json_put_text(w, "docs_url", "https://openrouter.ai/docs/api-reference/errors");
 	json_close(w);
 }

@@ -335,7 +335,7 @@ static int take_fail(struct policy_state *s, int tree)
 /* Leaves what bundle.lua returns, or nil where there is none. */
 static int run_tree(struct policy_state *s, const char *name)
 {
-	static const char *const keys[] = { "base", "policies", "limits", "fail", "answers", "max_stale_s", "doc", NULL };
+	static const char *const keys[] = { "base", "policies", "limits", "fail", "answers", "excluded_by", "max_stale_s", "doc", NULL };
 	const struct source *f = source_of(s, name);
 	lua_State *L = s->L;
 
@@ -350,7 +350,7 @@ static int run_tree(struct policy_state *s, const char *name)
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		if (lua_type(L, -2) != LUA_TSTRING || !is_one_of(lua_tostring(L, -2), keys))
-			return refuse(s, "bundle.lua: unknown member '%s'; known are base, policies, limits, fail, answers",
+			return refuse(s, "bundle.lua: unknown member '%s'; known are base, policies, limits, fail, answers, excluded_by",
 				lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "(not a name)");
 		lua_pop(L, 1);
 	}
@@ -379,7 +379,8 @@ static bool push_scope(lua_State *L, int tree, enum scope_kind scope)
 	return lua_getfield(L, -1, scope_names[scope]) != LUA_TNIL;
 }
 
-static int take_answers(struct policy_state *s, int own, int base)
+/* Both bundles' texts by reason: answers, excluded_by. */
+static int take_texts(struct policy_state *s, int own, int base, const char *member)
 {
 	lua_State *L = s->L;
 
@@ -388,19 +389,19 @@ static int take_answers(struct policy_state *s, int own, int base)
 		int tree = i ? own : base;
 
 		lua_settop(L, base + 1);
-		if (!lua_istable(L, tree) || lua_getfield(L, tree, "answers") != LUA_TTABLE)
+		if (!lua_istable(L, tree) || lua_getfield(L, tree, member) != LUA_TTABLE)
 			continue;
 		lua_pushnil(L);
 		while (lua_next(L, -2)) {
 			if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-				return refuse(s, "bundle.lua: answers are texts by reason");
+				return refuse(s, "bundle.lua: %s are texts by reason", member);
 			lua_pushvalue(L, -2);
 			lua_insert(L, -2);
 			lua_rawset(L, base + 1);
 		}
 	}
 	lua_settop(L, base + 1);
-	lua_setfield(L, LUA_REGISTRYINDEX, "answers");
+	lua_setfield(L, LUA_REGISTRYINDEX, member);
 	return 0;
 }
 
@@ -489,7 +490,7 @@ int chain_build(struct policy_state *s, struct err *err)
 	if (!rc && lua_istable(L, own))
 		rc = take_limits(s, own) || take_fail(s, own) || take_stale(s, own) ? -1 : 0;
 	if (!rc)
-		rc = take_answers(s, own, base);
+		rc = take_texts(s, own, base, "answers") || take_texts(s, own, base, "excluded_by") ? -1 : 0;
 	if (rc)
 		return fail(err, MG_EINVAL, "%s", s->error);
 	lua_settop(L, own - 1);
@@ -566,11 +567,11 @@ bool policy_may_be_named(const struct policy_state *s, struct mg_str name)
 	return false;
 }
 
-const char *answer_for(struct policy_state *s, const char *reason)
+const char *text_for(struct policy_state *s, const char *member, const char *reason)
 {
 	const char *text;
 
-	lua_getfield(s->L, LUA_REGISTRYINDEX, "answers");
+	lua_getfield(s->L, LUA_REGISTRYINDEX, member);
 	text = text_field(s->L, lua_gettop(s->L), reason);
 	lua_pop(s->L, 1);
 	return text;

@@ -62,7 +62,8 @@ struct candidate {
 	bool passed;			/* every filter said yes; routing.c alone sets it */
 	bool lot;			/* a draw could have come to it */
 };
-struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96]; };
+struct denial { int status; unsigned retry_after_s; uint64_t limit; /* that was hit; 0: none is said */ char code[64], message[200], by[96];
+	char excluded[160]; };	/* where filters left nothing: what they went by, in the bundle's words, with blanks between */
 struct plan { uint64_t deadline_ms, connect_ms, first_output_ms, idle_ms; unsigned attempts, attempts_per_model;
 	uint64_t hedge_after_ms; unsigned hedge_extra; struct mg_str sticky_key; uint64_t sticky_ttl_s; int64_t max_charge_nusd; };	/* 0: not said */
 struct attempt_error { const struct endpoint *endpoint; enum mg_error kind; int status; bool retryable; unsigned n, tries_here;

@@ -333,6 +333,34 @@ static size_t count_reasons(const struct decision *d, struct reason *out, size_t
 	return n;
 }
 
+/* Most codes of an answer are a 404; these are not (F2). */
+static int status_of(const char *code)
+{
+	static const struct { const char *code; int status; } others[] = { { "region_restricted", 403 }, { "model_not_found", 400 },
+		{ "wrong_endpoint", 400 }, { "capacity_exhausted", 429 }, { "temporarily_unavailable", 503 } };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(code, others[i].code))
+			return others[i].status;
+	return 404;
+}
+
+/* The bundle's word for each reason, once. */
+static void excluded_by(struct policy_state *s, const struct reason *reasons, size_t n, struct denial *no)
+{
+	size_t len = 0, size = sizeof(no->excluded);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *word = text_for(s, "excluded_by", reasons[i].code);
+		char part[sizeof(no->excluded) + 2], all[sizeof(no->excluded) + 2];
+
+		snprintf(part, sizeof(part), " %s ", word ? word : "");
+		snprintf(all, sizeof(all), " %s ", no->excluded);
+		if (word && !strstr(all, part) && len + strlen(word) + 2 < size)
+			len += (size_t)snprintf(no->excluded + len, size - len, "%s%s", len ? " " : "", word);
+	}
+}
+
 /* "code: message" of the bundle's answers, then what dropped how many: never which. */
 static void nothing_left(struct policy_state *s, struct decision *d, struct denial *no)
 {
@@ -351,16 +379,17 @@ static void nothing_left(struct policy_state *s, struct decision *d, struct deni
 		return;
 	}
 	if (most)
-		text = answer_for(s, most->code);
+		text = text_for(s, "answers", most->code);
 	if (!text && most)
-		text = answer_for(s, "otherwise");
+		text = text_for(s, "answers", "otherwise");
 	message = text ? strstr(text, ": ") : NULL;
 	if (message)
 		snprintf(code, sizeof(code), "%.*s", (int)(message - text), text);
 	if (message)
-		answer(no, 404, code, most->by, "%s", message + 2);
+		answer(no, status_of(code), code, most->by, "%s", message + 2);
 	else
 		answer(no, 404, code, most ? most->by : "", "No endpoints found for %.*s", (int)d->facts.model.len, d->facts.model.at ? d->facts.model.at : "");
+	excluded_by(s, reasons, n, no);
 	for (size_t i = 0; i < n; i++) {
 		len = strlen(no->message);
 		snprintf(no->message + len, sizeof(no->message) - len, "%s%s %u%s", i ? ", " : " (", reasons[i].code, reasons[i].n, i + 1 == n ? ")" : "");

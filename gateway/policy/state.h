@@ -280,7 +280,7 @@ int policy_load(struct policy_state *s, const char *name, int with);
 /* A file that no list names, with its parameters' defaults, behind the others: for tools. */
 int chain_add(struct policy_state *s, const char *name);
 void chain_choose(struct policy_state *s, const struct decision *d);	/* sets active */
-const char *answer_for(struct policy_state *s, const char *reason);
+const char *text_for(struct policy_state *s, const char *member, const char *reason);	/* of bundle.lua's answers or excluded_by; NULL: none */
 
 /* ---- state.c */
 struct policy_state *policy_state_for_tests(struct bundle *b, struct err *err);

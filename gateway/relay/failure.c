@@ -102,6 +102,7 @@ static void refusal_of_denial(const struct denial *no, struct refusal *out)
 	for (size_t i = 0; i < sizeof(availability) / sizeof(availability[0]); i++)
 		if (!strcmp(availability[i], no->code))
 			out->availability = availability[i];
+	out->excluded = no->excluded[0] ? no->excluded : NULL;
 	out->limited = no->status == 429;
 	out->limit = no->limit;
 	out->retryable = no->status == 429 || no->status == 503;

@@ -30,6 +30,7 @@ struct refusal {
 	char message[400];
 	const char *error_type;		/* F1: "rate_limit_exceeded"; NULL: none */
 	const char *availability;	/* F2: "no_endpoints"; NULL: none */
+	const char *excluded;		/* excluded_by of F2: words, with blanks between; NULL: none */
 	bool retryable;
 	unsigned retry_after_s;		/* 0: not said */
 	uint64_t retry_after_ms;	/* the same, exactly; 0: as above */

@@ -20,4 +20,9 @@ return {
     team_model = "constraint_filtered: Your team may not use this model",
     stay_local = "constraint_filtered: Your workspace is served on premises only",
   },
+  -- and what its error.availability.excluded_by says
+  excluded_by = {
+    class_provider = "allowed_providers", class_zdr = "data_policy:zdr", class_trains = "data_policy:training", region = "data_region",
+    logs_region = "data_region", stay_local = "allowed_providers",
+  },
 }

@@ -61,12 +61,15 @@ local function pool_of(req, my)
   return let_through(named, req), "named", why
 end
 
--- OpenRouter has more of them (openrouter/free, openrouter/fusion ...): a client learns that this is none of them.
-local function unknown_router(model)
-  if not model or not model:starts("openrouter/") then return nil end
-  return deny { status = 400, code = "model_not_found",
-    message = model .. " is not a valid model ID: no policy here answers for that router; GET /api/v1/models lists what model may be" }
-end
+-- OpenRouter has more routers: a client learns that this is none of them, and not that it mistyped a name.
+local NONE = {
+  ["openrouter/auto-beta"] = "openrouter/auto-beta is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+  ["openrouter/free"] = "openrouter/free is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+  ["openrouter/pareto-code"] = "openrouter/pareto-code is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+  ["openrouter/fusion"] = "openrouter/fusion is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+  ["openrouter/fusion-flash"] = "openrouter/fusion-flash is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+  ["openrouter/bodybuilder"] = "openrouter/bodybuilder is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be",
+}
 
 return policy {
   name = "auto_router", api = 1, version = "1.4.0",
@@ -93,7 +96,9 @@ return policy {
   resolve = function(req, my)
     if req.listed then return nil end
     local asked = req.models[1]
-    if asked ~= my.slug then return unknown_router(asked) end
+    if asked ~= my.slug then
+      return asked and NONE[asked] and deny { status = 400, code = "model_not_found", message = NONE[asked] } or nil
+    end
     local pool, size, why = pool_of(req, my)
     if not pool[1] then
       return deny { status = 404, code = "no_endpoints", message = "No models match your request and model restrictions" }

@@ -24,9 +24,16 @@ return {
     ignore = "constraint_filtered: No allowed providers are available for the selected model",
     unranked = "constraint_filtered: No allowed providers are available for the selected model",
     parameter = "constraint_filtered: No endpoints found that support the parameters of the request",
+    tools = "constraint_filtered: No endpoints found that support tool use",
     max_price = "constraint_filtered: No endpoints found within max_price",
     quantization = "constraint_filtered: No endpoints found with these quantizations",
     context = "constraint_filtered: No endpoints found with a context length for this request",
     max_tokens = "constraint_filtered: No endpoints found that can produce max_tokens",
+  },
+  -- What such an answer names in error.availability.excluded_by, in OpenRouter's words.
+  excluded_by = {
+    zdr = "data_policy:zdr", data_collection = "data_policy:training", only = "allowed_providers", ignore = "allowed_providers",
+    unranked = "allowed_providers", parameter = "require_parameters", tools = "require_parameters", max_price = "max_price", quantization = "quantization",
+    context = "context_length",
   },
 }

@@ -62,6 +62,7 @@ return policy {
     end
     -- an endpoint that lists no parameters at all gets all of them passed on
     if p.require_parameters and ep.params_known then
+      if req.params.tools and not ep.params.tools then return false, "tools" end -- clients know this answer
       for name in pairs(req.params) do
         if not ep.params[name] then return false, "parameter" end
       end

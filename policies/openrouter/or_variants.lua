@@ -13,10 +13,12 @@ local TIER = { nitro = "priority", floor = "flex" }
 
 local function has(list, x) for i = 1, #list do if list[i] == x then return true end end return false end
 
-local function no_plugin(id)
-  local web = id == "web" and ", which :online behind a model asks for, too; leave it out, or offer a search of your own in tools" or "; leave it out"
-  return deny { status = 400, code = "invalid_request", message = "plugins: this gateway has no '" .. id .. "'" .. web }
-end
+local NO_PLUGIN = {
+  web = "plugins: this gateway has no 'web', which :online behind a model asks for, too; leave it out, or offer a search of your own in tools",
+  ["web-fetch"] = "plugins: this gateway has no 'web-fetch'; leave it out, or offer a tool of your own in tools",
+  moderation = "plugins: this gateway has no 'moderation'; leave it out",
+  fusion = "plugins: this gateway has no 'fusion'; leave it out",
+}
 
 return policy {
   name = "or_variants", api = 1, version = "1.2.0",
@@ -28,7 +30,9 @@ return policy {
   resolve = function(req, my)
     local variant, plugins = req.variant, req.plugins
     for i = 1, #plugins do
-      if has(my.without, plugins[i]) then return no_plugin(plugins[i]) end
+      if has(my.without, plugins[i]) then
+        return deny { status = 400, code = "invalid_request", message = NO_PLUGIN[plugins[i]] or "plugins: this gateway has none of that name; leave it out" }
+      end
     end
     local by = SORT[variant]
     if not by then

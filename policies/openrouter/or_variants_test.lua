@@ -14,6 +14,7 @@ test("plugins that nobody runs are refused by name, others pass", function(t)
   end
   t.eq(P.resolve(t.req { plugins = { "web" } }).message:has(":online"), true)
   t.eq(P.resolve(t.req { plugins = { "response-healing", "context-compression", "unheard-of" } }), nil)
+  t.eq(use("or_variants", { without = { "mine" } }).resolve(t.req { plugins = { "mine" } }).message:starts("plugins: "), true)
   t.eq(use("or_variants", { without = {} }).resolve(t.req { plugins = { "web" } }), nil)
 end)
 test("a suffix that nobody hears is refused, unless another policy hears it", function(t)

@@ -49,7 +49,7 @@ test('a router that there is not says so', async () => {
   for (const model of ['openrouter/free', 'openrouter/pareto-code', 'openrouter/fusion', 'openrouter/bodybuilder', 'openrouter/auto-beta', 'openrouter/free:nitro']) {
     const a = await ask({ model }), slug = model.split(':')[0];
     eq([a.status, a.error.availability.code, a.error.message], [400, 'model_not_found',
-      `${slug} is not a valid model ID: no policy here answers for that router; GET /api/v1/models lists what model may be`]);
+      `${slug} is not a valid model ID: no policy here answers for it; GET /api/v1/models lists what model may be`]);
   }
 });
 

@@ -112,7 +112,7 @@ static void failing_over(struct world *w)
 	ok(a.what == ACT_NEXT && a.skip == SKIP_PROVIDER, "a refused credential skips its provider");
 	e.kind = MG_E_BAD_REQUEST;
 	policy_on_error(w->state, d, &e, d->order + 1, 2, &a);
-	ok(a.what == ACT_STOP, "a bad request stops");
+	ok(a.what == ACT_NEXT && a.skip == SKIP_MODEL, "a bad request goes to another model");
 }
 
 static void sessions(struct world *w)
