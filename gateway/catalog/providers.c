@@ -10,7 +10,8 @@
 
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
-enum { NAMES_MAX = 16 };	/* in one address */
+enum { NAMES_MAX = 16,	/* in one address */
+	HEADERS_MAX = 20 };	/* of a row: a call has room for 32, and its dialect, its credential and a signature have some */
 
 static int blame(struct build *b, const char *slug, const char *member, const char *hint, const char *why, const char *what)
 {
@@ -174,7 +175,12 @@ static int headers(struct build *b, struct provider *p, json_t *list)
 	static const char *const ours[] = { "host", "content-length", "transfer-encoding", "connection", "authorization", "x-api-key" };
 	json_t *value;
 	const char *name;
+	char most[8];
 
+	if (json_object_size(list) > HEADERS_MAX) {
+		snprintf(most, sizeof(most), "%d", HEADERS_MAX);
+		return blame(b, p->slug, "headers", "leave some out", "has more than %s, which is what a request has room for", most);
+	}
 	json_object_foreach(list, name, value) {
 		const char *v = json_string_value(value);
 

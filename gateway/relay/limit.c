@@ -4,18 +4,24 @@
 #include "catalog/live.h"
 #include "relay/attempt_parts.h"
 
+/* Of what headers say; some say a word.  A quote stands behind it. */
+static bool number(struct mg_str s, uint64_t *n)
+{
+	if (!s.len || *s.at < '0' || *s.at > '9')
+		return false;
+	*n = strtoull(s.at, NULL, 10);
+	return true;
+}
+
 /* {"remaining":"0","limit":"500"}: of what comes back by and by, a hundredth, or what one takes, is there sooner. */
 void attempt_note_limit(struct attempt *a, const struct mg_event *e)
 {
 	struct mg_view v = { NULL, 0 };
-	struct mg_str left, all;
-	uint64_t n;
+	uint64_t left, all = 0;
 
 	if (!e->reset_ms || json_parse(a->pool, e->extra, &v, NULL) != MG_OK)
 		return;
-	left = json_text(a->pool, json_get(v, "remaining"));
-	all = json_text(a->pool, json_get(v, "limit"));
-	n = all.at ? strtoull(all.at, NULL, 10) : 0;
-	if (left.at && !strtoull(left.at, NULL, 10))
-		live_exhausted(a->endpoint->live, e->reset_ms / (n && n < 100 ? n : 100), clock_ms());
+	number(json_text(a->pool, json_get(v, "limit")), &all);
+	if (number(json_text(a->pool, json_get(v, "remaining")), &left) && !left)
+		live_exhausted(a->endpoint->live, e->reset_ms / (all && all < 100 ? all : 100), clock_ms());
 }

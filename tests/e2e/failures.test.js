@@ -90,6 +90,7 @@ for (const { dialect, stream } of ways) {
   for (const what of ['late', 'says', 'coded']) add(dialect, what, stream);
   models.push(`["alone/${slug(dialect, 'well', stream)}"] = { endpoints = { { provider = "${slug(dialect, 'well', stream)}", ${price} } } },`);
 }
+models.push('["alone/unpriced"] = { endpoints = { { provider = "openai-well-w" } } },');
 const g = await startGateway(`providers = {\n${providers.join('\n')}\n}, models = {\n${models.join('\n')}\n},`);
 const key = await g.newKey();
 const spent = async () => nanos((await ownKey(g, key)).usage);
@@ -148,6 +149,11 @@ test('what one model refuses the next of the list is asked for; the last error i
   const r = await chat(g, key, { models: [of('says 400'), of('says 422')] });
   const e = JSON.parse(r.text).error;
   eq([r.status, e.metadata.error_type, e.metadata.previous_errors.map((p) => p.status)], [422, 'unprocessable', [400, 422]], r.text);
+});
+
+test('a model without a price is never free by mistake: nobody is asked', async () => {
+  const asked = up.asked.length, before = await spent(), r = await chat(g, key, { model: 'alone/unpriced' });
+  eq([r.status, JSON.parse(r.text).error.message, up.asked.length - asked, await spent() - before], [503, 'No price is configured for this model', 0, 0n], r.text);
 });
 
 for (const [what, code, errorType] of [['late', 502, 'provider_unavailable'], ['says', 503, 'provider_overloaded']])

@@ -32,6 +32,12 @@ for (const name of ['chat', 'passed', 'claude']) {
     await until('it to be back', async () => await who(name) === 'tight');
   });
 }
+test('what is no number says nothing', async () => {
+  for (const left of ['unlimited', '', '-1']) {
+    says = { 'x-ratelimit-limit-requests': '1', 'x-ratelimit-remaining-requests': left, 'x-ratelimit-reset-requests': '60s' };
+    eq([await who('chat'), await who('chat')], ['tight', 'tight'], left);
+  }
+});
 test('of a large limit a hundredth is soon there again', async () => {
   says = { 'x-ratelimit-limit-requests': '10000', 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '60s' };
   eq(await who('much'), 'tight');

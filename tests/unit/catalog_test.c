@@ -35,6 +35,7 @@ static const struct { const char *claim, *text, *wants[2]; } bad[] = {
 	  { "providers.acme.options.region: is required" } },
 	{ "the gateway's own headers", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { Authorization = 'x' } } } }", { "'Authorization' is set by the gateway" } },
 	{ "a header with a line break", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { ['x-a'] = 'a\\r\\nb' } } } }", { "control character" } },
+	{ "more headers than there is room for", "local h = {} for i = 1, 21 do h['x-' .. i] = 'a' end return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = h } } }", { "providers.acme.headers: has more than 20" } },
 	{ "an account without a key", "return { dev = true, providers = { acme = { dialect = 'openai', base_url = 'https://x', byok = { { api_key = 'a' }, { fallback = true } } } } }",
 	  { "providers.acme.byok[2].api_key: is required", "the customer's" } },
 	{ "an account that is last and takes the place of what is before it", "return { dev = true, providers = { acme = { dialect = 'openai', base_url = 'https://x', byok = { { api_key = 'a', fallback = true, always = true } } } } }",
