@@ -79,7 +79,6 @@ void generation_get(struct api_call *c);
 void generation_key(struct api_call *c);
 void decision_get(struct api_call *c);
 void decision_ask(struct api_call *c);
-struct bundle *bundle_now(struct worker *w);	/* that is live; a reference */
 void rate_generations(struct api_call *c);
 void key_self(struct api_call *c);
 void keys_list(struct api_call *c);
@@ -107,6 +106,7 @@ int worker_prepare(struct worker *w, const struct config *conf, const struct lis
 int worker_start(struct worker *w, struct err *err);
 void worker_look(struct worker *w);	/* from the main thread: there is a newer snapshot; an idle worker would not notice */
 void worker_drain(struct worker *w, uint64_t grace_ms);	/* from the main thread; returns at once; what is left then gets an error event */
+struct bundle *bundle_now(struct worker *w);	/* that is live; a reference */
 void worker_join(struct worker *w);
 void worker_free(struct worker *w);		/* after the join */
 

@@ -200,52 +200,55 @@ static bool same(struct mg_str a, struct mg_str b)
 	return a.len == b.len && !memcmp(a.at, b.at, a.len);
 }
 
-/* Slug, variant, slug, variant ... of all that were asked for; models gets each slug once. */
-static void model_add(const struct catalog *c, struct mg_str name, struct words *models, struct words *asked, bool *online)
-{
-	struct mg_str *slugs = (struct mg_str *)(uintptr_t)models->at, *pairs = (struct mg_str *)(uintptr_t)asked->at, variant = MG_STR("");
-	struct mg_str slug = without_variant(c, name, &variant, online);
-	const struct model *m = catalog_model(c, slug);
+/* Each slug once; and slug, variant, slug, variant ... of all that were asked for. */
+struct naming { const struct catalog *catalog; struct mg_str *slugs, *pairs; size_t n_slugs, n_pairs; bool online; };
 
-	pairs[asked->n++] = m ? (struct mg_str){ m->slug, strlen(m->slug) } : slug;
-	pairs[asked->n++] = variant;
-	for (size_t i = 0; i < models->n; i++)
-		if (same(slugs[i], slug))
+static void model_add(struct naming *names, struct mg_str name)
+{
+	struct mg_str variant = MG_STR(""), slug = without_variant(names->catalog, name, &variant, &names->online);
+	const struct model *m = catalog_model(names->catalog, slug);
+
+	names->pairs[names->n_pairs++] = m ? (struct mg_str){ m->slug, strlen(m->slug) } : slug;
+	names->pairs[names->n_pairs++] = variant;
+	for (size_t i = 0; i < names->n_slugs; i++)
+		if (same(names->slugs[i], slug))
 			return;
-	slugs[models->n++] = slug;
+	names->slugs[names->n_slugs++] = slug;
 }
 
 /* Where all have the same variant, that says it. */
-static void asked_differently(struct facts *f, struct words asked)
+static void asked_differently(struct facts *f, const struct naming *names)
 {
-	f->variant = asked.at[1];
-	for (size_t i = 3; i < asked.n; i += 2)
-		if (!same(asked.at[i], f->variant))
-			f->variants = asked;
+	f->variant = names->pairs[1];
+	for (size_t i = 3; i < names->n_pairs; i += 2)
+		if (!same(names->pairs[i], f->variant))
+			f->variants = (struct words){ names->pairs, names->n_pairs };
 }
 
 static int models_of(struct pool *pool, const struct catalog *c, struct mg_view request, struct facts *f, bool *online, struct err *err)
 {
-	struct words list, asked = { 0 };
-	struct mg_str *at, first = json_text(pool, json_get(request, "model"));
+	struct naming names = { .catalog = c };
+	struct words list;
+	struct mg_str first = json_text(pool, json_get(request, "model"));
 	int rc = word_list(pool, json_get(request, "models"), "models", &list, err);
 
 	if (rc)
 		return rc;
 	if (!first.at && !list.n)
 		return fail(err, MG_EINVAL, "model: is missing; GET /api/v1/models lists them");
-	at = pool_alloc(pool, 3 * (list.n + 1) * sizeof(*at));
-	if (!at)
+	names.slugs = pool_alloc(pool, 3 * (list.n + 1) * sizeof(*names.slugs));
+	if (!names.slugs)
 		return fail(err, MG_ENOMEM, "no memory for the request");
-	f->model = first.at ? first : list.at[0];
-	f->models = (struct words){ at, 0 };
-	asked.at = at + list.n + 1;
+	names.pairs = names.slugs + list.n + 1;
 	if (first.at)
-		model_add(c, first, &f->models, &asked, online);
+		model_add(&names, first);
 	for (size_t i = 0; i < list.n; i++)
-		model_add(c, list.at[i], &f->models, &asked, online);
-	asked_differently(f, asked);
-	f->listed = catalog_model(c, at[0]) || catalog_wildcard(c, at[0]);
+		model_add(&names, list.at[i]);
+	f->model = first.at ? first : list.at[0];
+	f->models = (struct words){ names.slugs, names.n_slugs };
+	f->listed = catalog_model(c, names.slugs[0]) || catalog_wildcard(c, names.slugs[0]);
+	asked_differently(f, &names);
+	*online |= names.online;
 	return MG_OK;
 }
 

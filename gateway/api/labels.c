@@ -62,11 +62,11 @@ static int metadata_text(struct pool *pool, struct mg_view request, const char *
 
 static int one_label(struct pool *pool, const char *source, const struct http_request *h, struct mg_view request, struct mg_str *out, struct err *err)
 {
-	static const char metadata[] = "metadata.";
+	const char *member = label_member(source);
 	int rc = MG_OK;
 
-	if (!strncmp(source, metadata, sizeof(metadata) - 1))
-		rc = metadata_text(pool, request, source + sizeof(metadata) - 1, out, err);
+	if (member)
+		rc = metadata_text(pool, request, member, out, err);
 	else if (h)
 		*out = http_header(h, source);
 	if (!rc && out->len > VALUE_MAX)

@@ -139,7 +139,7 @@ static void put_expected(const struct listed *l, const struct shelf *shelf, stru
 	}
 }
 
-static int put_test(struct policy_state *s, struct decision *d, const struct recorded *r, const struct shelf *shelf, const char *id, struct buf *b, struct err *err)
+static int put_test(struct policy_state *s, struct decision *d, const struct recorded *r, const struct shelf *shelf, struct buf *b, struct err *err)
 {
 	const struct listed *l = r->n_routings ? &r->routings[r->n_routings - 1] : NULL;
 	int plain;
@@ -153,9 +153,9 @@ static int put_test(struct policy_state *s, struct decision *d, const struct rec
 	d->facts.models = r->models;	/* as the policies left them */
 	d->facts.prefs = r->prefs;
 	hook_begin(s, d);
-	buf_print(b, "-- From %s: what was routed then is routed the same way.\n", id);
+	buf_print(b, "-- From %.*s: what was routed then is routed the same way.\n", (int)r->facts.id.len, r->facts.id.at);
 	put_chain(s, b);
-	buf_print(b, "test(\"as %s\", function(t)\n", id);
+	buf_print(b, "test(\"as %.*s\", function(t)\n", (int)r->facts.id.len, r->facts.id.at);
 	put_readings(r, b);
 	plain = push_fixture(s->L, "req");
 	req_push(s, d);
@@ -178,23 +178,14 @@ static int tell(const struct mg_store *ops, void *handle, const struct mg_store_
 	struct shelf *shelf = NULL;
 	struct recorded r;
 	struct decision d;
-	struct mg_str *hashes;
-	size_t n;
-	int rc = pool && s ? recorded_read(pool, row, &r, err) : MG_EINVAL;
+	int rc = !s ? MG_EINVAL : pool ? recorded_read(pool, row, &r, err) : fail(err, MG_ENOMEM, "no memory for a test");
 
-	if (!rc) {
-		n = r.n_routings ? r.routings[r.n_routings - 1].n : 0;
-		hashes = pool_alloc(pool, (n + 1) * sizeof(*hashes));
-		for (size_t i = 0; hashes && i < n; i++)
-			hashes[i] = r.routings[r.n_routings - 1].at[i].hash;
-		rc = !hashes ? fail(err, MG_ENOMEM, "no memory") : n ? shelf_open(ops, handle, hashes, n, &shelf, err) : 0;
-	}
+	rc = rc ? rc : shelf_of(ops, handle, pool, &r, &shelf, err);
 	if (!rc) {
 		decision_init(&d, pool);
-		rc = put_test(s, &d, &r, shelf, row->generation_id, out, err);
+		rc = put_test(s, &d, &r, shelf, out, err);
 	}
-	if (shelf)
-		shelf_free(shelf);
+	shelf_free(shelf);
 	policy_state_free(s);
 	pool_free(pool);
 	return rc;

@@ -170,6 +170,7 @@ const struct question *policy_question(const struct decision *d);
 void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
 void policy_abandon(struct policy_state *s, struct decision *d);	/* the request ends; nothing happens where nobody waits */
 int policy_conf_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups and labels */
+const char *label_member(const char *source);	/* of one of policy.labels: the member of metadata that it is; NULL: the header of that name */
 
 /* What a client is told of a hook that failed: which, and by which name the log has the rest of it; never the line. */
 void policy_failed(const struct decision *d, const char *hook, struct denial *no);

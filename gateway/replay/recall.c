@@ -412,48 +412,21 @@ static void put_again(struct telling *t, const struct bundles *bundles, const st
 
 /* ---- from the store */
 
-static int tell(const struct shelf *shelf, struct pool *pool, const struct mg_store_decision *row, const struct bundles *bundles,
-	struct buf *out, struct err *err)
+static int tell(struct telling *t, const struct mg_store_decision *row, const struct bundles *bundles, struct buf *out, struct err *err)
 {
-	struct telling t = { .pool = pool, .shelf = shelf };
-	struct recorded r;
-	int rc = json_parse(pool, (struct mg_str){ row->json, strlen(row->json) }, &t.all, err);
+	int rc = json_parse(t->pool, (struct mg_str){ row->json, strlen(row->json) }, &t->all, err);
 
-	rc = rc ? rc : recorded_read(pool, row, &r, err);
 	if (rc)
 		return rc;
-	t.r = &r;
-	json_writer_init(&t.w, out);
-	json_open(&t.w, NULL, '{');
-	put_asked(&t);
-	put_routings(&t);
-	put_decided(&t);
+	json_writer_init(&t->w, out);
+	json_open(&t->w, NULL, '{');
+	put_asked(t);
+	put_routings(t);
+	put_decided(t);
 	if (bundles)
-		put_again(&t, bundles, row);
-	json_close(&t.w);
-	return json_written(&t.w).at ? MG_OK : fail(err, MG_ENOMEM, "no memory for a decision");
-}
-
-/* The endpoints that a record names. */
-static int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, const struct mg_store_decision *row, struct shelf **out, struct err *err)
-{
-	static const struct mg_str none = { "none", 4 };
-	struct recorded r;
-	struct mg_str *hashes;
-	size_t n = 0, total = 0;
-	int rc = recorded_read(p, row, &r, err);
-
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < r.n_routings; i++)
-		total += r.routings[i].n;
-	hashes = pool_alloc(p, (total + 1) * sizeof(*hashes));
-	if (!hashes)
-		return fail(err, MG_ENOMEM, "no memory for a decision");
-	for (size_t i = 0; i < r.n_routings; i++)
-		for (size_t k = 0; k < r.routings[i].n; k++)
-			hashes[n++] = r.routings[i].at[k].hash;
-	return shelf_open(ops, handle, n ? hashes : &none, n ? n : 1, out, err);
+		put_again(t, bundles, row);
+	json_close(&t->w);
+	return json_written(&t->w).at ? MG_OK : fail(err, MG_ENOMEM, "no memory for a decision");
 }
 
 int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, const struct bundles *bundles,
@@ -461,9 +434,11 @@ int decision_recall(const struct mg_store *ops, void *handle, const struct mg_st
 {
 	struct pool *pool = pool_new(16 << 20);
 	struct shelf *shelf = NULL;
-	int rc = pool ? shelf_of(ops, handle, pool, row, &shelf, err) : fail(err, MG_ENOMEM, "no memory for a decision");
+	struct recorded r;
+	int rc = pool ? recorded_read(pool, row, &r, err) : fail(err, MG_ENOMEM, "no memory for a decision");
 
-	rc = rc ? rc : tell(shelf, pool, row, bundles, out, err);
+	rc = rc ? rc : shelf_of(ops, handle, pool, &r, &shelf, err);
+	rc = rc ? rc : tell(&(struct telling){ .pool = pool, .shelf = shelf, .r = &r }, row, bundles, out, err);
 	shelf_free(shelf);
 	pool_free(pool);
 	return rc;

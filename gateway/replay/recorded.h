@@ -31,6 +31,7 @@ int recorded_read(struct pool *p, const struct mg_store_decision *row, struct re
 struct shelf;
 /* hashes: only those; n 0: all that the store has.  MG_EPROTO: one of them is no such text. */
 int shelf_open(const struct mg_store *ops, void *handle, const struct mg_str *hashes, size_t n, struct shelf **out, struct err *err);
+int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, const struct recorded *r, struct shelf **out, struct err *err);	/* those that it names */
 void shelf_free(struct shelf *s);
 const struct endpoint *shelf_find(const struct shelf *s, struct mg_str hash);	/* NULL: it is not there */
 const struct catalog *shelf_catalog(const struct shelf *s);	/* its endpoints alone */

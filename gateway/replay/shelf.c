@@ -201,6 +201,23 @@ int shelf_open(const struct mg_store *ops, void *handle, const struct mg_str *ha
 	return MG_OK;
 }
 
+int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, const struct recorded *r, struct shelf **out, struct err *err)
+{
+	static const struct mg_str none = { "none", 4 };
+	struct mg_str *hashes;
+	size_t n = 0, total = 0;
+
+	for (size_t i = 0; i < r->n_routings; i++)
+		total += r->routings[i].n;
+	hashes = pool_alloc(p, (total + 1) * sizeof(*hashes));
+	if (!hashes)
+		return fail(err, MG_ENOMEM, "no memory for a decision");
+	for (size_t i = 0; i < r->n_routings; i++)
+		for (size_t k = 0; k < r->routings[i].n; k++)
+			hashes[n++] = r->routings[i].at[k].hash;
+	return shelf_open(ops, handle, n ? hashes : &none, n ? n : 1, out, err);
+}
+
 void shelf_free(struct shelf *s)
 {
 	if (!s)

@@ -17,6 +17,15 @@ export const world = (dir, more = '', slow = '') => `
     { provider = "${slow ? 'slow' : 'alpha'}", model = "echo", price = { input = 1, output = 1 } },
   } } },`;
 
+// hash.u32(): by it a policy knows a word that no check of its bundle comes upon.
+export const hash = (text) => {
+  let h = 2166136261;
+  for (const c of Buffer.from(text)) h = Math.imul(h ^ c, 16777619) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b) >>> 0;
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35) >>> 0;
+  return (h ^ (h >>> 16)) >>> 0;
+};
+
 const rest = '{ use = "or_eligibility" }, { use = "pick" }, { use = "or_fallback" }, { use = "price_tiers" }';
 export const files = (provider, { guard = '', top = '', extra = '' } = {}) => ({
   'bundle.lua': `return { base = "openrouter", ${top} policies = { guard = { ${guard ? `{ use = "${guard}" }` : ''} }, default = { ${rest} } } }\n`,

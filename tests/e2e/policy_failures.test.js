@@ -6,20 +6,13 @@ import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
 import { chat, metric, record } from './checks.js';
 import { completion, loads, sendJson, startGateway, startUpstream } from './gateway.js';
+import { hash } from './policies_world.js';
 
 const up = await startUpstream((req, res) => sendJson(res, 200, completion('fine', { prompt_tokens: 1000, completion_tokens: 1000 })));
 const ill = await startUpstream((req, res) => sendJson(res, 500, { error: { message: 'ill' } }));
 const hooks = { admit: '', retain: '', resolve: '', filter: ', ep', rank: ', eps', plan: ', eps', shape: ', ep', on_error: ', err, rest', price: ', ep, u, bill', observe: ', o' };
 const dir = mkdtempSync(join(tmpdir(), 'moongate-failing-'));
 loads(dir, 'fails');
-// hash.u32(), so that no check of the bundle comes upon the word by which it fails.
-const hash = (text) => {
-  let h = 2166136261;
-  for (const c of Buffer.from(text)) h = Math.imul(h ^ c, 16777619) >>> 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b) >>> 0;
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35) >>> 0;
-  return (h ^ (h >>> 16)) >>> 0;
-};
 // Fails where the request's user says so, with the way of it: "admit raise".
 const fine = { admit: 'true', retain: '{ store = "full", ttl_s = 60, cache = true }', filter: 'true', rank: 'eps', price: 'bill' };
 writeFileSync(join(dir, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "fails", order = { on_error = "first" } } } } }\n');	// on_error asks the narrowest scope first, else

@@ -6,17 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { audit, bearer, call, chat, moongate, nanos, ownKey, record } from './checks.js';
 import { binary, completion, managementKey, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
-import { admin, folder } from './policies_world.js';
+import { admin, folder, hash } from './policies_world.js';
 import { eq, ok, run, test } from './tap.js';
 
-// hash.u32(), so that no check of the bundle comes upon the word by which it fails.
-const hash = (text) => {
-  let h = 2166136261;
-  for (const c of Buffer.from(text)) h = Math.imul(h ^ c, 16777619) >>> 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b) >>> 0;
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35) >>> 0;
-  return (h ^ (h >>> 16)) >>> 0;
-};
 // 12.34 % less, for one user half as much more; for those of `fails` there is no price.
 const pricing = (fails) => folder({
   'bundle.lua': 'return { base = "openrouter", policies = { default = { { use = "or_eligibility" }, { use = "or_ranking" }, { use = "or_fallback" }, { use = "price_tiers" }, { use = "deal" } } } }\n',
