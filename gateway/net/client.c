@@ -537,13 +537,16 @@ struct mg_str exchange_header(struct exchange *x, const char *name)
 	return (struct mg_str){ h->value, strlen(h->value) };
 }
 
+/* Where a kept connection has ended libcurl forgets how much had left, to begin again:
+ * as much as the whole, then.  It tells us only when it is connected anew. */
 uint64_t exchange_sent(struct exchange *x)
 {
 	curl_off_t n = 0;
 
 	if (x->stale)
-		return x->body_len;	/* as much as that: libcurl has forgotten it, to begin again */
-	if (x->easy)
-		curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &n);
-	return n > 0 ? (uint64_t)n : 0;
+		return x->body_len;
+	curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &n);
+	if (n <= 0)
+		return exchange_out_on_kept(x) ? x->body_len : 0;
+	return (uint64_t)n;
 }

@@ -85,6 +85,7 @@ size_t transfer_data(char *at, size_t size, size_t n, void *arg);
 size_t transfer_read(char *at, size_t size, size_t n, void *arg);
 int transfer_seek(void *arg, curl_off_t offset, int origin);
 int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_port);
+bool exchange_out_on_kept(const struct exchange *x);	/* some of the request has left, on a connection that was used before */
 curl_socket_t transfer_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a);
 
 /* timeouts.c */

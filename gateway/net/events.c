@@ -89,7 +89,7 @@ size_t transfer_read(char *at, size_t size, size_t n, void *arg)
 	return done;
 }
 
-/* For the repeat of what was never sent, see repeated(). */
+/* For the repeat of what was never sent, see exchange_out_on_kept(). */
 int transfer_seek(void *arg, curl_off_t offset, int origin)
 {
 	struct exchange *x = arg;
@@ -104,15 +104,14 @@ int transfer_seek(void *arg, curl_off_t offset, int origin)
  * the first byte of the answer.  What went out may have been seen, and cost something:
  * whoever holds the money decides whether to try again (R32).  Where nothing went out
  * yet, or the upstream refused the stream or HTTP/2 on a fresh connection, it may. */
-static bool repeated(struct exchange *x)
+bool exchange_out_on_kept(const struct exchange *x)
 {
 	long sent = 0;
 
 	if (x->phase == PHASE_CONNECT || !x->kept)
 		return false;
 	curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &sent);
-	x->stale = sent > 0;
-	return x->stale;
+	return sent > 0;
 }
 
 static void time_connection(struct exchange *x)
@@ -130,7 +129,8 @@ int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_
 	struct exchange *x = arg;
 
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
-	if (x->cancelled || repeated(x))
+	x->stale = exchange_out_on_kept(x);
+	if (x->cancelled || x->stale)
 		return CURL_PREREQFUNC_ABORT;
 	if (x->phase == PHASE_CONNECT) {
 		long fresh = 0;

@@ -137,15 +137,17 @@ static bool all_ended(void)
 	return got.ends > 0;
 }
 
-static void start(const char *method, const struct mg_str *body, size_t pieces)
+static struct exchange *start(const char *method, const struct mg_str *body, size_t pieces)
 {
 	static const struct exchange_events events = { .end = on_end };
 	struct exchange_conf c = { .method = method, .url = url, .body = body, .pieces = pieces, .connect_ms = 3000,
 		.headers_ms = 5000, .plain_http = true };
 	struct err err = { 0 };
+	struct exchange *x = exchange_start(client, &c, &events, NULL, &err);
 
-	if (!exchange_start(client, &c, &events, NULL, &err))
+	if (!x)
 		printf("# %s\n", err.msg);
+	return x;
 }
 
 static void ask(const char *method, const struct mg_str *body, size_t pieces)
@@ -207,6 +209,68 @@ static void never_twice(void)
 	up.end_at = 1;
 	ask("POST", &small, 1);
 	ok(got.how == EXCHANGE_CUT && !got.stale && up.asked == 1, "on a new connection it is a cut like any other");
+}
+
+/* While the door is crowded a new connection to it comes to nothing. */
+static struct { int fds[4]; struct exchange *x; uint64_t since_ms, least; } crowd;
+
+static void crowd_door(void)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+
+	loop_unwatch(loop, &up.door);
+	listen(up.door.fd, 0);
+	getsockname(up.door.fd, (struct sockaddr *)&a, &len);
+	for (int i = 0; i < 4; i++) {
+		crowd.fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(crowd.fds[i], (struct sockaddr *)&a, len);
+	}
+}
+
+static void crowd_leave(void)
+{
+	int fd;
+
+	for (int i = 0; i < 4; i++)
+		close(crowd.fds[i]);
+	while ((fd = accept(up.door.fd, NULL, NULL)) >= 0)
+		close(fd);
+	listen(up.door.fd, 64);
+	loop_watch(loop, &up.door, EPOLLIN);
+}
+
+static bool looked_for_long(void)
+{
+	uint64_t sent;
+
+	if (up.asked < 2 || got.ends)
+		return got.ends > 0;
+	sent = exchange_sent(crowd.x);
+	crowd.least = sent < crowd.least ? sent : crowd.least;
+	if (!crowd.since_ms)
+		crowd.since_ms = clock_ms();
+	return clock_ms() - crowd.since_ms > 100;
+}
+
+/* libcurl connects anew before it asks whether it may: what has left has left all the same. */
+static void stays_sent(void)
+{
+	struct mg_str body = MG_STR("{\"a\":1}");
+
+	begin();
+	up.end_at = 2;
+	ask("GET", NULL, 0);
+	crowd_door();
+	memset(&got, 0, sizeof(got));
+	crowd.x = start("POST", &body, 1);
+	crowd.least = UINT64_MAX;
+	until(looked_for_long);
+	ok(!got.ends && crowd.least == body.len, "what was sent on a connection that ended is not forgotten while another is made");
+	if (crowd.least != body.len)
+		printf("# ended %d, sent %ju\n", got.ends, (uintmax_t)crowd.least);
+	exchange_cancel(crowd.x);
+	crowd_leave();
 }
 
 static bool none_open(void)
@@ -318,6 +382,7 @@ int main(void)
 	}
 	used_again();
 	never_twice();
+	stays_sent();
 	found_dead();
 	swept();
 	swept_dead();
