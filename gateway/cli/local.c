@@ -94,6 +94,8 @@ int local_store(struct local *l, const struct cli *c)
 
 	if (rc)
 		return rc;
+	if (access(l->db, F_OK) && errno == EACCES)
+		return cli_say(EXIT_DENIED, "cannot read %s: %s\nhint: data_dir is another user's: be that one (sudo -u)", l->db, strerror(errno));
 	if (access(l->db, F_OK))
 		return cli_say(EXIT_NOT_FOUND, "there is no store at %s: %s\nhint: the first 'moongate serve' or 'moongate key create' makes it",
 			l->db, strerror(errno));

@@ -35,7 +35,13 @@ static int tool(const char *command, int argc, char **argv,
 
 static int check(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err)
 {
-	return policy_check(dir, l->places.policies, report_line, r, err);
+	int problems = policy_check(dir, l->places.policies, report_line, r, err);
+	struct bundle *b = NULL;
+
+	if (!problems && dir && bundle_read(dir, l->places.policies, &b, err) == MG_OK)
+		policy_note_idle(b);
+	bundle_unref(b);
+	return problems;
 }
 
 static int test(const char *dir, const struct local *l, const struct cli *c, struct report *r, struct err *err)

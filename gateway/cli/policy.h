@@ -11,6 +11,9 @@ int policy_types_write(const char *dir);
 /* "live", the beginning of a version's hash, or a folder; an exit status. */
 int policy_side(struct local *l, const struct cli *c, const char *name, struct bundle **out);
 
+/* A note on stderr for each policy of the bundle's own folder that its bundle.lua does not name. */
+void policy_note_idle(const struct bundle *b);
+
 /* Prints the kept decision as a test of the bundle in dir; an exit status. */
 int policy_from(struct local *l, const struct cli *c, const char *dir, const char *id);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "author/author.h"
 #include "author/versions.h"
+#include "cli/policy.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 
@@ -246,6 +247,8 @@ int policy_publish_run(int argc, char **argv)
 	rc = local_bundle(&w.local, &c, &dir);
 	from = !dir ? "shipped" : realpath(dir, path) ? path : dir;
 	rc = rc ? rc : read_bundle(&w, dir, &b);
+	if (!rc && dir)
+		policy_note_idle(b);
 	rc = rc ? rc : work_open(&w, &c);
 	rc = rc ? rc : w.versions ? publish_here(&w, b, from) : publish_there(&w, b, dir, from);
 	bundle_unref(b);

@@ -183,7 +183,7 @@ static int need_key(const struct remote *r)
 		return EXIT_OK;
 	if (r->credential == MANAGEMENT_KEY)
 		return cli_say(EXIT_DENIED, "a gateway runs at %s, and this needs its management key\n"
-			"hint: set MOONGATE_MANAGEMENT_KEY, or give --key-file F", r->url);
+			"hint: set MOONGATE_MANAGEMENT_KEY, give --key-file F, or be the gateway's user (sudo -u)", r->url);
 	return cli_say(EXIT_DENIED, "no API key for %s\nhint: set MOONGATE_KEY, or give --key-file F; 'moongate key create NAME' makes one", r->url);
 }
 

@@ -308,7 +308,7 @@ static int open_files(struct store *s, size_t *replayed, struct err *err)
 	int rc;
 
 	if (make_folder(s->dir))
-		return fail(err, MG_EINVAL, "cannot make data_dir '%.150s': %s", s->dir, strerror(errno));
+		return fail(err, MG_EINVAL, "cannot make data_dir '%.150s': %s\nhint: make it for this user, or name another data_dir", s->dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/moongate.db", s->dir);
 	rc = s->ops->open(path, false, &s->handle, why);
 	if (rc)

@@ -123,6 +123,9 @@ run 0 policy test --mutate -k no_slow && out '^ok 1 - no_slow.lua: [0-9]* change
 sed -i '/drop/,/^end)/d' policies/no_slow_test.lua && printf 'test("none", function(t) t.eq(P.filter(t.req {}, t.ep {}), true) end)\n' >>policies/no_slow_test.lua
 run 8 policy test --mutate -k no_slow && out '^not ok 1 - no_slow.lua' && out "no_slow.lua:[0-9]*: 'false' to 'true' is not noticed, and keeps more: ep.provider=slow-"; ok "policy test --mutate: a weak test is 8, with the line"
 run 7 policy new no_slow; ok "policy new overwrites nothing"
+run 0 policy check && err '^note: no_slow.lua runs nowhere: bundle.lua does not name it' && printf 'return { base = "openrouter", policies = { guard = { { use = "no_slow" } } } }\n' >b.lua &&
+	mv policies/bundle.lua kept && mv b.lua policies/bundle.lua && run 0 policy check && ! err note; ok "a policy that no list names is a note"
+mv kept policies/bundle.lua
 run 2 policy new No-Slow; ok "policy new: a name that is none"
 echo 'local x = ' >policies/broken.lua
 run 8 policy check && out 'broken.lua'; ok "policy check: 8, with the file"
@@ -245,6 +248,17 @@ run 0 audit && run 0 key list && out '^app '; ok "what was restored is whole"
 dd if=/dev/urandom of="$DIR/b.db" bs=4096 seek=3 count=4 conv=notrunc 2>/dev/null
 run 1 restore "$DIR/b.db" --yes || run 8 restore "$DIR/b.db" --yes; ok "a damaged backup is not restored"
 run 0 audit; ok "and the store is as it was"
+# Another user is told whose it is.
+chmod 755 "$DIR"
+stranger() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$MOONGATE" "$@" >"$DIR/out" 2>"$DIR/err"
+	[ $? -eq $want ] && err "^hint: data_dir is another user's: be that one (sudo -u)"
+}
+if setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$MOONGATE" 2>/dev/null; then
+	(want=5; stranger log tail) && (want=1; stranger key list) && (want=3; stranger serve); ok "who may not read the store is told why"
+else
+	N=$((N + 1)); echo "ok $N - who may not read the store is told why # SKIP nobody else may run it here"
+fi
 run 6 restore "$DIR/none.db"; ok "no such backup: 6"
 run 0 version && run 0 man && out '^.TH MOONGATE'; ok "version, man"
 run 2 completion tcsh && err 'bash, zsh or fish'; ok "completion: a shell that is none"

@@ -1,12 +1,15 @@
 #!/bin/sh
 # The README does what it says: its configuration loads, its policy passes, every
-# command in it is run, in its order, by a stranger with an empty folder.
+# command in it is run, in its order, by a stranger with an empty folder.  What is
+# a command in the midst of a sentence, there and in the other documents, is at
+# least one that there is, with options that it has.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 MOONGATE=${MOONGATE:-$root/build/moongate} BUILD=${BUILD:-$root/build}
 dir=$(mktemp -d) || exit 1
 n=0 bad=0 gate=
 unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_CONFIG MAKEFLAGS MAKELEVEL MFLAGS PKG_CONFIG_PATH
-export NO_COLOR=1 OPENAI_API_KEY=sk-none MOONGATE_MANAGEMENT_KEY=sk-or-v1-$(printf 'ab%.0s' $(seq 32))
+unset XDG_STATE_HOME XDG_CONFIG_HOME MOONGATE_MANAGEMENT_KEY OPENAI_API_KEY OPENAI_BASE_URL OPENROUTER_BASE_URL
+export NO_COLOR=1
 
 cleanup() {
 	trap - EXIT INT TERM
@@ -22,9 +25,9 @@ ok() {	# NAME COMMAND...
 }
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
 
-# What stands indented by four is a command; a backslash goes on.
+# All that is indented by four is a command; a backslash goes on.
 block() { awk -v want="$1" '/^```lua/ { on = ++k == want; next } /^```/ { on = 0 } on' "$root/README.md"; }
-commands() { sed -n 's/^    \(\(make\|moongate\|curl\|cp\|export\) .*\)$/\1/p; s/^         \(-.*\)$/\1/p' "$root/README.md" |
+commands() { awk '/^```/ { fenced = !fenced } !fenced && /^    / { sub(/^ +/, ""); print }' "$root/README.md" |
 	sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | sed 's/  *#.*//'; }
 
 started() {	# LOG PATTERN: the gateway writes it, sooner or later
@@ -45,7 +48,7 @@ stop() {
 	kill -TERM ${child:-$gate}; wait "$gate"; code=$?; gate=; return $code
 }
 
-mkdir "$dir/bin" "$dir/policies" && ln -s "$MOONGATE" "$dir/bin/moongate" || exit 1
+mkdir "$dir/bin" "$dir/policies" && ln -s "$MOONGATE" "$dir/bin/moongate" && ln -s "$BUILD" "$dir/build" || exit 1
 cd "$dir" || exit 1
 
 # As `make run` does, but for the port and the home: what it prints is pasted.
@@ -62,15 +65,15 @@ first_run() {
 	fi
 	HOME=$dir serve --first-key --listen 127.0.0.1:0 && started "$dir/serve.out" '^ *curl'
 }
-ok "serve --first-key, as make run starts it, prints a request" first_run
-ok "pasted, it streams an answer with its cost" pasted
-ok "SIGTERM ends it" stop
+beside() { HOME=$dir sh -c "$1"; }	# in another shell
+pointed() {	# the variables are those of the gateway that runs
+	HOME=$dir sh -c "$1"'; curl -fsS "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" \
+		-H "Content-Type: application/json" -d "{\"model\":\"sim/echo\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"' | grep '"cost":'
+}
 other() {
 	printf 'return { dev = true, listen = { "127.0.0.1:0" }, data_dir = "%s/other", providers = { s = { dialect = "sim", base_url = "sim:" } },\n models = { ["our/own"] = { endpoints = { { provider = "s", model = "echo", price = { input = 1, output = 2 } } } } } }\n' "$dir" >other.lua
 	serve --config other.lua --first-key && started "$dir/serve.out" '"model":"our/own"' && pasted && stop
 }
-ok "with a configuration of one's own it names a model of that" other
-
 manage() {	# as written, but to the port that was given
 	sh -c "$(printf '%s' "$1" | sed "s|localhost:8080|${url#http://}|; s|^curl|curl -fsS|")" >"$dir/key.json" && grep -q '"key":"sk-or-v1-' "$dir/key.json"
 }
@@ -91,11 +94,22 @@ PATH=$dir/bin:$PATH
 commands >"$dir/commands"
 while IFS= read -r line; do
 	case $line in
-	"make run" | "make test") continue ;;	# above; and this is the second
-	"moongate serve --config config.lua")
+	"make run")
+		ok "$line, or what it does, prints a request" first_run
+		ok "pasted, it streams an answer with its cost" pasted ;;
+	"build/moongate chat "*) ok "$line" beside "$line" ;;
+	"build/moongate log tail") ok "$line" beside "for i in \$(seq 500); do $line | grep -q sim/echo && exit; sleep 0.02; done; exit 1" ;;
+	"eval "*) ok "$line" pointed "$line" ;;
+	"make test")	# this is it
+		ok "SIGTERM ends it" stop
+		ok "with a configuration of one's own it names a model of that" other ;;
+	"export "*) n=$((n + 1)); eval "$line" && echo "ok $n - $line" ;;
+	"moongate config check --config config.lua")
 		block 1 | sed "s|127.0.0.1:8080|127.0.0.1:0|; s|/var/lib/moongate|$dir/data|; s|^  providers = {|  dev = true,\n&\n    sim = { dialect = \"sim\", base_url = \"sim:\" },|
 			s|^  models = {|&\n    [\"sim/echo\"] = { endpoints = { { provider = \"sim\", model = \"echo\", price = { input = 1, output = 2 } } } },|" >config.lua
-		ok "$line" serve --config config.lua ;;
+		ok "$line" $line ;;
+	"moongate serve --config config.lua") ok "$line" serve --config config.lua ;;
+	"moongate key create laptop "*) ok "$line, without any variable" env -u MOONGATE_MANAGEMENT_KEY -u OPENAI_API_KEY $line ;;
 	"curl -X POST "*) ok "curl -X POST /api/v1/keys" manage "$line" ;;
 	"moongate policy new cheap policies") rm -rf policies; ok "$line" $line ;;
 	"moongate policy explain gen-...") ok "$line" explained ;;
@@ -113,6 +127,28 @@ while IFS= read -r line; do
 	*) n=$((n + 1)) bad=1; echo "not ok $n - the README has a command that is not tried here: $line" ;;
 	esac
 done <"$dir/commands"
+unset PKG_CONFIG_PATH
+
+unit() {	# its command line is one that starts
+	file=$dir/usr/lib/systemd/system/moongate.service
+	grep -q "^ExecStart=$dir/usr/bin/moongate serve --config /etc/moongate/config.lua\$" "$file" || return 1
+	$(sed -n 's/^ExecStart=//p' "$file" | sed 's|/etc/moongate/|./|') --check || return 1
+	if command -v systemd-analyze; then sed '/^Documentation/d' "$file" >moongate.service; systemd-analyze verify ./moongate.service; fi
+}
+if [ "$plain" ]; then skip "the service's unit" "$plain"; else ok "the service's unit" unit; fi
+
+# `moongate key create legal --labels a=b` of a sentence: a command's name, and options of its help.
+spans() { awk '/^ *```/ { fenced = !fenced } !fenced' "$@" | grep -o '`moongate [a-z][^`]*`' | tr -d '`' | sort -u; }
+known() {
+	words=$(printf '%s' "$1" | sed "s/ [A-Z.'\"\$-].*//; s/^moongate //")
+	while ! moongate help $words >help 2>&1 || grep -q '^usage: moongate [a-z]* COMMAND$' help; do	# the last word may be an argument
+		case $words in *" "*) words=${words% *} ;; *) return 1 ;; esac
+	done
+	for option in $(printf '%s' "$1" | grep -o ' --*[a-z][a-z-]*'); do grep -q -e "^  *$option " help || { echo "no $option"; return 1; }; done
+}
+spans "$root/README.md" "$root"/policies/*.md "$root"/sdk/template/README.md >spans
+while IFS= read -r line; do ok "there is: $line" known "$line"; done <spans
+ok "many of them are found" test "$(wc -l <spans)" -gt 15
 ok "the policy that is printed passes the example's test" tested
 ok "what is printed of folders is there" sh -c "cd '$root' && for d in gateway/cli gateway/api gateway/relay gateway/author gateway/replay gateway/policy gateway/account gateway/ledger \
 	gateway/catalog gateway/store gateway/plugin gateway/net gateway/base plugins policies sdk tests; do [ -d \$d ] || exit 1; done"

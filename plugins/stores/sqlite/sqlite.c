@@ -165,7 +165,8 @@ static int lock(struct store *s, const char *path, char why[256])
 		return say(why, MG_EINVAL, "the store's path is too long");
 	s->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock < 0)
-		return say(why, MG_EINVAL, "cannot open '%.150s': %s", name, strerror(errno));
+		return say(why, MG_EINVAL, "cannot open '%.150s': %s%s", name, strerror(errno), errno != EACCES ? ""
+			: "\nhint: data_dir is another user's: be that one (sudo -u), or name another data_dir");
 	if (flock(s->lock, LOCK_EX | LOCK_NB)) {
 		n = pread(s->lock, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? n : 0] = '\0';
