@@ -21,10 +21,13 @@
  *	file		"file" {file_data: data URL}; "document_url", "file_url"; "as_given"; "refuse"
  *	audio		"string": input_audio is bare base64
  *	stop		"array": never a string
+ *	tool_choice	"required": knows no named one; the named tool is offered alone, and required
+ *	logprobs	"number": how many, in the place of logprobs and top_logprobs
+ *	prefix		true: an assistant's message at the end is begun, and has to say so
  *	schema		"value": response_format has the schema itself there (TGI)
  *	tool_id_length	ids of tool calls are so many letters and digits; others are mapped
  *	stream_usage	"option": asks with stream_options; "always": comes unasked, and the member is refused
- *	rename, set, stream_set	{"seed": "random_seed"}; members to add where the client gave none; when streaming
+ *	rename, set, stream_set, tools_set	{"seed": "random_seed"}; members to add where the client gave none; when streaming; with tools
  *	drop, only	members of the body that must not be sent; the only ones that may
  *	drop_in_messages	the same for members of messages
  *	input_type	how embeddings are told what a text is for: {"name": "task", "search_query": "retrieval.query"}
@@ -40,7 +43,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "openai_request.h"
+#include "openai_messages.h"
 #include "openai_prompt.h"
 #include "openai_answer.h"
 #include "openai_media.h"
@@ -61,6 +64,7 @@ static int chat_request(struct mg_call *c, struct mg_http *out)
 		return rc;
 	put_members(c, w);
 	put_stop(c, w);
+	put_logprobs(c, w);
 	if (prompt) {
 		put_prompt_limit(c, w);
 	} else {
@@ -188,7 +192,8 @@ static uint64_t less(uint64_t *from, uint64_t part)
 	return part;
 }
 
-static int usage(struct mg_call *c, struct mg_view u)
+/* cached: what is told of them elsewhere. */
+static int usage_with(struct mg_call *c, struct mg_view u, uint64_t cached)
 {
 	struct mg_view prompt, completion;
 	struct mg_usage m = { .size = sizeof(m), .requests = 1 };
@@ -210,6 +215,8 @@ static int usage(struct mg_call *c, struct mg_view u)
 	if (m.reasoning > m.output || (total && total >= m.input && total - m.input == m.output + m.reasoning))
 		m.output += m.reasoning;	/* theirs leaves it out */
 	m.cached = cached_of(c, u, prompt);
+	if (!m.cached)
+		m.cached = cached;
 	if (m.cached <= m.input)		/* else theirs leaves it out */
 		m.input -= m.cached;
 	m.cache_write = count_of(c, prompt, "cache_write_tokens");
@@ -225,15 +232,20 @@ static int usage(struct mg_call *c, struct mg_view u)
 	return c->host->emit(c, MG_EVENT(MG_EV_USAGE, .usage = &m));
 }
 
+static int usage(struct mg_call *c, struct mg_view u)
+{
+	return usage_with(c, u, 0);
+}
+
 /* ---------------------------------------------------------------- errors */
 
 /* Words of codes, types and messages, the telling ones first. */
 static const struct { const char *word; enum mg_error kind; bool retryable; } told[] = {
 	{ "context_length", MG_E_CONTEXT_LENGTH, true }, { "exceed_context_size", MG_E_CONTEXT_LENGTH, true },
-	{ "maximum context length", MG_E_CONTEXT_LENGTH, true }, { "insufficient_quota", MG_E_QUOTA, true },
+	{ "maximum context length", MG_E_CONTEXT_LENGTH, true }, { "`max_new_tokens` must be", MG_E_CONTEXT_LENGTH, true }, { "insufficient_quota", MG_E_QUOTA, true },
 	{ "exceeded_current_quota", MG_E_QUOTA, true }, { "nsufficient balance", MG_E_QUOTA, true },
 	{ "billing", MG_E_QUOTA, true }, { "content_filter", MG_E_MODERATION, false },
-	{ "content_policy", MG_E_MODERATION, false }, { "data_inspection_failed", MG_E_MODERATION, false },
+	{ "content_policy", MG_E_MODERATION, false }, { "violates usage guidelines", MG_E_MODERATION, false }, { "data_inspection_failed", MG_E_MODERATION, false },
 	{ "invalid_api_key", MG_E_AUTH, true }, { "ncorrect API key", MG_E_AUTH, true },
 	{ "authentication", MG_E_AUTH, true }, { "model_not_found", MG_E_NOT_FOUND, true },
 	{ "tool_use_failed", MG_E_UPSTREAM, true }, { "engine_overloaded", MG_E_OVERLOADED, true },
@@ -327,6 +339,10 @@ static void judge(struct mg_call *c, struct mg_view j, int status, struct mg_fai
 			out->retryable = told[i].retryable;
 			break;
 		}
+	}
+	if (c->host->kind(c->host->get(c->host->get(c->host->get(j, "error"), "metadata"), "reasons")) == MG_ARRAY) {
+		out->kind = MG_E_MODERATION;	/* OpenRouter's, at 403 */
+		out->retryable = false;
 	}
 	if (mg_is(c->host->answer(c, "x-should-retry"), "true"))
 		out->retryable = true;

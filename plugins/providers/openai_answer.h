@@ -9,6 +9,7 @@
 #include "openai_tools.h"
 
 static int usage(struct mg_call *c, struct mg_view u);
+static int usage_with(struct mg_call *c, struct mg_view u, uint64_t cached);
 static int error_inside(struct mg_call *c, const struct mg_frame *f, struct mg_view first);
 
 /* ------------------------------------------- <think> at the begin of content */
@@ -257,7 +258,7 @@ static int choice(struct mg_call *c, struct mg_view v)
 	if (h->kind(d) != MG_OBJECT)
 		d = h->get(v, "message");
 	if (!rc && !st->metering)
-		rc = h->kind(h->get(v, "text")) == MG_STRING ? say(c, ch, MG_EV_TEXT, h->text(c, h->get(v, "text"))) : delta(c, ch, d);	/* text: /completions */
+		rc = h->kind(d) != MG_OBJECT && h->kind(h->get(v, "text")) == MG_STRING ? say(c, ch, MG_EV_TEXT, h->text(c, h->get(v, "text"))) : delta(c, ch, d);	/* text: /completions */
 	if (!rc)
 		rc = tools(c, ch, d);
 	if (!rc && !st->metering && h->kind(h->get(v, "logprobs")) == MG_OBJECT)
@@ -375,7 +376,8 @@ static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 {
 	const struct mg_host *h = c->host;
 	struct chat *st = c->state;
-	struct mg_view j = f->json, first = h->at(h->get(j, "choices"), 0);
+	struct mg_view j = f->json, first = h->at(h->get(j, "choices"), 0), u;
+	uint64_t cached = 0;
 	int rc;
 
 	if (st->ended)			/* whatever comes behind the end (R22) */
@@ -393,8 +395,11 @@ static int chat_frame(struct mg_call *c, const struct mg_frame *f)
 		rc = choice(c, v);
 	if (!rc)
 		rc = citations(c, j);
-	if (!rc)
-		rc = usage(c, h->get(h->kind(h->get(j, "usage")) == MG_OBJECT ? j : h->get(j, "x_groq"), "usage"));
+	u = h->get(h->kind(h->get(j, "usage")) == MG_OBJECT ? j : h->get(j, "x_groq"), "usage");
+	if (!rc && h->kind(u) == MG_OBJECT) {
+		h->count(h->get(h->get(j, "timings"), "cache_n"), &cached);	/* llama.cpp */
+		rc = usage_with(c, u, cached);
+	}
 	return rc || !st->whole ? rc : conclude(c);
 }
 
