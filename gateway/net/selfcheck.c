@@ -2,7 +2,8 @@
  * selfcheck.c - does this libmicrohttpd still behave as the guard expects?
  *
  * A bare line feed and a folded header must be refused, a proper request must
- * not: asked of a server of our own over a socket pair, without a listener.
+ * not, and be answered with each header on a line: asked of a server of our own
+ * over a socket pair, without a listener.
  */
 #include "net/server_parts.h"
 
@@ -13,10 +14,12 @@ enum { ROUNDS = 16 };
 
 static void say_fine(struct http_request *r)
 {
-	http_reply(r, 200, NULL, MG_STR("fine"));
+	static const struct http_header headers[] = { { "X-One", MG_STR("1") }, { "X-Two", MG_STR("2") }, { "X-Three", MG_STR("3") }, { NULL, { NULL, 0 } } };
+
+	http_reply(r, 200, headers, MG_STR("fine"));
 }
 
-/* The status that text is answered with; 0: none. */
+/* The status that text is answered with; 0: none, or not with the headers that were said. */
 static int ask(struct server *s, struct group *g, const char *text)
 {
 	struct door d = { .server = s, .group = g, .local = true };
@@ -36,7 +39,10 @@ static int ask(struct server *s, struct group *g, const char *text)
 	}
 	close(pair[1]);
 	got[n < 0 ? 0 : n] = 0;
-	return n > 12 && !strncmp(got, "HTTP/1.1 ", 9) ? (int)strtol(got + 9, NULL, 10) : 0;
+	if (n <= 12 || strncmp(got, "HTTP/1.1 ", 9))
+		return 0;
+	n = strtol(got + 9, NULL, 10);
+	return n == 200 && !strstr(got, "\r\nX-One: 1\r\nX-Two: 2\r\nX-Three: 3\r\n") ? 0 : (int)n;
 }
 
 static int check(struct server *s, struct err *err)

@@ -9,6 +9,7 @@ static void plain_answers(void)
 	get("/x");
 	ok(run.how == EXCHANGE_DONE && run.status == 200 && !strcmp(run.text, "hello"), "GET is answered");
 	ok(!strcmp(run.type, "text/event-stream") && !*run.injected, "headers arrive; one with a line break is left out");
+	ok(!strcmp(run.after, "a\ttab"), "... and those behind it are not");
 	until_ended(1);
 	ok(seen.heads == 1 && seen.bodies == 1 && seen.ended == 1 && !seen.gone, "head, body, ended come once");
 	get("/404");

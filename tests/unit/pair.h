@@ -79,6 +79,8 @@ static inline void on_drip(struct timer *t)
 static const struct http_header sse[] = {
 	{ "Content-Type", MG_STR("text/event-stream") },
 	{ "X-Bad", MG_STR("one\r\nX-Injected: two") },
+	{ "X-Empty", MG_STR("") },
+	{ "X-After", MG_STR("a\ttab") },
 	{ NULL, { NULL, 0 } },
 };
 
@@ -181,20 +183,22 @@ static struct run {
 	size_t bytes;
 	bool fine, stop_at_end;
 	struct exchange *x;
-	char text[128], type[64], injected[8], why[120];
+	char text[128], type[64], injected[8], after[16], why[120];
 	struct timer again, cancel;
 	size_t cancel_at;
 } run;
 
 static inline void on_x_head(void *owner, struct exchange *x, int status)
 {
-	struct mg_str type = exchange_header(x, "content-TYPE"), bad = exchange_header(x, "x-injected");
+	struct mg_str type = exchange_header(x, "content-TYPE"), bad = exchange_header(x, "x-injected"), after = exchange_header(x, "x-after");
 
 	(void)owner;
 	run.heads++;
 	run.status = status;
 	if (type.at)
 		snprintf(run.type, sizeof(run.type), "%.*s", (int)type.len, type.at);
+	if (after.at)
+		snprintf(run.after, sizeof(run.after), "%.*s", (int)after.len, after.at);
 	if (bad.at)
 		snprintf(run.injected, sizeof(run.injected), "yes");
 }
