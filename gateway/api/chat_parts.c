@@ -70,22 +70,14 @@ void chat_identity(struct mg_writer *w, const struct relay *r, const char *objec
 	json_put_text(w, "provider", e ? e->provider->name : "");
 }
 
-void chat_base64(struct buf *out, struct mg_str bytes)
+static bool is_media_type(struct mg_str s)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *at = (const unsigned char *)bytes.at;
-	char four[4];
+	static const bool good[256] = { ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['/'] = true, ['.'] = true, ['+'] = true, ['-'] = true };
+	size_t n = 0;
 
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		unsigned long v = (unsigned long)at[i] << 16 | (i + 1 < bytes.len ? (unsigned long)at[i + 1] << 8 : 0)
-			| (i + 2 < bytes.len ? at[i + 2] : 0);
-
-		four[0] = digits[v >> 18 & 63];
-		four[1] = digits[v >> 12 & 63];
-		four[2] = i + 1 < bytes.len ? digits[v >> 6 & 63] : '=';
-		four[3] = i + 2 < bytes.len ? digits[v & 63] : '=';
-		buf_put(out, four, 4);
-	}
+	while (n < s.len && good[(unsigned char)s.at[n]])
+		n++;
+	return n && n == s.len && n < 64 && memchr(s.at, '/', n);
 }
 
 /* The image itself as a data URL, or where extra says that it lies. */
@@ -97,8 +89,10 @@ void chat_image(struct relay *r, struct buf *out, const struct mg_event *e)
 	if (!e->data.len && e->extra.at && json_parse(r->pool, e->extra, &extra, NULL) == MG_OK && json_get(extra, "url").doc) {
 		buf_str(out, json_raw(json_get(extra, "url")));
 	} else {
-		buf_print(out, "\"data:%.*s;base64,", (int)e->name.len, e->name.at);
-		chat_base64(out, e->data);
+		buf_text(out, "\"data:");
+		buf_str(out, is_media_type(e->name) ? e->name : MG_STR("application/octet-stream"));
+		buf_text(out, ";base64,");
+		buf_base64(out, e->data);
 		buf_text(out, "\"");
 	}
 	buf_print(out, "},\"index\":%u}", e->index);
@@ -127,7 +121,7 @@ void chat_audio(struct relay *r, struct buf *out, struct mg_str bytes, struct mg
 
 	buf_init(&data, CHAT_ANSWER_MAX);
 	buf_text(&data, "\"");
-	chat_base64(&data, bytes);
+	buf_base64(&data, bytes);
 	buf_text(&data, "\"");
 	json_writer_init(&w, out);
 	json_open(&w, NULL, '{');

@@ -33,7 +33,6 @@ struct chat {
 struct buf *const *chat_buffers(struct chat *c, struct buf *at[CHAT_BUFFERS]);
 struct buf *chat_out(struct relay *r);		/* the worker's, emptied: for one chunk or answer, within one callback */
 void chat_identity(struct mg_writer *w, const struct relay *r, const char *object);	/* id, object, created, model, provider */
-void chat_base64(struct buf *out, struct mg_str bytes);
 void chat_image(struct relay *r, struct buf *out, const struct mg_event *e);
 void chat_audio(struct relay *r, struct buf *out, struct mg_str bytes, struct mg_str transcript, struct mg_str extra);
 struct mg_str chat_transcript(struct relay *r, struct mg_str extra);

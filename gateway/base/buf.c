@@ -109,3 +109,22 @@ void buf_cut(struct buf *b, size_t n)
 		memmove(b->at, b->at + n, b->len - n);
 	b->len -= n;
 }
+
+void buf_base64(struct buf *b, struct mg_str bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *to = bytes.len ? buf_room(b, (bytes.len + 2) / 3 * 4) : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; to && i < bytes.len; i += 3) {
+		const unsigned char *at = (const unsigned char *)bytes.at + i;
+		size_t have = bytes.len - i;
+		unsigned bits = (unsigned)at[0] << 16 | (have > 1 ? (unsigned)at[1] << 8 : 0) | (have > 2 ? at[2] : 0);
+
+		to[n++] = digits[bits >> 18];
+		to[n++] = digits[bits >> 12 & 63];
+		to[n++] = have > 1 ? digits[bits >> 6 & 63] : '=';
+		to[n++] = have > 2 ? digits[bits & 63] : '=';
+	}
+	b->len += n;
+}

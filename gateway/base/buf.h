@@ -24,6 +24,7 @@ void buf_reset(struct buf *b);			/* empty, not failed, memory kept */
 char *buf_more(struct buf *b, size_t len);
 void buf_print(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_number(struct buf *b, uint64_t n);	/* decimal */
+void buf_base64(struct buf *b, struct mg_str bytes);	/* with its padding */
 void buf_cut(struct buf *b, size_t n);		/* drops n bytes from the front */
 static inline char *buf_room(struct buf *b, size_t len)
 {

@@ -5,7 +5,6 @@
  * first one's bytes.
  */
 #include "base/clock.h"
-#include "plugin/registry.h"
 #include "relay/inline.h"
 
 enum { PARTS_MAX = 64, HEAD_MS = 10000 };
@@ -298,25 +297,6 @@ void inline_stop(struct relay *r)
 
 /* ------------------------------------------------ the request with the bytes in it */
 
-static void put_base64(struct buf *b, struct mg_str s)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *to = buf_room(b, (s.len + 2) / 3 * 4 + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; to && i < s.len; i += 3) {
-		const unsigned char *c = (const unsigned char *)s.at + i;
-		size_t have = s.len - i;
-		unsigned bits = (unsigned)c[0] << 16 | (have > 1 ? (unsigned)c[1] << 8 : 0) | (have > 2 ? c[2] : 0);
-
-		to[n++] = digits[bits >> 18];
-		to[n++] = digits[bits >> 12 & 63];
-		to[n++] = have > 1 ? digits[bits >> 6 & 63] : '=';
-		to[n++] = have > 2 ? digits[bits & 63] : '=';
-	}
-	b->len += n;
-}
-
 static struct part *source(struct part *p)
 {
 	return p->same ? p->same : p;
@@ -344,7 +324,7 @@ static int write_text(struct relay *r, struct inlined *in, uint64_t wanted, stru
 		buf_text(text, "\"data:");
 		buf_text(text, source(p)->type);
 		buf_text(text, ";base64,");
-		put_base64(text, buf_view(&source(p)->data));
+		buf_base64(text, buf_view(&source(p)->data));
 		buf_put(text, "\"", 1);
 		at = was.at + was.len;
 	}

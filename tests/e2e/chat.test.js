@@ -70,6 +70,21 @@ test('what the upstream gets: its own key and model name, and nothing of the cli
   ok(!sent.text.includes(key) && !JSON.stringify(sent.headers).includes(key), 'the client key stays here');
 });
 
+test('what an upstream calls the type of an image cannot leave its string', async () => {
+  for (const [type, shown] of [['image/webp', 'image/webp'], ['image/png"}}]}]}', 'application/octet-stream'], ['x'.repeat(300), 'application/octet-stream']])
+    for (const stream of [false, true]) {
+      const url = `data:${type};base64,AAEC`, images = [{ type: 'image_url', image_url: { url } }];
+      behave = (req, res) => {
+        if (!stream) return sendJson(res, 200, { ...completion('x'), choices: [{ index: 0, message: { role: 'assistant', content: 'x', images }, finish_reason: 'stop' }] });
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.end(chunk({ content: 'x', images }) + chunk({}, 'stop', { usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } }) + 'data: [DONE]\n\n');
+      };
+      const r = await ask('acme/one', 'draw', { stream });
+      const seen = stream ? (await readStream(r)).flatMap((e) => e.choices?.[0]?.delta?.images || []) : (await r.json()).choices[0].message.images;
+      eq(seen.map((i) => i.image_url.url), [`data:${shown};base64,AAEC`], `${type.slice(0, 40)} ${stream}`);
+    }
+});
+
 test('numbers keep their text', async () => {
   up.asked.length = 0;
   await post('{"model":"acme/one","messages":[{"role":"user","content":"x"}],"temperature":0.10,"logit_bias":{"1":1e0},"x_big":12345678901234567890}');

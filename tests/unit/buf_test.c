@@ -38,6 +38,15 @@ int main(void)
 	ok(mg_is(buf_view(&b), "xxx"), "a cut leaves the end");
 	buf_cut(&b, 4);
 	ok(!b.len, "a cut of more than there is leaves nothing");
+	buf_base64(&b, MG_STR("\xfb\xff\xbfhello"));
+	buf_base64(&b, MG_STR("he"));
+	buf_base64(&b, MG_STR("h"));
+	buf_base64(&b, (struct mg_str){ NULL, 0 });
+	ok(mg_is(buf_view(&b), "+/+/aGVsbG8=aGU=aA=="), "base64, with its padding");
+	buf_release(&b);
+	buf_init(&b, 7);
+	buf_base64(&b, MG_STR("hello"));
+	ok(b.failed && !b.len, "or nothing, where it does not fit");
 	buf_release(&b);
 	return tap_done();
 }
