@@ -118,7 +118,7 @@ static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t
 	put_usd(w, "usage_daily", f.daily);
 	put_usd(w, "usage_weekly", f.weekly);
 	put_usd(w, "usage_monthly", f.monthly);
-	/* no provider keys of callers' own yet: nothing was spent by way of them */
+	/* what went by way of customers' own accounts stands in the records, and is not added up for a key */
 	put_usd(w, "byok_usage", 0);
 	put_usd(w, "byok_usage_daily", 0);
 	put_usd(w, "byok_usage_weekly", 0);

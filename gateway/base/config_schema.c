@@ -89,7 +89,7 @@ static const struct member timeouts[] = {
 	{ .name = "first_output", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "until the first event that carries output" },
 	{ .name = "slow", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "output that begins later counts against the endpoint's health; default: half of first_output" },
 	{ .name = "idle", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "between bytes after it" },
-	{ .name = "total", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "for one attempt" },
+	{ .name = "total", .kind = M_DURATION, .min = 1, .max = DAY, .doc = "since the request began, attempts elsewhere included" },
 	END };
 static const struct member byok[] = {
 	{ .name = "api_key", .kind = M_SECRET, .doc = "env \"NAME\" or file \"P\"" },

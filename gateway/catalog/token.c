@@ -54,7 +54,6 @@ struct fetch {
 	struct client *client;
 	struct pool *pool;
 	struct grant grant;
-	struct exchange *x;
 	struct buf answer;
 	int status;
 };
@@ -407,8 +406,7 @@ static int fetch_next(struct fetch *f, struct err *err)
 		.total_ms = g->near ? NEAR_TOTAL_MS : TOTAL_MS, .max_bytes = ANSWER_MAX, .plain_http = !strncmp(g->url, "http://", 7),
 	};
 
-	f->x = exchange_start(f->client, &conf, &fetch_events, f, err);
-	return f->x ? MG_OK : MG_EINVAL;
+	return exchange_start(f->client, &conf, &fetch_events, f, err) ? MG_OK : MG_EINVAL;
 }
 
 static int fetch_begin(struct fetch *f, struct err *err)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "cli/local.h"
 #include "cli/table.h"
+#include "plugin/call.h"
 #include "plugin/check.h"
 
 enum { BODY_MAX = 4 << 20 };

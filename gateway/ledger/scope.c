@@ -263,7 +263,7 @@ int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nus
 	int rc;
 
 	assert(n <= 4 && nusd >= 0);
-	*h = (struct hold){ .n = n, .nusd = nusd, .wall_ms = wall_ms };
+	*h = (struct hold){ .n = n, .nusd = nusd };
 	memcpy(h->scopes, scopes, n * sizeof(*scopes));
 	lock_all(h);
 	for (size_t i = 0; i < n; i++)

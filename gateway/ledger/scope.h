@@ -36,7 +36,7 @@ struct scope_facts { int64_t limit, posted, held, total, daily, weekly, monthly;
 void scope_read(const struct scope *s, int64_t wall_ms, struct scope_facts *out);
 
 /* All or nothing over n scopes (R42).  MG_EDENIED: which says who refused. */
-struct hold { struct scope *scopes[4]; int64_t window[4]; size_t n; int64_t nusd; int64_t wall_ms; bool open; };
+struct hold { struct scope *scopes[4]; int64_t window[4]; size_t n; int64_t nusd; bool open; };
 int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nusd, int64_t wall_ms, struct scope **which);
 int hold_raise(struct hold *h, int64_t nusd, struct scope **which);	/* to at least nusd; refused: unchanged */
 /* Exactly once (R41): the second call is a no-op and returns false.  charge may pass the hold (R51). */

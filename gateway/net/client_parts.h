@@ -66,7 +66,7 @@ struct exchange {
 	int status;
 	unsigned phase;
 	bool listed, added, start, cancelled, resume, paused, ended;
-	bool foreign, refused, too_large, headed, in_call;
+	bool foreign, refused, too_large, headed;
 	bool done;		/* libcurl said so */
 	bool kept, stale;	/* on a connection that was used before; which had ended */
 	char *error;		/* CURL_ERROR_SIZE bytes, where TLS may have something to say; else NULL */

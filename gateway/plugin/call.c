@@ -3,7 +3,6 @@
 #include <strings.h>
 
 #include "plugin/host.h"
-#include "plugin/registry.h"
 
 enum { STATE_MAX = 1 << 20, PIECES_MAX = 4096, WORDS_MAX = 2000 };
 

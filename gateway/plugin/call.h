@@ -43,6 +43,7 @@ struct call {
 	struct mg_writer no_writer;	/* what writer() gives when there is no memory: takes nothing */
 };
 
+const struct mg_operation *plugin_operation(const struct mg_plugin *p, enum mg_op op);	/* NULL: it cannot */
 /* MG_EINVAL: the plugin has no such operation; MG_ENOMEM. */
 int call_init(struct call *c, struct pool *pool, const struct mg_plugin *plugin, enum mg_op op, bool streamed,
 	struct mg_view request, struct mg_view endpoint, const char *secret);

@@ -25,6 +25,4 @@ size_t registry_count(const struct registry *r);
 const struct plugin *registry_at(const struct registry *r, size_t i);
 void registry_free(struct registry *r);		/* the table only */
 
-const struct mg_operation *plugin_operation(const struct mg_plugin *p, enum mg_op op);	/* NULL: it cannot */
-
 #endif

@@ -305,7 +305,6 @@ void metric_print(struct buf *out, enum metric m, int64_t n, const char *const *
 
 void metrics_print(struct buf *out)
 {
-
 	for (unsigned m = 0; m < METRIC_COUNT; m++) {
 		if (!atomic_load(&used[m]))
 			continue;
