@@ -201,12 +201,13 @@ static void started(struct server *s, struct MHD_Connection *mhd, void **context
 
 /* A first line without a blank ("GET") libmicrohttpd ends a connection over, and says nothing.  With
  * TURBO the socket is still open for writing here.  What came is read first, see turn_away().  Behind
- * an answer nobody can tell such a line from a connection that was to be closed. */
+ * an answer it may be that the connection was to be closed: that is done in the same run. */
 static void answer_junk(const struct conn *c)
 {
+	bool waited = c->phase == CONN_IDLE && c->answered != c->shard->runs;
 	char junk[4096];
 
-	if (c->phase != CONN_NEW || c->left || c->shard->tls || c->server->draining)
+	if ((c->phase != CONN_NEW && !waited) || c->left || c->shard->tls || c->server->draining)
 		return;
 	if (recv(conn_fd(c), junk, sizeof(junk), MSG_DONTWAIT) != 0)	/* 0: the client ended it */
 		refusal_send(c, 400, refusal_words(400));

@@ -227,6 +227,7 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 
 	(void)cls;
 	*context = NULL;
+	c->answered = c->shard->runs;
 	conn_phase(c, CONN_IDLE);
 	c->req = NULL;
 	if (!q)

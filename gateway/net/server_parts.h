@@ -24,6 +24,7 @@ struct shard {
 	struct shard *next_dirty;
 	bool dirty, tls;
 	unsigned conns, fresh;	/* fresh: without a first request */
+	uint64_t runs;		/* how often MHD has looked at it */
 	uint64_t empty_ms;	/* since when it is without connections */
 };
 
@@ -56,6 +57,7 @@ struct conn {
 	struct watch watch;	/* EPOLLRDHUP (R18) */
 	struct timer timer;	/* fires at due_ms or before, see deadline.c */
 	uint64_t due_ms, body_end_ms, progress;
+	uint64_t answered;	/* the shard's run in which the last answer was through */
 	enum phase phase;
 	bool suspended, left, admin, local, counted;
 	bool shut;		/* shutdown() was called */

@@ -38,6 +38,7 @@ static void shard_run(struct shard *sh)
 {
 	MHD_UNSIGNED_LONG_LONG wait;
 
+	sh->runs++;
 	MHD_run(sh->mhd);
 	if (MHD_get_timeout(sh->mhd, &wait) != MHD_YES || wait)
 		return;

@@ -81,6 +81,42 @@ static void parsed(void)
 	}
 }
 
+/* Behind an answer, too, who speaks something else is told so; where the connection was to be closed, nobody is. */
+static void kept(const char *first, const char *then, bool told, const char *claim)
+{
+	struct buf b, rest;
+	int fd = dial(port);
+	bool closed;
+
+	buf_init(&b, 1 << 20);
+	buf_init(&rest, 1 << 20);
+	say(fd, first, strlen(first));
+	drink(fd, &b, "still-here", 1);
+	if (then)
+		say(fd, then, strlen(then));
+	closed = drink(fd, &rest, NULL, 0);
+	close(fd);
+	ok(closed && count(b.at, "still-here") == 1 && (told ? is_envelope(rest.at, "400") : !*rest.at), claim);
+	if (!closed || (told && !is_envelope(rest.at, "400")))
+		printf("# closed %d: %.400s\n", closed, rest.at);
+	buf_release(&b);
+	buf_release(&rest);
+}
+
+static void behind_an_answer(void)
+{
+	static const char one[] = "GET /?still-here HTTP/1.1\r\n" H;
+	char kept_alive[128], closing[128];
+
+	snprintf(kept_alive, sizeof(kept_alive), "%s\r\n", one);
+	snprintf(closing, sizeof(closing), "%sConnection: close\r\n\r\n", one);
+	kept(kept_alive, "GET\r\n", true, "a first line without a blank, behind an answer");
+	kept(kept_alive, "SSH-2.0-OpenSSH_9\r\n", true, "another protocol, behind an answer");
+	for (int i = 0; i < 20; i++)
+		kept(closing, NULL, false, "a connection that was to be closed has one answer");
+	kept("GET /?still-here HTTP/1.0\r\n\r\n", NULL, false, "and so has one of HTTP/1.0");
+}
+
 static void oversized(void)
 {
 	static const struct { const char *before, *after, *status, *claim; size_t n; } rows[] = {
@@ -119,6 +155,7 @@ int main(void)
 		return 1;
 	raw_run();
 	parsed();
+	behind_an_answer();
 	oversized();
 	too_many();
 	return raw_stop();
