@@ -87,6 +87,7 @@ void keys_get(struct api_call *c);
 void keys_update(struct api_call *c);
 void keys_delete(struct api_call *c);
 void credits_get(struct api_call *c);
+void credits_coinbase(struct api_call *c);	/* gone: 410 */
 void credits_add(struct api_call *c);
 void admin_reload(struct api_call *c);
 void policies_list(struct api_call *c);

@@ -45,6 +45,17 @@ static void on_reset(struct relay *r)
 	c->pass = (struct pass){ 0 };
 }
 
+/* Not all that upstreams are sent is one JSON value; what is not is shown as text. */
+static void put_echo(struct mg_writer *w, struct relay *r, struct mg_str body)
+{
+	struct mg_view parsed;
+
+	if (json_parse(r->pool, body, &parsed, NULL) == MG_OK)
+		json_put_raw(w, "echo_upstream_body", body);
+	else
+		json_put(w, "echo_upstream_body", body);
+}
+
 /* One extra chunk before the answer: what the upstream was sent (E21). */
 static void on_debug(struct relay *r, struct mg_str body)
 {
@@ -57,7 +68,7 @@ static void on_debug(struct relay *r, struct mg_str body)
 	json_open(&w, "choices", '[');
 	json_close(&w);
 	json_open(&w, "debug", '{');
-	json_put_raw(&w, "echo_upstream_body", body);
+	put_echo(&w, r, body);
 	json_close(&w);
 	chat_chunk_end(&w, r);
 }

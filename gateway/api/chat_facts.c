@@ -96,6 +96,19 @@ static int sort_of(struct pool *pool, struct mg_view sort, struct prefs *p, stru
 	return fail(err, MG_EINVAL, "provider.sort: must be price, throughput, latency or exacto");
 }
 
+static int quantizations(struct words list, struct err *err)
+{
+	static const char *const levels[] = { "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown" };
+
+	for (size_t i = 0, k; i < list.n; i++) {
+		for (k = 0; k < sizeof(levels) / sizeof(levels[0]) && !mg_is(list.at[i], levels[k]); )
+			k++;
+		if (k == sizeof(levels) / sizeof(levels[0]))
+			return fail(err, MG_EINVAL, "provider.quantizations[%zu]: must be int4, int8, fp4, mxfp4, nvfp4, fp6, fp8, mxfp8, fp16, bf16, fp32 or unknown", i);
+	}
+	return MG_OK;
+}
+
 static int prefs_lists(struct pool *pool, struct mg_view v, struct prefs *p, struct err *err)
 {
 	int rc = word_list(pool, json_get(v, "order"), "provider.order", &p->order, err);
@@ -106,7 +119,7 @@ static int prefs_lists(struct pool *pool, struct mg_view v, struct prefs *p, str
 		rc = word_list(pool, json_get(v, "ignore"), "provider.ignore", &p->ignore, err);
 	if (!rc)
 		rc = word_list(pool, json_get(v, "quantizations"), "provider.quantizations", &p->quantizations, err);
-	return rc;
+	return rc ? rc : quantizations(p->quantizations, err);
 }
 
 static int prefs_flags(struct mg_view v, struct prefs *p, struct err *err)

@@ -10,8 +10,23 @@
 #define CONTENT ",\"content\":"
 static const char tail[] = "},\"finish_reason\":null,\"native_finish_reason\":null,\"logprobs\":null}]}\n\n";
 
+/* The data of an event is one line: JSON that somebody else wrote on several, a client or an upstream, is put on one.
+ * Inside of strings there are no such bytes. */
+static void one_line(char *at, size_t len)
+{
+	const char *end = at + len;
+
+	for (char *p = at; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		*p = ' ';
+	for (char *p = at; (p = memchr(p, '\r', (size_t)(end - p))); p++)
+		*p = ' ';
+}
+
+/* b: one event, with the empty line behind it. */
 static void send(struct relay *r, struct buf *b)
 {
+	if (!b->failed && b->len > 2)
+		one_line(b->at, b->len - 2);
 	if (!b->failed && http_stream_write(r->http, b->at, b->len) > STREAM_HIGH && r->now)
 		attempt_pause(r->now);
 	buf_reset(b);

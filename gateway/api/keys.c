@@ -48,6 +48,11 @@ void credits_get(struct api_call *c)
 	answer(c->http, wire_credits(c->w->gw->accounts, &out, &err), 200, &out, &err);
 }
 
+void credits_coinbase(struct api_call *c)
+{
+	api_error(c->http, 410, "invalid_request", "This way to pay is gone; whoever runs this gateway adds credits with 'moongate credits add'");
+}
+
 void keys_list(struct api_call *c)
 {
 	struct keys_query q = { http_query(c->http, "offset"), http_query(c->http, "include_disabled"), http_query(c->http, "workspace_id") };

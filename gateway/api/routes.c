@@ -29,6 +29,7 @@ const struct route api_routes[] = {
 	{ "PATCH",  "/keys/*",			MANAGEMENT, SMALL, keys_update },
 	{ "DELETE", "/keys/*",			MANAGEMENT, SMALL, keys_delete },
 	{ "GET",    "/credits",			MANAGEMENT, SMALL, credits_get },
+	{ "POST",   "/credits/coinbase",	PUBLIC, SMALL, credits_coinbase },
 	{ "POST",   "!/api/admin/credits",	MANAGEMENT, SMALL, credits_add },
 	{ "GET",    "!/api/admin/decision",	MANAGEMENT, SMALL, decision_get },
 	{ "POST",   "!/api/admin/decision",	MANAGEMENT, 0, decision_ask },

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdatomic.h>
 #include "base/crypto.h"
+#include "catalog/wire.h"
 #include "catalog/build.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
@@ -65,6 +66,7 @@ static int model(struct build *b, const char *slug, json_t *row)
 	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		if (json_object_get(row, shown[i]))
 			json_object_set(m->row, shown[i], json_object_get(row, shown[i]));
+	m->mute = !model_takes(m, "output", MG_STR("text")) && !model_takes(m, "output", MG_STR("image")) && !model_takes(m, "output", MG_STR("audio"));
 	json_array_foreach(list, i, e) {
 		struct endpoint *at = &c->endpoints[c->n_endpoints];
 

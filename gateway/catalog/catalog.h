@@ -72,6 +72,7 @@ struct model {
 	char *slug, *canonical, *name, *description;	/* "acme/large"; canonical: slug where not said */
 	const char *label;		/* in metrics: of all that a wildcard stands for, the wildcard */
 	bool wild;			/* vllm/ and a star: nobody's own name */
+	bool mute;			/* gives neither text, pictures nor sound: nobody chats with it */
 	bool router;			/* a policy's: endpoints are those that may answer, and who knows its price */
 	int64_t created;		/* Unix seconds */
 	uint64_t context_length, max_output;

@@ -289,15 +289,22 @@ static size_t select_models(struct wire_row *rows, const struct catalog *c, cons
 	return n;
 }
 
+static uint64_t page_size(const struct model_query *q)
+{
+	enum { PAGE = 500 };
+
+	return q->limit ? q->limit : q->paged ? PAGE : 0;
+}
+
 static void put_links(struct mg_writer *w, const struct model_query *q, size_t total)
 {
+	uint64_t limit = page_size(q);
 	struct buf next;
 
 	buf_init(&next, 8192);
 	json_open(w, "links", '{');
-	if (q->limit && q->offset + q->limit < total) {
-		buf_print(&next, "/api/v1/models?offset=%llu&limit=%llu", (unsigned long long)(q->offset + q->limit),
-			(unsigned long long)q->limit);
+	if (limit && q->offset + limit < total) {
+		buf_print(&next, "/api/v1/models?offset=%llu&limit=%llu", (unsigned long long)(q->offset + limit), (unsigned long long)limit);
 		if (q->rest)
 			buf_str(&next, buf_view(q->rest));
 		json_put(w, "next", buf_view(&next));
@@ -318,12 +325,12 @@ struct wire_row *wire_rows(const struct catalog *c, const struct model_query *q,
 
 void wire_models(struct buf *out, const struct catalog *c, const struct model_query *q, int64_t now_ms, uint64_t mono_ms)
 {
-	size_t n, from, to;
+	size_t n, from, to, limit = (size_t)page_size(q);
 	struct wire_row *rows = wire_rows(c, q, now_ms, mono_ms, &n);
 	struct mg_writer w;
 
 	from = q->offset < n ? (size_t)q->offset : n;
-	to = q->limit && q->limit < n - from ? from + (size_t)q->limit : n;
+	to = limit && limit < n - from ? from + limit : n;
 	json_writer_init(&w, out);
 	json_open(&w, NULL, '{');
 	json_open(&w, "data", '[');

@@ -19,6 +19,7 @@ struct model_query {
 	struct { bool set; double min, max; } index[INDEX_COUNT];	/* set: what is not measured is out */
 	int distillable;			/* -1: any */
 	bool zdr, rss;				/* rss: a feed is wanted */
+	bool paged;				/* an offset was given: a page of 500 where no limit was */
 	const struct routers *routers;		/* that are listed, too; NULL: none are */
 	struct buf *rest;			/* what links.next repeats */
 };

@@ -141,8 +141,10 @@ int model_query_set(struct model_query *q, struct mg_str name, struct mg_str v, 
 		return rc;
 	if (mg_is(name, "use_rss"))
 		q->rss = !mg_is(v, "false") && !mg_is(v, "0");
-	if (mg_is(name, "offset"))
+	if (mg_is(name, "offset")) {
+		q->paged = true;
 		return number(name, v, 0, 1000000000, &q->offset, err);
+	}
 	if (mg_is(name, "limit"))
 		return number(name, v, 1, 1000, &q->limit, err);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -68,6 +68,12 @@ static int find_models(struct decision *d, const struct origin *from, struct mod
 			answer(no, 400, "model_not_found", "", "%.*s is not a valid model ID", (int)name.len, name.at ? name.at : "");
 			return -1;
 		}
+		if (m && m->mute && mg_is(d->facts.api, "chat")) {
+			if (d->resolved)
+				continue;
+			answer(no, 400, "wrong_endpoint", "", "%.100s is no model for chat completions: it gives no text (model)", m->slug);
+			return -1;
+		}
 		if (m)
 			alias_keep(d, asked->at[i], m->slug);
 		if (!m || seen(slugs, *n, m->slug))

@@ -247,6 +247,17 @@ static int delta(struct mg_call *c, struct choice *ch, struct mg_view d)
 	return rc ? rc : audio(c, ch, h->get(d, "audio"));
 }
 
+/* A member that brings something, besides the role. */
+static bool says_anything(struct mg_call *c, struct mg_view d)
+{
+	const struct mg_host *h = c->host;
+
+	for (struct mg_view m = h->at(d, 0); h->kind(m); m = h->next(m))
+		if (!mg_is(h->name(m), "role") && (h->kind(m) == MG_STRING ? h->raw(m).len > 2 : h->kind(m) == MG_ARRAY ? h->at(m, 0).doc != NULL : h->kind(m) == MG_OBJECT))
+			return true;
+	return false;
+}
+
 static int choice(struct mg_call *c, struct mg_view v)
 {
 	const struct mg_host *h = c->host;
@@ -265,6 +276,8 @@ static int choice(struct mg_call *c, struct mg_view v)
 		rc = h->emit(c, MG_EVENT(MG_EV_LOGPROBS, .choice = ch->index, .extra = h->raw(h->get(v, "logprobs"))));
 	if (rc)
 		return rc;
+	if (st->whole && !h->text(c, h->get(v, "finish_reason")).len && !h->text(c, h->get(v, "text")).len && !says_anything(c, d))
+		return h->fail(c, MG_EPROTO, "an empty answer without a finish reason");
 	keep_word(&ch->finish, h->text(c, h->get(v, "finish_reason")));
 	keep_word(&ch->native, h->text(c, h->get(v, "native_finish_reason")));
 	return usage(c, h->get(v, "usage"));

@@ -34,7 +34,7 @@ const table = {
   'GET /endpoints/zdr': PUBLIC, 'GET /providers': PUBLIC,
   'GET /generation': KEY, 'GET /generation/key': PUBLIC, 'GET /key': KEY, 'GET /auth/key': KEY,
   'GET /keys': MANAGEMENT, 'POST /keys': MANAGEMENT, 'GET /keys/*': MANAGEMENT, 'PATCH /keys/*': MANAGEMENT, 'DELETE /keys/*': MANAGEMENT,
-  'GET /credits': MANAGEMENT,
+  'GET /credits': MANAGEMENT, 'POST /credits/coinbase': PUBLIC,
   'POST !/api/admin/credits': MANAGEMENT,
   'GET !/api/admin/decision': MANAGEMENT, 'POST !/api/admin/decision': MANAGEMENT, 'POST !/api/admin/reload': MANAGEMENT, 'POST !/api/admin/rate': MANAGEMENT,
   'GET !/api/admin/policies': MANAGEMENT, 'POST !/api/admin/policies/publish': MANAGEMENT, 'POST !/api/admin/policies/rollback': MANAGEMENT,

@@ -27,6 +27,8 @@ const g = await startGateway(`
     ["acme/two"] = { endpoints = { ${at('a', 'well')}, ${at('b', 'well', 'quantization = "int4"')} } },
     ["acme/full"] = { endpoints = { ${at('a', 'down-429')}, ${at('b', 'down-429')} } },
     ["acme/over"] = { endpoints = { ${at('a', 'down-503')}, ${at('a', 'down-503', 'region = "eu"')}, ${at('b', 'down-503')} } },
+    ["acme/vec"] = { modalities = { input = { "text" }, output = { "embeddings" } }, endpoints = { ${at('a', 'well')} } },
+    ["acme/painter"] = { modalities = { input = { "text" }, output = { "image" } }, endpoints = { ${at('a', 'well')} } },
     ["acme/abroad"] = { endpoints = { ${at('a', 'well')} } },
   },`);
 const key = await g.newKey();
@@ -34,6 +36,7 @@ const ask = async (body) => { const r = await chat(g, key, body); return { statu
 
 for (const [what, body, status, code, type, excluded] of [
   ['a model that nobody has', { model: 'acme/none' }, 400, 'model_not_found', 'invalid_request', undefined],
+  ['a model that gives no text', { model: 'acme/vec' }, 400, 'wrong_endpoint', 'invalid_request', undefined],
   ['zero retention', { model: 'acme/one', provider: { zdr: true } }, 404, 'privacy_restricted', 'not_found', ['data_policy:zdr']],
   ['no training', { model: 'acme/one', provider: { data_collection: 'deny' } }, 404, 'privacy_restricted', 'not_found', ['data_policy:training']],
   ['a price', { model: 'acme/one', provider: { max_price: { prompt: 0.5 } } }, 404, 'constraint_filtered', 'not_found', ['max_price']],
@@ -55,6 +58,11 @@ for (const [what, body, status, code, type, excluded] of [
     eq([e.availability.retryable, e.availability.requested_models, typeof e.availability.docs_url], [false, [body.model], 'string']);
     eq([e.availability.excluded_by?.sort(), e.availability.affected_providers, e.availability.retry_after], [excluded, undefined, undefined], 'absent members are left out');
   });
+
+test('who gives pictures may be chatted with', async () => {
+  eq((await chat(g, key, { model: 'acme/painter' })).status, 200);
+  eq((await chat(g, key, { models: ['acme/one', 'acme/vec'] })).status, 400, 'each of the list must be a model for it');
+});
 
 test('all are at capacity, or overloaded: who is, and when it may be tried again', async () => {
   const full = await ask({ model: 'acme/full' });

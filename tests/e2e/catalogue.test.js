@@ -126,6 +126,21 @@ test('pages: total_count and the link to the next, with the other parameters', a
   eq([JSON.parse(next).data.length, JSON.parse(next).links.next], [1, null]);
 });
 
+test('an offset alone is a page of 500', async () => {
+  const many = Array.from({ length: 503 }, (_, i) => `["many/m${i}"] = { endpoints = { { provider = "sim", price = { input = 0, output = 0 } } } }`);
+  const h = await startGateway(`providers = { sim = { dialect = "sim", base_url = "sim:" } }, models = { ${many.join(', ')} },`);
+  const list = async (q) => JSON.parse((await call(h, '/api/v1/models' + q)).text);
+  const [all, first, second] = [await list(''), await list('?offset=0'), await list('?offset=500')];
+  eq([all.data.length, all.links.next, first.data.length, first.links.next, second.data.length, second.links.next, first.total_count],
+    [503, null, 500, '/api/v1/models?offset=500&limit=500', 3, null, 503]);
+  await h.stop();
+});
+
+test('a way to pay that is gone', async () => {
+  const r = await call(g, '/api/v1/credits/coinbase', { method: 'POST', headers: bearer(key), body: {} });
+  eq([r.status, JSON.parse(r.text).error.code], [410, 410]);
+});
+
 test('count, one model, the user\'s models, providers, zero data retention', async () => {
   eq((await get('/models/count?output_modalities=all')).data, { count: 3 });
   eq((await get('/model/acme/large%3Anitro')).data.id, 'acme/large');

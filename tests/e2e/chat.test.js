@@ -219,7 +219,38 @@ test('pass-through: a cut stream is an error, an empty answer falls over', async
   eq(events.at(-1), '[DONE]');
 });
 
+test('what one wrote on several lines is one line of a stream: a body that is echoed, a frame that is passed on', async () => {
+  behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.end('data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",\ndata: "choices":[{"index":0,\r\ndata: "delta":{"content":"hi\\nthere"},"finish_reason":null}]}\n\n' + chunk({}, 'stop') + 'data: [DONE]\n\n'); };
+  for (const model of ['acme/mirror', 'acme/one', 'sim/echo']) {
+    const body = { model, stream: true, debug: { echo_upstream_body: true }, messages: [{ role: 'user', content: 'a\nb' }] };
+    const r = await post(JSON.stringify(body, null, 2).replaceAll('\n', '\r\n'));
+    const events = await readStream(r), echoed = events[0].debug.echo_upstream_body;
+    eq([events.at(-1), events.filter((e) => e.choices?.[0]?.finish_reason).length], ['[DONE]', 1], model);
+    if (model === 'sim/echo') { eq(typeof echoed, 'string', 'what is no JSON value is shown as text'); continue; }
+    eq([echoed.messages, events.map((e) => e.choices?.[0]?.delta?.content ?? '').join('')], [body.messages, 'hi\nthere'], model);
+  }
+});
+
+test('an answer with nothing in it and no finish reason is none: another is asked, and nothing is charged', async () => {
+  const blank = (message, finish) => ({ ...completion(''), choices: [{ index: 0, message, finish_reason: finish }], usage: { prompt_tokens: 9, completion_tokens: 0, total_tokens: 9 } });
+  for (const message of [{ role: 'assistant', content: '' }, { role: 'assistant', content: null, tool_calls: [] }])
+    for (const finish of [null, '', undefined]) {
+      behave = (req, res) => sendJson(res, 200, blank(message, finish));
+      const a = await (await ask('acme/two', 'x', { provider: { order: ['first', 'second'] } })).json();
+      eq([a.choices?.[0].message.content, a.provider], ['from the other', 'Second'], JSON.stringify(message));
+      const r = await ask('acme/one', 'x'), e = (await r.json()).error;
+      eq([r.status, e.metadata.error_type, (await (await fetch(`${g.api}/generation?id=${r.headers.get('x-generation-id')}`, { headers: { authorization: `Bearer ${key}` } })).json()).data.total_cost],
+        [502, 'provider_unavailable', 0]);
+    }
+  for (const [message, finish] of [[{ role: 'assistant', content: '' }, 'stop'], [{ role: 'assistant', content: 'some' }, null]]) {
+    behave = (req, res) => sendJson(res, 200, blank(message, finish));
+    eq((await ask('acme/one', 'x')).status, 200, 'who says stop has answered, and so has who says something');
+  }
+});
+
 for (const [what, body, status, member] of [
+  ['a quantization that is none', { model: 'acme/one', messages: [{ role: 'user', content: 'x' }], provider: { quantizations: ['fp8', 'int3'] } }, 400, 'provider.quantizations[1]'],
   ['no messages', { model: 'acme/one' }, 400, 'messages'],
   ['messages of the wrong type', { model: 'acme/one', messages: 'x' }, 400, 'messages'],
   ['an empty list of messages', { model: 'acme/one', messages: [] }, 400, 'messages'],
