@@ -23,7 +23,7 @@
 enum { LANES = 3 };			/* the first, and the two that a plan may ask for */
 #define LIMITED_MOST 0.1		/* share of 429 from which on an upstream is not asked for more than it must */
 
-struct lane { struct attempt *a; bool hedge; int64_t nusd; const struct endpoint *endpoint; struct mg_str upstream_id, upstream_model, native;
+struct lane { struct attempt *a; bool hedge; int64_t nusd; const struct endpoint *endpoint; struct mg_str upstream_id, native;
 	struct mg_usage usage; bool usage_reported; enum mg_finish finish; };
 
 struct race {
@@ -52,7 +52,6 @@ static void put_aside(const struct relay *r, struct lane *l)
 {
 	l->endpoint = r->endpoint;
 	l->upstream_id = r->upstream_id;
-	l->upstream_model = r->upstream_model;
 	l->native = r->native;
 	l->usage = r->usage;
 	l->usage_reported = r->usage_reported;
@@ -64,7 +63,6 @@ static void take_up(struct relay *r, const struct lane *l)
 	r->now = l->a;
 	r->endpoint = l->endpoint;
 	r->upstream_id = l->upstream_id;
-	r->upstream_model = l->upstream_model;
 	r->native = l->native;
 	r->usage = l->usage;
 	r->usage_reported = l->usage_reported;

@@ -191,15 +191,16 @@ static void on_beat(struct timer *t)
 static void begin_beat(struct relay *r)
 {
 	json_t *limits = json_object_get(r->snap->conf.tree, "limits");
+	uint64_t early_ms;
 
 	if (!r->stream || !r->surface->comment)
 		return;
 	r->beat.fire = on_beat;
-	r->early_ms = (uint64_t)json_integer_value(json_object_get(limits, "early_comments"));
+	early_ms = (uint64_t)json_integer_value(json_object_get(limits, "early_comments"));
 	r->alive_ms = (uint64_t)json_integer_value(json_object_get(limits, "keep_alive"));
 	r->wrote_ms = loop_now_ms(r->w->loop);
-	if (r->early_ms)
-		loop_timer_set(r->w->loop, &r->beat, r->early_ms);
+	if (early_ms)
+		loop_timer_set(r->w->loop, &r->beat, early_ms);
 }
 
 static void first_output(struct relay *r)
@@ -242,7 +243,6 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 	switch (e->kind) {
 	case MG_EV_START:
 		r->upstream_id = pool_dup(r->pool, e->id);
-		r->upstream_model = pool_dup(r->pool, e->name);
 		return;
 	case MG_EV_USAGE:
 		r->usage = *e->usage;
@@ -421,7 +421,7 @@ static void forget(struct relay *r)
 	r->surface->reset(r);		/* what an unstreamed answer had gathered */
 	r->first_us = 0;
 	r->finish = MG_NONE;
-	r->native = r->upstream_id = r->upstream_model = (struct mg_str){ 0 };
+	r->native = r->upstream_id = (struct mg_str){ 0 };
 	r->output_bytes = 0;
 	r->endpoint = NULL;
 }

@@ -102,14 +102,14 @@ struct relay {
 	struct race *race;		/* NULL: no hedge is planned */
 	struct timer step;		/* runs the next attempt, outside callbacks */
 	struct timer beat;		/* a comment for a client that waits (R18) */
-	uint64_t early_ms, alive_ms, wrote_ms;	/* to the first comment before output, 0: none; between comments; last output */
+	uint64_t alive_ms, wrote_ms;	/* between comments, 0: there are none; last output */
 	size_t next;			/* in d.order */
 	struct tried *tried;		/* grows as attempts end: most requests have one */
 	unsigned n_tried;
 	const struct refusal *last;	/* why the last attempt failed; NULL: none did */
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
-	struct mg_str upstream_id, upstream_model;
+	struct mg_str upstream_id;
 	bool admitted, opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
 	uint64_t output_max;		/* of a stream: past so many it is full (max_charge_nusd of the plan) */
