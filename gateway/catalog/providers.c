@@ -197,17 +197,18 @@ static int headers(struct build *b, struct provider *p, json_t *list)
 	return MG_OK;
 }
 
-/* A signature names the region: the address tells it, or the row. */
+/* A signature names the region: its options, the address if it is one of AWS's own, or the row. */
 static int region_of(struct build *b, const struct provider *p, const json_t *row, char *out, size_t size)
 {
-	const char *said = text_of(json_object_get(row, "options"), "region");
+	const char *said = text_of(json_object_get(row, "options"), "region"), *tag = text_of(row, "region");
 	struct mg_str region = sigv4_region((struct mg_str){ p->host, strlen(p->host) });
 
+	said = said || region.len ? said : tag;
 	if (said || region.len) {
 		snprintf(out, size, "%.*s", said ? (int)strlen(said) : (int)region.len, said ? said : region.at);
 		return MG_OK;
 	}
-	return blame(b, p->slug, "options.region", "options = { region = \"us-east-1\" }", "is required: '%.80s' is no address of AWS's own", p->host);
+	return blame(b, p->slug, "region", "region = \"us-east-1\"", "is required: '%.80s' is no address of AWS's own", p->host);
 }
 
 /* AWS's own order finds it; keys that do not end are "id:key[:session token]", the others a credential for token.h. */

@@ -117,7 +117,7 @@ static int exchange(struct asked *a, const struct mg_http *out, long *status)
 		curl_easy_cleanup(easy);
 		return cli_say(EXIT_FAILED, url.at ? "no memory for a request" : "the plugin named another host than %s's", a->p->slug);
 	}
-	if (sigv4_call(&a->call, url, out, said, time(NULL), &err) != MG_OK) {
+	if (sigv4_call(&a->call, url, out, said, json_text(a->pool, json_get(a->call.endpoint, "region")), time(NULL), &err) != MG_OK) {
 		curl_easy_cleanup(easy);
 		return cli_say(EXIT_DENIED, "%s: %s", a->p->slug, err.msg);
 	}

@@ -287,7 +287,7 @@ struct mg_str sigv4_region(struct mg_str host)
 	return (struct mg_str){ NULL, 0 };
 }
 
-int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, struct mg_str region, time_t now, struct err *err)
+int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, struct mg_str region, struct mg_str tag, time_t now, struct err *err)
 {
 	struct mg_str added[SIGV4_ADDED];
 	struct sigv4_who who = { .service = str(c->sign ? c->sign : "") };
@@ -298,8 +298,9 @@ int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, st
 	if (!c->sign || !c->secret || !sigv4_pair(str(c->secret), &who))
 		return MG_OK;
 	who.region = region.len ? region : sigv4_region(place_of(url).host);
+	who.region = who.region.len ? who.region : tag;
 	if (!who.region.len)
-		return fail(err, MG_EDENIED, "AWS's region is not known: say options = { region = \"us-east-1\" } or the like for the provider");
+		return fail(err, MG_EDENIED, "AWS's region is not known: say region = \"us-east-1\" or the like for the provider");
 	if (c->n_signed) {
 		c->n_headers -= c->n_signed;
 		c->n_signed = 0;

@@ -30,7 +30,8 @@ struct mg_str sigv4_region(struct mg_str host);
 int sigv4(struct pool *p, const struct sigv4_who *who, const struct sigv4_what *what, time_t now,
 	struct mg_str out[static SIGV4_ADDED], size_t *n, char *hash);
 /* Signs the call where its plugin asked for it; what an earlier sending added goes first.
+ * region: what the options say, before what the address does; tag: the row's, behind both, may be empty.
  * MG_EDENIED: the configuration does not say enough. */
-int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, struct mg_str region, time_t now, struct err *err);
+int sigv4_call(struct call *c, struct mg_str url, const struct mg_http *http, struct mg_str region, struct mg_str tag, time_t now, struct err *err);
 
 #endif

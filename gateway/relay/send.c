@@ -159,7 +159,7 @@ int attempt_transmit(struct attempt *a, struct err *err)
 	add_row_headers(a);
 	if (parent.at && json_kind(json_get(json_get(a->endpoint->row, "options"), "traceparent")) == MG_TRUE)
 		add_header(&a->call, "traceparent", parent.at);	/* our caller's span is the upstream's parent */
-	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), time(NULL), err))
+	if (sigv4_call(&a->call, url, &a->http, json_text(a->pool, json_get(json_get(a->endpoint->row, "options"), "region")), (struct mg_str){ a->endpoint->region, strlen(a->endpoint->region) }, time(NULL), err))
 		return err->rc;
 	struct exchange_conf conf = {
 		.method = pool_dup(a->pool, a->http.method).at, .url = url.at, .headers = a->call.headers, .n_headers = a->call.n_headers,

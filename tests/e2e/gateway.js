@@ -58,11 +58,12 @@ function faultOf(g) {
   return null;
 }
 
-// config: the Lua text of the table's members; listen and data_dir are added.
-export async function startGateway(config = '', { dir, env = {}, args = [], listen = '"127.0.0.1:0"' } = {}) {
+// config: the Lua text of the table's members; listen and data_dir are added.  Or own: a file that is one.
+export async function startGateway(config = '', { dir, env = {}, args = [], listen = '"127.0.0.1:0"', own } = {}) {
   const home = dir || mkdtempSync(join(tmpdir(), 'moongate-e2e-'));
-  const file = join(home, 'config.lua');
-  writeFileSync(file, `return {\n  dev = true,\n  listen = { ${listen} },\n  data_dir = "${home}/state/data",\n` +
+  const file = own ?? join(home, 'config.lua');
+  if (own) [env, args] = [{ MOONGATE_DATA_DIR: `${home}/state/data`, ...env }, ['--listen', '127.0.0.1:0', ...args]];
+  else writeFileSync(file, `return {\n  dev = true,\n  listen = { ${listen} },\n  data_dir = "${home}/state/data",\n` +
     `  management_key = env "MOONGATE_MANAGEMENT_KEY",\n${config}\n}\n`);
   const child = spawn(under[0] || binary, [...under.slice(1), ...under.length ? [binary] : [], 'serve', '--config', file, ...args],
     { env: { PATH: process.env.PATH, HOME: home, MOONGATE_MANAGEMENT_KEY: managementKey, ...options, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -32,7 +32,7 @@ static const struct { const char *claim, *text, *wants[2]; } bad[] = {
 	{ "an address with a name that nobody says", "return { providers = { acme = { dialect = 'openai', base_url = 'https://{region}.x' } } }", { "providers.acme.region: is required", "{region}" } },
 	{ "a name that is no part of an address", "return { providers = { acme = { dialect = 'openai', base_url = 'https://{a}.x', options = { a = 'x/y' } } } }", { "providers.acme.a: 'x/y' does not fit" } },
 	{ "AWS's keys without a region", "return { dev = true, providers = { acme = { dialect = 'openai', base_url = 'http://h', aws = { access_key_id = 'a', secret_access_key = 'b' } } } }",
-	  { "providers.acme.options.region: is required" } },
+	  { "providers.acme.region: is required" } },
 	{ "the gateway's own headers", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { Authorization = 'x' } } } }", { "'Authorization' is set by the gateway" } },
 	{ "a header with a line break", "return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = { ['x-a'] = 'a\\r\\nb' } } } }", { "control character" } },
 	{ "more headers than there is room for", "local h = {} for i = 1, 21 do h['x-' .. i] = 'a' end return { providers = { acme = { dialect = 'openai', base_url = 'https://x', headers = h } } }", { "providers.acme.headers: has more than 20" } },

@@ -70,13 +70,14 @@ static void call(void)
 	struct err err = { 0 };
 
 	c.headers[c.n_headers++] = MG_STR("Content-Type: application/json");
-	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, (struct mg_str){ 0 }, T, &err) == MG_OK && c.n_headers == 3 &&
+	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, (struct mg_str){ 0 }, (struct mg_str){ 0 }, T, &err) == MG_OK && c.n_headers == 3 &&
 		strstr(c.headers[2].at, "/us-east-1/bedrock/aws4_request") && strstr(c.headers[2].at, vectors[5].signature), "the region is its host's");
-	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, MG_STR("eu-west-1"), T + 1, &err) == MG_OK && c.n_headers == 3 &&
+	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, MG_STR("eu-west-1"), MG_STR("us-west-2"), T + 1, &err) == MG_OK && c.n_headers == 3 &&
 		!strcmp(c.headers[1].at, "x-amz-date: 20150830T123601Z") && strstr(c.headers[2].at, "/eu-west-1/"), "sent again, signed again; the region is what is said");
-	ok(sigv4_call(&c, MG_STR("http://127.0.0.1:1/x"), &http, (struct mg_str){ 0 }, T, &err) == MG_EDENIED && strstr(err.msg, "region"), "no region is an error with a hint");
+	ok(sigv4_call(&c, MG_STR("http://127.0.0.1:1/x"), &http, (struct mg_str){ 0 }, (struct mg_str){ 0 }, T, &err) == MG_EDENIED && strstr(err.msg, "region"), "no region is an error with a hint");
+	ok(sigv4_call(&c, MG_STR("http://127.0.0.1:1/x"), &http, (struct mg_str){ 0 }, MG_STR("us-west-2"), T, &err) == MG_OK && strstr(c.headers[2].at, "/us-west-2/"), "the row's where the address is no name of AWS's own");
 	c = (struct call){ .pool = p, .secret = "ABSKkey", .sign = "bedrock" };
-	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, (struct mg_str){ 0 }, T, &err) == MG_OK && !c.n_headers, "an API key signs nothing");
+	ok(sigv4_call(&c, MG_STR(BEDROCK), &http, (struct mg_str){ 0 }, (struct mg_str){ 0 }, T, &err) == MG_OK && !c.n_headers, "an API key signs nothing");
 	pool_free(p);
 }
 
