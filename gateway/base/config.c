@@ -398,6 +398,7 @@ static int read_all(struct config *c, const char *path, bool looking, struct err
 	r->fetched = json_object();
 	r->variables = json_object();
 	r->absent = json_object();
+	r->unread = c->unread = json_object();
 	r->looking = looking;
 	rc = load(r, c, path);
 	memcpy(c->missing, r->missing, sizeof(c->missing));
@@ -429,7 +430,8 @@ void config_release(struct config *c)
 	json_decref(c->tree);
 	json_decref(c->origins);
 	json_decref(c->given);
-	c->tree = c->origins = c->given = NULL;
+	json_decref(c->unread);
+	c->tree = c->origins = c->given = c->unread = NULL;
 }
 
 /* ---- showing */

@@ -22,8 +22,9 @@
 
 /* path: where it was found; "" for the built-in default.  origins: place -> "file:line", or the name of a
  * variable.  given: the tree as it was written, before defaults.  missing: of config_look(), the first
- * secret that is not here, as an error says it; "": all are. */
-struct config { json_t *tree; char path[512]; json_t *origins, *given; char missing[240]; };
+ * secret that is not here, as an error says it; "": all are.  unread: place -> why this build does not do
+ * what is asked for there. */
+struct config { json_t *tree; char path[512]; json_t *origins, *given, *unread; char missing[240]; };
 
 /* path NULL: looked up ($MOONGATE_CONFIG, ./config.lua, XDG, /etc/moongate);
  * none found: the built-in default (sim on loopback).  config_release() it. */

@@ -377,6 +377,8 @@ static json_t *check(struct reading *r, const struct member *m, json_t *v, struc
 {
 	const char *absent = json_is_null(v) ? json_string_value(json_object_get(r->absent, at->text)) : NULL;
 
+	if (m->later && (json_is_true(v) || json_string_length(v)))
+		json_object_set_new(r->unread, at->text, json_string(m->later));
 	if (absent)
 		return not_here(r, m, absent);
 	switch (m->kind) {
@@ -385,6 +387,8 @@ static json_t *check(struct reading *r, const struct member *m, json_t *v, struc
 	case M_PATH:
 		return json_is_string(v) ? path(r, v) : (wrong(r, at, v, "a path is expected", m->doc), NULL);
 	case M_BOOL:
+		if (m->refused && json_is_true(v))
+			return config_fail(r, at->text, m->doc, "%s", m->later), NULL;
 		return json_is_boolean(v) ? json_incref(v) : (wrong(r, at, v, "true or false is expected", m->doc), NULL);
 	case M_INT:
 		if (json_is_integer(v))

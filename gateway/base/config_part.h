@@ -22,6 +22,7 @@ struct reading {
 	bool looking;		/* config_look(): what cannot be fetched is null in the tree, its place and error are here */
 	json_t *absent;
 	char missing[240];
+	json_t *unread;
 	struct err *err;
 };
 
@@ -64,6 +65,8 @@ struct member {
 	const char *words;		/* WORD: "debug|info" */
 	int64_t min, max;		/* both 0: any */
 	bool required;
+	const char *later;		/* what this build lacks for it: it may be asked for, and is told (config.unread); */
+	bool refused;			/* or refused, where silence would be wrong */
 };
 extern const struct member config_root;
 const struct member *member_find(const struct member *object, const char *name);

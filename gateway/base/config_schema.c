@@ -6,7 +6,7 @@
 
 #define END { .name = NULL }
 #define DAY (INT64_C(86400000))
-#define RATE(n, d) { n, M_PRICE, NULL, d, NULL, NULL, 0, 0, false }
+#define RATE(n, d) { .name = n, .kind = M_PRICE, .doc = d }
 
 static const struct member a_string = { .name = "text", .kind = M_STRING };
 static const struct member a_map_of_strings = { .name = "texts", .kind = M_STRING };
@@ -210,6 +210,20 @@ static const struct member logging[] = {
 	{ .name = "level", .kind = M_WORD, .fallback = "\"info\"", .words = "error|warn|info|debug", .doc = "" },
 	{ .name = "format", .kind = M_WORD, .fallback = "\"auto\"", .words = "auto|json|text", .doc = "auto: text on a terminal, else json" },
 	{ .name = "file", .kind = M_PATH, .doc = "instead of stderr; reopened on SIGUSR1" },
+	{ .name = "content", .kind = M_BOOL, .fallback = "false", .refused = true, .later = "prompts and answers are kept nowhere by this build", .doc = "false is what it does" },
+	{ .name = "retention", .kind = M_DURATION, .fallback = "\"30d\"", .min = 30 * DAY, .max = 30 * DAY,
+	  .doc = "of what is kept of a request; a policy says another time: retain, ttl_s" },
+	END };
+/* What is asked for there and not done yet, a start, a reload and config check tell. */
+static const struct member otlp[] = {
+	{ .name = "endpoint", .kind = M_STRING, .fallback = "\"\"", .later = "this build sends no traces", .doc = "\"http://collector:4318\"; \"\": off" },
+	{ .name = "sample", .kind = M_PRICE, .fallback = "\"1\"", .doc = "part of the requests, 0 to 1" },
+	END };
+static const struct member telemetry[] = {
+	{ .name = "otlp", .kind = M_OBJECT, .fallback = "{}", .sub = otlp, .doc = "traces" },
+	END };
+static const struct member ui[] = {
+	{ .name = "enabled", .kind = M_BOOL, .fallback = "false", .later = "this build has no console", .doc = "serve the console at /ui/" },
 	END };
 static const struct member a_label = { .name = "label", .kind = M_STRING };
 static const struct member lookup[] = {
@@ -236,7 +250,7 @@ static const struct member credits[] = {
 	END };
 static const struct member ledger[] = {
 	{ .name = "durable", .kind = M_WORD, .fallback = "\"process\"", .words = "process|power",
-	  .doc = "process: survives kill -9; power: waits for the disk" },
+	  .doc = "process: what a client saw finish survives kill -9, and is on the disk 25 ms or 1,024 rows later; power: each answer waits for the disk" },
 	END };
 static const struct member cors[] = {
 	{ .name = "origins", .kind = M_LIST, .fallback = "[]", .sub = &a_string, .doc = "that browsers may call from" },
@@ -257,6 +271,8 @@ static const struct member root[] = {
 	{ .name = "limits", .kind = M_OBJECT, .fallback = "{}", .sub = limits, .doc = "" },
 	{ .name = "fetch", .kind = M_OBJECT, .fallback = "{}", .sub = fetch, .doc = "what requests point to" },
 	{ .name = "logging", .kind = M_OBJECT, .fallback = "{}", .sub = logging, .doc = "" },
+	{ .name = "telemetry", .kind = M_OBJECT, .fallback = "{}", .sub = telemetry, .doc = "" },
+	{ .name = "ui", .kind = M_OBJECT, .fallback = "{}", .sub = ui, .doc = "" },
 	{ .name = "credits", .kind = M_OBJECT, .fallback = "{}", .sub = credits, .doc = "" },
 	{ .name = "ledger", .kind = M_OBJECT, .fallback = "{}", .sub = ledger, .doc = "" },
 	{ .name = "cors", .kind = M_OBJECT, .fallback = "{}", .sub = cors, .doc = "" },

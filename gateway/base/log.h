@@ -18,6 +18,7 @@
 	X(STOP, "stop", "the gateway stops") \
 	X(CONFIG_LOADED, "config_loaded", "a configuration took effect") \
 	X(CONFIG_REFUSED, "config_refused", "the old configuration stays") \
+	X(CONFIG_UNREAD, "config_unread", "what this member asks for is not done") \
 	X(PLUGIN_LOADED, "plugin_loaded", "a plugin was loaded") \
 	X(PLUGIN_REFUSED, "plugin_refused", "a plugin was not loaded") \
 	X(BUNDLE_LOADED, "bundle_loaded", "a policy bundle took effect") \

@@ -17,6 +17,8 @@ static int check(struct local *l, const struct cli *c)
 {
 	struct bundle *bundle = NULL;
 	struct err err = { 0 };
+	const char *place;
+	json_t *why;
 	int rc = local_catalog(l, c);
 
 	if (rc)
@@ -24,6 +26,8 @@ static int check(struct local *l, const struct cli *c)
 	if (policy_conf_check(l->conf.tree, &err) != MG_OK || local_policies(l, &bundle, &err) != MG_OK)
 		return cli_fail(EXIT_CONFIG, &err);
 	bundle_unref(bundle);
+	json_object_foreach(l->conf.unread, place, why)
+		cli_note("%s: %s\n", place, json_string_value(why));
 	if (c->output != OUTPUT_TABLE)
 		return print_json(json_pack("{s:b, s:s, s:I, s:I, s:I}", "ok", 1, "path", l->conf.path,
 			"providers", (json_int_t)l->catalog->n_providers, "models", (json_int_t)l->catalog->n_models,

@@ -269,6 +269,15 @@ static int switch_to(struct serving *s, struct snapshot *next, struct err *err)
 	return rc;
 }
 
+void unread_log(const struct config *conf)
+{
+	const char *place;
+	json_t *why;
+
+	json_object_foreach(conf->unread, place, why)
+		log_at(LOG_WARN, EV_CONFIG_UNREAD, NULL, LOG_S("member", place), LOG_S("why", json_string_value(why)));
+}
+
 static void reload(struct serving *s)
 {
 	struct err err = { 0 };
@@ -289,6 +298,7 @@ static void reload(struct serving *s)
 	}
 	same = listeners_renew(&s->listeners, &listeners, &s->gw);
 	listeners_release(&listeners);
+	unread_log(&next->conf);
 	log_at(same ? LOG_INFO : LOG_WARN, EV_CONFIG_LOADED, NULL, LOG_S("path", next->conf.path), LOG_N("models", next->catalog->n_models),
 		LOG_S("bundle", bundle_hash(next->bundle)), LOG_S("listen", same ? "" : "other addresses take a restart"));
 }

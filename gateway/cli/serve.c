@@ -251,6 +251,7 @@ static int start(struct serving *s, struct err *err)
 	if (s->drain_ms == UINT64_MAX)	/* the command line named none */
 		s->drain_ms = limit_of(snap->conf.tree, "drain");
 	s->delay_ms = limit_of(snap->conf.tree, "drain_delay");
+	unread_log(&snap->conf);
 	log_at(LOG_INFO, EV_START, NULL, LOG_S("version", VERSION), LOG_S("config", snap->conf.path), LOG_S("data_dir", s->gw.data_dir), LOG_N("workers", s->gw.n_workers));
 	rc = server_self_check(err);
 	if (!rc)

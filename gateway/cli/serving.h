@@ -32,6 +32,8 @@ struct snapshot *world_read(struct serving *s, const struct catalog *previous, s
 /* Opens the versions and gives the first snapshot its bundle: what is configured, or what was live last. */
 int first_policies(struct serving *s, struct snapshot *snap, struct err *err);
 /* From the main thread; done soon, one after the other, not twice at once. */
+/* A line for each member that asks for what this build does not do. */
+void unread_log(const struct config *conf);
 void serving_reload(struct serving *s);
 void serving_look(struct serving *s);	/* frees what is old, sees whether prices, policies or their folder need something */
 

@@ -72,6 +72,7 @@ run 0 init gw && out '^kept .*config.lua' && grep -q '^-- mine' gw/config.lua; o
 cd gw || exit 1
 sed -i 's/127.0.0.1:8080/127.0.0.1:0/' config.lua
 run 0 config check && out 'is good: 1 providers, 1 models'; ok "config check"
+MOONGATE_UI__ENABLED=true run 0 config check && err '^ui.enabled: this build has no console'; ok "config check: what is asked for and not done"
 run 0 config show limits.idle && [ "$(cat "$DIR/out")" = 90000 ]; ok "config show MEMBER"
 run 6 config show limits.idel; ok "config show: no such member, 6"
 MOONGATE_MANAGEMENT_KEY=sk-management-0123456789abcdef run 0 config show && ! out 456789ab && out '"management_key": "••••cdef"'; ok "config show masks secrets"
