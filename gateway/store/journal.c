@@ -202,11 +202,16 @@ static struct mg_store_generation permitted(const struct mg_store_generation *g,
 
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err)
 {
-	const struct mg_store_generation row = permitted(g, record, decision);
+	struct mg_store_generation row = permitted(g, record, decision);
 	int rc;
 
 	buf_reset(&j->line);
 	record_settle(&j->line, &row);
+	if (j->line.failed) {		/* what was charged goes in, without what is too much to say about it */
+		row.labels = row.decision = NULL;
+		buf_reset(&j->line);
+		record_settle(&j->line, &row);
+	}
 	rc = whole(j, err);
 	if (rc)
 		return rc;

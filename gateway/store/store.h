@@ -44,7 +44,8 @@ struct journal *store_journal(struct store *s, unsigned worker, struct err *err)
 /* In the file when it returns: one write().  MG_ENOMEM: the journal is full or failing; refuse the request (R58, R59).
  * A settlement still finds room where intents are refused; one that cannot be written
  * is kept in memory and tried again, and only a crash before that leaves its intent open.
- * Labels and decision go in with their permit alone, and go when the first of the two ends. */
+ * Labels and decision go in with their permit alone, and where there is room for them in one entry (4 MiB); they go when
+ * the first of the two ends. */
 int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err);
 /* What decisions name by its hash: before the first one that does. */

@@ -323,6 +323,27 @@ static void test_thread(void)
 	ok(access(rig_path("journal-0-0"), F_OK), "a clean end leaves no journal");
 }
 
+/* The bill goes in, however much there would be to say about it. */
+static void test_large(void)
+{
+	struct err err = { 0 };
+	struct counts before, c;
+	struct store *s = started(NULL);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	struct mg_store_intent in = an_intent("gen-large", "gen-large-1", 10);
+	struct mg_store_generation g = rig_generation("gen-large", "gen-large-1", 10);
+	char *decision = malloc(5 << 20);
+
+	memset(decision, 'x', 5 << 20);
+	decision[(5 << 20) - 1] = '\0';
+	g.decision = decision;
+	ok(j && !store_run(s, count_all, &before, &err) && !journal_intent(j, &in, &err) &&
+		!journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err) && !store_run(s, count_all, &c, &err) &&
+		c.generations == before.generations + 1 && c.intents == before.intents && c.decisions == before.decisions, "a decision larger than an entry: the bill without it");
+	free(decision);
+	store_close(s);
+}
+
 static void test_recovery(void)
 {
 	struct err err = { 0 };
@@ -579,6 +600,7 @@ int main(void)
 	test_tampering();
 	test_thread();
 	test_recovery();
+	test_large();
 	test_replay();
 	test_refused();
 	test_second();
