@@ -325,6 +325,8 @@ static void environment(void)
 	struct err err = { 0, "" };
 	json_t *aws;
 
+	setenv("AWS_ACCESS_KEY_ID", "k9", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "s9", 1);
 	unsetenv("AWS_REGION");
 	unsetenv("AWS_DEFAULT_REGION");
 	unsetenv("AWS_BEARER_TOKEN_BEDROCK");
