@@ -20,16 +20,6 @@ struct api_call {
 	void (*run)(struct api_call *c);	/* once the body is there */
 };
 
-enum access { PUBLIC, KEY, INFERENCE, MANAGEMENT };	/* KEY: any valid key; INFERENCE: not a management key (A2) */
-
-struct route {
-	const char *method, *path;	/* below /api/v1 unless it begins with '!': then from the root; '*' is one segment */
-	enum access access;
-	size_t body_max;		/* bytes; 0: the listener's limit for calls to models */
-	void (*run)(struct api_call *c);
-};
-extern const struct route api_routes[];		/* ended by a NULL method */
-
 extern const struct server_events api_events;
 
 /* ---- browsers: an allow-list of origins (cors = { origins = {...} }) */

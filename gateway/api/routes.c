@@ -8,7 +8,16 @@
 
 enum { SMALL = 1024 * 1024, BUNDLE = 4 * 1024 * 1024, POOL_EXTRA = 8 * 1024 * 1024 };	/* bytes */
 
-const struct route api_routes[] = {
+enum access { PUBLIC, KEY, INFERENCE, MANAGEMENT };	/* KEY: any valid key; INFERENCE: not a management key (A2) */
+
+struct route {
+	const char *method, *path;	/* below /api/v1 unless it begins with '!': then from the root; '*' is one segment */
+	enum access access;
+	size_t body_max;		/* bytes; 0: the listener's limit for calls to models */
+	void (*run)(struct api_call *c);
+};
+
+static const struct route routes[] = {	/* ended by a NULL method */
 	{ "POST",   "/chat/completions",	INFERENCE, 0, chat_completions },
 	{ "GET",    "/models",			PUBLIC, SMALL, models_list },
 	{ "GET",    "/models/user",		KEY, SMALL, models_list },
@@ -96,7 +105,7 @@ static const struct route *find(struct mg_str method, struct mg_str path, struct
 	struct mg_str below = path;
 	bool versioned = strip(&below, "/api/v1") || strip(&below, "/v1");
 
-	for (const struct route *r = api_routes; r->method; r++) {
+	for (const struct route *r = routes; r->method; r++) {
 		bool root = r->path[0] == '!';
 
 		if (!root && !versioned)

@@ -66,44 +66,6 @@ static const char *nearest(int argc, char **argv)
 
 /* ------------------------------------------------ options */
 
-static void drop(int *argc, char **argv, int at, int n)
-{
-	for (int i = at; i + n <= *argc; i++)
-		argv[i] = argv[i + n];
-	*argc -= n;
-}
-
-const char *option_take(int *argc, char **argv, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (int i = 0; i < *argc && strcmp(argv[i], "--"); i++) {
-		const char *value;
-
-		if (!strncmp(argv[i], name, len) && argv[i][len] == '=') {
-			value = argv[i] + len + 1;
-			drop(argc, argv, i, 1);
-			return value;
-		}
-		if (!strcmp(argv[i], name) && i + 1 < *argc) {
-			value = argv[i + 1];
-			drop(argc, argv, i, 2);
-			return value;
-		}
-	}
-	return NULL;
-}
-
-bool switch_take(int *argc, char **argv, const char *name)
-{
-	for (int i = 0; i < *argc && strcmp(argv[i], "--"); i++)
-		if (!strcmp(argv[i], name)) {
-			drop(argc, argv, i, 1);
-			return true;
-		}
-	return false;
-}
-
 /* The nearest of the command's options, if it is near. */
 static const char *nearest_option(const struct command *c, const char *word, size_t len)
 {
@@ -130,15 +92,6 @@ static int unknown_option(const struct command *c, const char *word)
 	return cli_say(EXIT_USAGE, "%s: unknown option '%.*s'\nhint: 'moongate help %s' lists them", c->name, (int)len, word, c->name);
 }
 
-int options_end(const struct command *c, int argc, char **argv)
-{
-	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
-		if (argv[i][0] == '-' && argv[i][1])
-			return unknown_option(c, argv[i]);
-	return EXIT_OK;
-}
-
-/* argv[i] as an option of the table; *i moves over its value. */
 static int take_one(struct cli *c, int argc, char **argv, int *i)
 {
 	const char *word = argv[*i], *eq = strchr(word, '=');

@@ -116,12 +116,6 @@ int man_run(int argc, char **argv);
 int version_run(int argc, char **argv);
 int help_run(int argc, char **argv);
 
-/* The value of "--name V" or "--name=V", taken out of argv; NULL: it is not there. */
-const char *option_take(int *argc, char **argv, const char *name);
-bool switch_take(int *argc, char **argv, const char *name);	/* "--name" */
-/* What is left must be no option: says what is unknown, with a suggestion; returns EXIT_USAGE or EXIT_OK. */
-int options_end(const struct command *c, int argc, char **argv);
-
 /* "moongate: ..." with its hint line, on stderr; returns status. */
 int cli_fail(int status, const struct err *err);
 int cli_say(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

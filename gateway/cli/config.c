@@ -91,11 +91,10 @@ int config_show_run(int argc, char **argv)
 {
 	struct local l = { .ops = NULL };
 	struct cli c;
-	bool origin = switch_take(&argc, argv, "--origin");
 	int rc = cli_begin(&c, "config show", argc, argv, 0, 1);
 
 	rc = rc ? rc : local_config(&l, &c);
-	if (!rc && !origin)
+	if (!rc && !cli_switch(&c, "--origin"))
 		rc = show(&l, &c);
 	else if (!rc && config_walk(&l.conf, c.argc ? c.argv[0] : NULL, origin_line, NULL) != MG_OK)
 		rc = cli_say(EXIT_NOT_FOUND, "the configuration has no '%.100s'\nhint: 'moongate config schema' lists what it may have", c.argv[0]);

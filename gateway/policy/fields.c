@@ -15,7 +15,7 @@ static void push_text(lua_State *L, struct mg_str s, const char *otherwise)
 		lua_pushstring(L, otherwise ? otherwise : "");
 }
 
-void empty_push(lua_State *L)
+static void empty_push(lua_State *L)
 {
 	lua_getfield(L, LUA_REGISTRYINDEX, "empty");
 }
@@ -103,7 +103,6 @@ void field_push(lua_State *L, const struct field *f, const void *thing)
 		break;
 	}
 	case K_U64: lua_pushinteger(L, clamp(*(const uint64_t *)at)); break;
-	case K_SIZE: lua_pushinteger(L, clamp(*(const size_t *)at)); break;
 	case K_I64: lua_pushinteger(L, *(const int64_t *)at); break;
 	case K_INT: lua_pushinteger(L, *(const int *)at); break;
 	case K_BOOL: lua_pushboolean(L, *(const bool *)at); break;
@@ -114,7 +113,6 @@ void field_push(lua_State *L, const struct field *f, const void *thing)
 	case K_DENY: lua_pushstring(L, *(const bool *)at ? "deny" : "allow"); break;
 	case K_CUTS: push_numbers(L, at, pct_names); break;
 	case K_PRICES: push_numbers(L, at, price_names); break;
-	case K_EMPTY: empty_push(L); break;
 	case K_KNOWN:
 		n = *(const uint64_t *)at;
 		lua_pushinteger(L, n ? clamp(n) : INT64_MAX);
@@ -202,7 +200,7 @@ bool field_usual(const struct field *f, const void *at, const void *blank)
 
 	switch (f->kind) {
 	case K_STR: return !s->at || !s->len || (f->otherwise && mg_is(*s, f->otherwise));
-	case K_U64: case K_SIZE: case K_I64: return !*(const uint64_t *)at;
+	case K_U64: case K_I64: return !*(const uint64_t *)at;
 	case K_BOOL: case K_DENY: return *(const bool *)at == *(const bool *)blank;
 	case K_WORDS: case K_SET: case K_PAIRS: return !((const struct words *)at)->n;
 	case K_CUTS: case K_PRICES: return !four[0].set && !four[1].set && !four[2].set && !four[3].set;
@@ -259,7 +257,7 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 	const void *at = (const char *)thing + f->at;
 
 	switch (f->kind) {
-	case K_U64: case K_SIZE: case K_I64: case K_NUMBER: case K_KNOWN:
+	case K_U64: case K_I64: case K_NUMBER: case K_KNOWN:
 		if (size < 8)
 			return -1;
 		memcpy(out, at, 8);
@@ -277,7 +275,6 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 	case K_STR: return image_text(*(const struct mg_str *)at, out, size);
 	case K_WORDS: case K_SET: case K_PAIRS: return image_words(at, out, size);
 	case K_CUTS: case K_PRICES: return image_numbers(at, out, size);
-	case K_EMPTY: return 0;
 	default: return -1;
 	}
 }

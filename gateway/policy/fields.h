@@ -7,7 +7,7 @@
 
 #include "policy/state.h"
 
-enum field_kind { K_STR, K_CSTR, K_U64, K_SIZE, K_I64, K_INT, K_BOOL, K_NUMBER, K_WORDS, K_SET, K_PAIRS, K_DENY, K_CUTS, K_PRICES, K_EMPTY,
+enum field_kind { K_STR, K_CSTR, K_U64, K_I64, K_INT, K_BOOL, K_NUMBER, K_WORDS, K_SET, K_PAIRS, K_DENY, K_CUTS, K_PRICES,
 	K_KNOWN, K_USUAL, K_MAKE, K_LATER };
 struct field {
 	const char *name;
@@ -39,7 +39,6 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 /* Is it as in a blank one, where nobody said anything?  at, blank: the members themselves. */
 bool field_usual(const struct field *f, const void *at, const void *blank);
 bool prefs_usual(const struct prefs *p);	/* nothing is asked for */
-void empty_push(lua_State *L);	/* the sight of an empty table */
 void fields_names(const struct field *f, const char **out, size_t max);	/* then NULL; without what follows from the others */
 const struct field *field_named(const struct field *f, const char *name);	/* NULL: none */
 

@@ -51,7 +51,7 @@ void put_decimal(struct buf *b, double x)
 	put(b, places, (size_t)len + 1);
 }
 
-void put_list(struct buf *b, const struct words *w)
+static void put_list(struct buf *b, const struct words *w)
 {
 	LIT(b, "[");
 	for (size_t i = 0; i < w->n; i++) {
@@ -119,7 +119,7 @@ static void put_value(struct buf *b, const struct field *f, const void *at)
 {
 	switch (f->kind) {
 	case K_STR: put_quoted(b, *(const struct mg_str *)at); break;
-	case K_U64: case K_SIZE: case K_I64: put_int(b, *(const int64_t *)at); break;
+	case K_U64: case K_I64: put_int(b, *(const int64_t *)at); break;
 	case K_BOOL: case K_DENY: put(b, *(const bool *)at ? "true" : "false", 5 - *(const bool *)at); break;
 	case K_WORDS: case K_SET: case K_PAIRS: put_list(b, at); break;
 	default: put_four(b, at);
@@ -133,7 +133,8 @@ static bool elsewhere(unsigned base, const struct field *f)
 		(base == OF_KEY && f->at == AT(facts, key.id));
 }
 
-void put_fields(struct buf *b, unsigned base, const struct facts *facts)
+/* Members that are not as in a blank one, as those of an object; names of req, prefs ... are those of policies. */
+static void put_fields(struct buf *b, unsigned base, const struct facts *facts)
 {
 	static const struct facts blank = { .prefs.allow_fallbacks = true, .listed = true };
 	const char *thing = base_of(facts, base), *none = base_of(&blank, base);

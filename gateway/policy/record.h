@@ -51,11 +51,8 @@ static inline void put_name(struct buf *b, const char *name)
 void put_int(struct buf *b, int64_t n);
 /* As short as it can be, and exact. */
 void put_decimal(struct buf *b, double x);
-void put_list(struct buf *b, const struct words *w);
 /* The member's comma at `first` becomes the bracket; without a member nothing stays behind `start`. */
 void close_at(struct buf *b, size_t start, size_t first, char bracket);
-/* Members that are not as in a blank one, as those of an object; names of req, prefs ... are those of policies. */
-void put_fields(struct buf *b, unsigned base, const struct facts *f);
 
 enum { KEEP_USUAL_S = 30 * 86400 };	/* with metadata, in every sink: what is kept of most */
 
@@ -66,8 +63,6 @@ void endpoint_text(struct buf *b, const struct endpoint *e);
 void endpoint_hash(struct mg_str text, char out[static ENDPOINT_DIGITS + 1]);
 enum { LIVE_NUMBERS = 17 };	/* of live_facts: those of the rings */
 void live_numbers(const double at[LIVE_NUMBERS], struct live_facts *l);
-/* What changes, behind the rank: ",[...]", or nothing; c remembers it, may be NULL. */
-void put_live(struct buf *b, const struct live_facts *l, struct cached *c);
 /* The candidates of one routing: `[...]`. */
 void put_candidates(struct policy_state *s, struct buf *b, const struct candidate *list, size_t n, endpoint_teller *tell, void *arg);
 

@@ -185,7 +185,8 @@ static bool same_numbers(const struct live_facts *a, const struct live_facts *b)
 		!memcmp(&a->samples, &b->samples, offsetof(struct live_facts, uptime_1d) - offsetof(struct live_facts, samples));
 }
 
-void put_live(struct buf *b, const struct live_facts *l, struct cached *c)
+/* What changes, behind the rank: ",[...]", or nothing; c remembers it, may be NULL. */
+static void put_live(struct buf *b, const struct live_facts *l, struct cached *c)
 {
 	size_t start = b->len, numbers;
 

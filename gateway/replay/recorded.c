@@ -28,7 +28,7 @@ static void take_value(struct scan *s, const struct field *f, char *at)
 {
 	switch (f->kind) {
 	case K_STR: *(struct mg_str *)at = scan_string(s); break;
-	case K_U64: case K_SIZE: case K_I64: *(int64_t *)at = scan_whole(s); break;
+	case K_U64: case K_I64: *(int64_t *)at = scan_whole(s); break;
 	case K_BOOL: case K_DENY: *(bool *)at = scan_truth(s); break;
 	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = scan_words(s); break;
 	case K_CUTS: case K_PRICES: four(s, (struct number *)at); break;
