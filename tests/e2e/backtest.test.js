@@ -88,15 +88,17 @@ const explain = async (more = [], env = {}) => {
 const samples = (r) => (r.data ? r.data.candidates.map((c) => c.samples ?? 0) : r.err);
 
 test('explain --request asks the gateway that runs how its endpoints do', async () => {
-  const at = join(g.home, 'listens.lua'), keyless = join(g.home, 'keyless.lua'), none = { MOONGATE_URL: '' };
+  const [at, nowhere, keyless] = ['listens.lua', 'nowhere.lua', 'keyless.lua'].map((name) => join(g.home, name)), none = { MOONGATE_URL: '' };
   writeFileSync(at, readFileSync(g.file, 'utf8').replace('127.0.0.1:0', g.url.slice(7)));
-  writeFileSync(keyless, readFileSync(at, 'utf8').replace(/management_key = .*\n/, ''));
-  for (const [how, r] of [['named', await explain()], ['where the configuration says', await explain(['--config', at], none)]])
+  writeFileSync(nowhere, readFileSync(g.file, 'utf8').replace('/state/data"', '/state/other"'));	// where no gateway says that it runs
+  writeFileSync(keyless, readFileSync(at, 'utf8').replace('/state/data"', '/state/other"').replace(/management_key = .*\n/, ''));
+  for (const [how, r] of [['named', await explain()], ['where the configuration says', await explain(['--config', at], none)],
+    ['where it says that it runs', await explain([], none)]])
     ok(samples(r).length === 2 && samples(r).every((n) => n >= W), `${how}: ${JSON.stringify(samples(r))} ${r.err}`);
-  for (const [how, r] of [['nobody listens', await explain([], none)], ['no management key', await explain(['--config', keyless], { ...none, MOONGATE_MANAGEMENT_KEY: '' })]])
+  for (const [how, r] of [['nobody listens', await explain(['--config', nowhere], none)], ['no management key', await explain(['--config', keyless], { ...none, MOONGATE_MANAGEMENT_KEY: '' })]])
     ok(r.code === 0 && samples(r).every((n) => n === 0), `${how}: ${JSON.stringify(samples(r))} ${r.err}`);
   ok((await explain([], { MOONGATE_URL: 'http://127.0.0.1:1' })).code === 4, 'one that is named, and is not there');
-  const nobody = await explain(['--key', 'x'], none), wrong = await explain(['--key', 'ab'.repeat(32)]);
+  const nobody = await explain(['--key', 'x', '--config', nowhere], none), wrong = await explain(['--key', 'ab'.repeat(32)]);
   ok(nobody.code === 2 && /--key/.test(nobody.err) && wrong.code === 6 && /hash/.test(wrong.err), nobody.err + wrong.err);
 });
 
