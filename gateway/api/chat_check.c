@@ -199,6 +199,17 @@ static int check_members_of(struct mg_view v, const struct member *m, const stru
 	return rc;
 }
 
+/* \u0000 is carried in content; in what the gateway itself reads it would be the end (R12).  raw: with its quotes and escapes. */
+static bool has_nul(struct mg_str raw)
+{
+	const char *end = raw.at + raw.len;
+
+	for (const char *at = raw.at; at && (at = memchr(at, '\\', (size_t)(end - at))); at += 2)
+		if (end - at > 6 && !memcmp(at + 1, "u0000", 5))
+			return true;
+	return false;
+}
+
 static int check_range(struct mg_view v, const struct member *m, const struct at *at, struct err *err)
 {
 	bool any = m->lo == 0 && m->hi == 0;
@@ -215,6 +226,8 @@ static int check_range(struct mg_view v, const struct member *m, const struct at
 	case MG_STRING:
 		if (m->words)
 			return check_words(v, m, at, err);
+		if (!(m->types & ARR) && !any && has_nul(json_raw(v)))
+			return bad(err, at, m->name, "must not have \\u0000 in it");
 		if (!(m->types & ARR) && !any && (json_raw(v).len - 2 < m->lo || json_raw(v).len - 2 > m->hi))
 			return bad(err, at, m->name, "must have %.0f to %.0f bytes", m->lo, m->hi);
 		return MG_OK;
@@ -405,6 +418,8 @@ static int check_metadata(struct mg_view metadata, struct err *err)
 			return fail(err, MG_EINVAL, "metadata: a name has at most 64 bytes and no brackets");
 		if (json_kind(v) != MG_STRING || json_raw(v).len - 2 > 512)
 			return fail(err, MG_EINVAL, "metadata.%.*s: must be a string of at most 512 bytes", (int)name.len, name.at);
+		if (has_nul(json_raw(v)))
+			return fail(err, MG_EINVAL, "metadata.%.*s: must not have \\u0000 in it", (int)name.len, name.at);
 	}
 	return MG_OK;
 }

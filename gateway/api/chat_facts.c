@@ -25,7 +25,10 @@ static int word_list(struct pool *pool, struct mg_view list, const char *name, s
 	for (struct mg_view v = json_at(list, 0); v.doc; v = json_next(v)) {
 		if (json_kind(v) != MG_STRING)
 			return fail(err, MG_EINVAL, "%s[%zu]: must be a string", name, i);
-		at[i++] = json_text(pool, v);
+		at[i] = json_text(pool, v);
+		if (at[i].len && memchr(at[i].at, '\0', at[i].len))
+			return fail(err, MG_EINVAL, "%s[%zu]: must not have \\u0000 in it", name, i);
+		i++;
 	}
 	*out = (struct words){ at, n };
 	return MG_OK;

@@ -219,6 +219,20 @@ test('pass-through: a cut stream is an error, an empty answer falls over', async
   eq(events.at(-1), '[DONE]');
 });
 
+test('\\u0000 is carried in content, and refused by name in what the gateway reads', async () => {
+  behave = (req, res) => sendJson(res, 200, completion('hi'));
+  const nul = 'a\0b', messages = [{ role: 'user', content: nul }];
+  eq((await post({ model: 'acme/one', messages, stop: [nul] })).status, 200);
+  eq([up.asked.at(-1).json.messages[0].content, up.asked.at(-1).json.stop], [nul, [nul]]);
+  eq((await post({ model: 'acme/one', messages, user: 'a\\u0000 in letters' })).status, 200);
+  for (const [member, more] of [['model', { model: 'acme/one\0' }], ['models[0]', { models: [nul] }], ['session_id', { session_id: nul }], ['user', { user: nul }], ['prompt_cache_key', { prompt_cache_key: nul }],
+    ['policy', { policy: nul }], ['plugins[0].id', { plugins: [{ id: nul }] }], ['provider.only[0]', { provider: { only: [nul] } }], ['provider.order[1]', { provider: { order: ['first', nul] } }], ['metadata.k', { metadata: { k: nul } }],
+    ['plugins: allowed_models[0]', { plugins: [{ id: 'auto-router', allowed_models: [nul] }] }]]) {
+    const r = await post({ model: 'acme/one', messages, ...more }), m = (await r.json()).error.message;
+    eq([r.status, m], [400, `${member}: must not have \\u0000 in it`]);
+  }
+});
+
 test('what one wrote on several lines is one line of a stream: a body that is echoed, a frame that is passed on', async () => {
   behave = (req, res) => { res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.end('data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",\ndata: "choices":[{"index":0,\r\ndata: "delta":{"content":"hi\\nthere"},"finish_reason":null}]}\n\n' + chunk({}, 'stop') + 'data: [DONE]\n\n'); };
