@@ -6,7 +6,7 @@
 #include "plugin/sigv4.h"
 #include "relay/attempt_parts.h"
 
-enum { SHAPED_MAX = sizeof((struct shape){ 0 }.edits) / sizeof(struct shape_edit), TIER_EDITS = 2 };
+enum { SHAPED_MAX = sizeof((struct shape){ 0 }.edits) / sizeof(struct shape_edit), TIER_EDITS = 2, USER_EDITS = 2 };
 
 static bool is_edited(const struct json_edit *edits, size_t n, const char *name)
 {
@@ -36,12 +36,31 @@ static size_t set_tier(const struct attempt *a, struct json_edit *edits, size_t 
 	return n;
 }
 
+/* An upstream may tell end users apart, and not who they are (E29): it gets a hash under the installation's key, another
+ * one in each workspace.  What a policy says stays. */
+static size_t set_user(const struct attempt *a, struct json_edit *edits, size_t n)
+{
+	static const char *const members[USER_EDITS] = { "user", "safety_identifier" };
+	struct relay *r = a->relay;
+
+	for (size_t i = 0; i < USER_EDITS; i++) {
+		struct mg_str said = json_text(a->pool, json_get(r->asked, members[i]));
+		char hash[65];
+
+		if (!said.len || json_kind(json_get(r->asked, members[i])) != MG_STRING || is_edited(edits, n, members[i]))
+			continue;
+		seal_hash(&r->w->gw->seal, pool_print(a->pool, "user %s %.*s", r->key->workspace, (int)said.len, said.at), hash);
+		edits[n++] = (struct json_edit){ members[i], pool_print(a->pool, "\"u-%.32s\"", hash) };
+	}
+	return n;
+}
+
 /* The canonical request for this endpoint, as the policies' shape hook leaves it. */
 int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err)
 {
 	struct relay *r = a->relay;
 	struct shape shape = { 0 };
-	struct json_edit edits[SHAPED_MAX + TIER_EDITS];
+	struct json_edit edits[SHAPED_MAX + TIER_EDITS + USER_EDITS];
 	struct buf *text;
 	size_t n;
 
@@ -50,7 +69,7 @@ int attempt_shape(struct attempt *a, struct mg_view *out, struct err *err)
 		return fail(err, MG_EDENIED, "a policy failed for this endpoint");
 	for (n = 0; n < shape.n; n++)
 		edits[n] = (struct json_edit){ pool_dup(a->pool, shape.edits[n].name).at, shape.edits[n].value };
-	n = set_tier(a, edits, n);
+	n = set_user(a, edits, set_tier(a, edits, n));
 	if (!n)
 		return MG_OK;
 	text = pool_alloc(a->pool, sizeof(*text));

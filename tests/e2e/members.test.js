@@ -1,7 +1,7 @@
 // members.test.js - every request member of B1.1 and B1.3: carried to an upstream of the same
 // dialect as it was written, or meant for the gateway and kept from it; a bad one is named.
 import { eq, ok, run, test } from './tap.js';
-import { chat } from './checks.js';
+import { chat, record } from './checks.js';
 import { completion, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const up = await startUpstream((req, res) => sendJson(res, 200, completion('fine')));
@@ -20,7 +20,7 @@ const carried = {
   tool_choice: { type: 'function', function: { name: 'f' } },
   verbosity: 'low', prediction: { type: 'content', content: 'perhaps' }, image_config: { aspect_ratio: '1:1', steps: 3 },
   web_search_options: { search_context_size: 'low' }, x_search_filter: { handles: ['a'] }, prompt_cache_key: 'pk',
-  prompt_cache_options: { mode: 'explicit' }, user: 'u-1', metadata: { team: 'blue' }, service_tier: 'default', modalities: ['text'], safe_prompt: true, raw_mode: { a: [1, 2.50] },
+  prompt_cache_options: { mode: 'explicit' }, metadata: { team: 'blue' }, service_tier: 'default', modalities: ['text'], safe_prompt: true, raw_mode: { a: [1, 2.50] },
 };
 for (const [name, value] of Object.entries(carried))
   test(`${name} is carried`, async () => {
@@ -28,6 +28,25 @@ for (const [name, value] of Object.entries(carried))
     eq(r.status, 200, r.text);
     eq(up.asked.at(-1).json[name], value);
   });
+
+test('an upstream may tell end users apart, and not who they are', async () => {
+  const sent = async (more, k = key) => {
+    const r = await fetch(g.api + '/chat/completions', { method: 'POST', headers: { authorization: `Bearer ${k}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'acme/up', messages: [{ role: 'user', content: 'x' }], ...more }) });
+    eq(r.status, 200, await r.text());
+    return up.asked.at(-1).json;
+  };
+  for (const member of ['user', 'safety_identifier']) {
+    const ann = (await sent({ [member]: 'ann@example.com' }))[member];
+    ok(/^u-[0-9a-f]{32}$/.test(ann), ann);
+    eq([(await sent({ [member]: 'ann@example.com' }))[member], (await sent({ [member]: 'bob' }))[member] === ann], [ann, false]);
+    eq((await sent({ [member]: 'ann@example.com' }, await g.newKey({ workspace_id: 'ws_other' })))[member] === ann, false, 'nor across workspaces');
+    eq([(await sent({ [member]: null }))[member], (await sent({ [member]: '' }))[member]], [null, '']);
+  }
+  const r = await fetch(g.api + '/chat/completions', { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'acme/up', user: 'ann@example.com', messages: [{ role: 'user', content: 'x' }] }) });
+  eq((await record(g, key, (await r.json()).id)).external_user, 'ann@example.com', 'the record says who it was');
+});
 
 test('numbers keep their digits', async () => {
   const r = await fetch(g.api + '/chat/completions', { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
