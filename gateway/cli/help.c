@@ -9,7 +9,10 @@ void help_overview(FILE *out)
 	fputs("usage: moongate COMMAND [options]\n\n", out);
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(out, "  %-22s %s\n", c->name, c->about);
-	fputs("\n'moongate help COMMAND' says more. Start with: moongate init && moongate serve\n", out);
+	fputs("\n'moongate help COMMAND' says more, 'moongate man' all. The configuration is what\n"
+		"--config or MOONGATE_CONFIG names, else ./config.lua,\n"
+		"~/.config/moongate/config.lua, /etc/moongate/config.lua, else a built-in one to try things.\n"
+		"Start with: moongate init && moongate serve --first-key\n", out);
 }
 
 static void usage_line(const struct command *c, FILE *out)
@@ -98,10 +101,49 @@ int version_run(int argc, char **argv)
 
 static void roff(const char *text)
 {
+	if (*text == '.' || *text == '\'')	/* no request */
+		fputs("\\&", stdout);
 	for (; *text; text++) {
 		if (*text == '-' || *text == '\\')
 			putchar('\\');
 		putchar(*text);
+	}
+}
+
+struct fact { const char *name, *about; };
+
+static const struct fact files[] = {
+	{ "config.lua", "The configuration: what --config or MOONGATE_CONFIG names, else the first of ./config.lua, ~/.config/moongate/config.lua, "
+		"/etc/moongate/config.lua; without any, a built-in one with the provider sim and those whose keys are in the environment." },
+	{ "/etc/moongate/conf.d/", "Files laid over /etc/moongate/config.lua, in the order of their names; MOONGATE_CONF_D names another folder." },
+	{ "DATA_DIR/moongate.db", "The store; journal-* beside it are part of it. 'moongate backup' copies both." },
+	{ "DATA_DIR/receipt.key", "By which receipts are signed; keep a copy with the backups." },
+	{ "DATA_DIR/first.key", "The key of 'serve --first-key'." },
+	{ "DATA_DIR/running", "While a gateway runs: its address, and a management key that is good as long as it runs; commands of its user read them." },
+	{ NULL, NULL } };
+static const struct fact environment[] = {
+	{ "MOONGATE_CONFIG", "The configuration file." },
+	{ "MOONGATE_LISTEN, MOONGATE_LOGGING__LEVEL, ...", "Any member of the configuration, over what the file says; __ stands between two names." },
+	{ "MOONGATE_URL", "The gateway that commands ask, such as one on another machine." },
+	{ "MOONGATE_KEY, MOONGATE_KEY_FILE", "The API key of commands that call models." },
+	{ "MOONGATE_MANAGEMENT_KEY", "The key of commands that manage; on the gateway's own machine, as its user, none is needed." },
+	{ "NO_COLOR, CLICOLOR_FORCE", "No colour, or always." },
+	{ NULL, NULL } };
+static const struct fact statuses[] = {
+	{ "0", "All went well." }, { "1", "It failed." }, { "2", "The command line is wrong." }, { "3", "The configuration is wrong." },
+	{ "4", "The gateway cannot be reached." }, { "5", "The key is missing, or not enough." }, { "6", "There is no such thing." },
+	{ "7", "It is there already, or in use." }, { "8", "A check or test found problems." }, { "75", "Not now: try again." },
+	{ "130", "Interrupted." }, { NULL, NULL } };
+
+static void section(const char *title, const struct fact *facts)
+{
+	printf(".SH %s\n", title);
+	for (; facts->name; facts++) {
+		fputs(".TP\n.B ", stdout);
+		roff(facts->name);
+		putchar('\n');
+		roff(facts->about);
+		putchar('\n');
 	}
 }
 
@@ -131,6 +173,15 @@ int man_run(int argc, char **argv)
 			roff(o->about);
 			fputs("\n", stdout);
 		}
+		for (const char *const *e = c->examples; e && *e; e++) {
+			fputs(".br\n", stdout);
+			fputs(e == c->examples ? "Such as:\n.br\n" : "", stdout);
+			roff(*e);
+			fputs("\n", stdout);
+		}
 	}
+	section("FILES", files);
+	section("ENVIRONMENT", environment);
+	section("EXIT STATUS", statuses);
 	return EXIT_OK;
 }

@@ -10,7 +10,7 @@ static const char config_lua[] =
 	"  listen   = { \"127.0.0.1:8080\" },\n"
 	"  data_dir = \"data\",\n"
 	"\n"
-	"  -- Manages keys over HTTP: moongate key create, /api/v1/keys.  Absent: only while the gateway is stopped.\n"
+	"  -- Manages keys over HTTP: /api/v1/keys.  Absent: commands on this machine, as the gateway's user, manage alone.\n"
 	"  management_key = env(\"MOONGATE_MANAGEMENT_KEY\", \"\"),\n"
 	"\n"
 	"  providers = {\n"

@@ -41,7 +41,7 @@ cd "$DIR" || exit 1
 
 # ---- help and mistakes
 run 2 && silent out && err 'usage: moongate COMMAND'; ok "alone: usage on stderr, 2"
-run 0 --help && out 'policy explain' && silent err; ok "--help: usage on stdout, 0"
+run 0 --help && out 'policy explain' && silent err && ! awk 'length($0) > 80' "$DIR/out" | grep -q .; ok "--help: usage on stdout, 0"
 sed -n 's/^  \([a-z]* *[a-z]*\)  .*/\1/p' "$DIR/out" | sed 's/ *$//' >"$DIR/names"
 [ "$(wc -l <"$DIR/names")" -gt 50 ]; ok "--help lists them all"
 while read -r c; do	# two words
@@ -261,7 +261,8 @@ else
 	N=$((N + 1)); echo "ok $N - who may not read the store is told why # SKIP nobody else may run it here"
 fi
 run 6 restore "$DIR/none.db"; ok "no such backup: 6"
-run 0 version && run 0 man && out '^.TH MOONGATE'; ok "version, man"
+run 0 version && run 0 man && out '^.TH MOONGATE' && [ "$(grep -c '^.SH \(COMMANDS\|FILES\|ENVIRONMENT\|EXIT STATUS\)' "$DIR/out")" -eq 4 ]; ok "version, man"
+if command -v groff >/dev/null; then groff -man -Tutf8 -ww "$DIR/out" >/dev/null 2>"$DIR/err" && silent err; ok "groff finds nothing to say about it"; fi
 run 2 completion tcsh && err 'bash, zsh or fish'; ok "completion: a shell that is none"
 
 echo "1..$N"
