@@ -3,33 +3,10 @@
 # running gateway: it must end well.  What stands for something of the reader's own
 # (a generation, a version, a file) is put in first; a new example that needs more
 # fails until it is given here.
-root=$(cd "$(dirname "$0")/../.." && pwd)
-MOONGATE=${MOONGATE:-$root/build/moongate} BUILD=${BUILD:-$root/build}
-dir=$(mktemp -d) || exit 1
-n=0 bad=0 gate= up=
-unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_CONFIG MOONGATE_MANAGEMENT_KEY OPENROUTER_BASE_URL OPENROUTER_API_KEY XDG_STATE_HOME XDG_CONFIG_HOME
-export NO_COLOR=1 HOME="$dir" TERM=dumb
+. "$(dirname "$0")/typed.sh"
+unset OPENROUTER_BASE_URL OPENROUTER_API_KEY XDG_STATE_HOME XDG_CONFIG_HOME
+export HOME="$dir" TERM=dumb
 
-cleanup() {
-	trap - EXIT INT TERM
-	for pid in $gate $up; do kill -TERM "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-ok() {	# NAME COMMAND...
-	name=$1; shift; n=$((n + 1))
-	if "$@" >"$dir/out" 2>"$dir/err" </dev/null; then echo "ok $n - $name"; else
-		bad=1; echo "not ok $n - $name"; cat "$dir/out" "$dir/err" | tail -n 12 | sed 's/^/# /'; fi
-}
-started() {	# PID FILE PATTERN: it writes that, sooner or later
-	for _ in $(seq 5000); do
-		grep -q "$3" "$2" 2>/dev/null && return 0
-		kill -0 "$1" 2>/dev/null || return 1
-		sleep 0.02
-	done
-	return 1
-}
 mkdir "$dir/bin" "$dir/etc" "$dir/.codex" && ln -s "$MOONGATE" "$dir/bin/moongate" && cd "$dir" || exit 1
 PATH=$dir/bin:$PATH
 

@@ -3,26 +3,9 @@
 # command in it is run, in its order, by a stranger with an empty folder.  What is
 # a command in the midst of a sentence, there and in the other documents, is at
 # least one that there is, with options that it has.
-root=$(cd "$(dirname "$0")/../.." && pwd)
-MOONGATE=${MOONGATE:-$root/build/moongate} BUILD=${BUILD:-$root/build}
-dir=$(mktemp -d) || exit 1
-n=0 bad=0 gate=
-unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_CONFIG MAKEFLAGS MAKELEVEL MFLAGS PKG_CONFIG_PATH
-unset XDG_STATE_HOME XDG_CONFIG_HOME MOONGATE_MANAGEMENT_KEY OPENAI_API_KEY OPENAI_BASE_URL OPENROUTER_BASE_URL
-export NO_COLOR=1
-
-cleanup() {
-	trap - EXIT INT TERM
-	[ -z "$gate" ] || { kill -TERM "$gate" 2>/dev/null; wait "$gate" 2>/dev/null; }
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-ok() {	# NAME COMMAND...
-	name=$1; shift; n=$((n + 1))
-	if "$@" >"$dir/out" 2>"$dir/err" </dev/null; then echo "ok $n - $name"; else
-		bad=1; echo "not ok $n - $name"; cat "$dir/out" "$dir/err" | tail -n 12 | sed 's/^/# /'; fi
-}
+. "$(dirname "$0")/typed.sh"
+unset MAKEFLAGS MAKELEVEL MFLAGS PKG_CONFIG_PATH
+unset XDG_STATE_HOME XDG_CONFIG_HOME OPENAI_API_KEY OPENAI_BASE_URL OPENROUTER_BASE_URL
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
 
 # All that is indented by four is a command; a backslash goes on.
@@ -30,17 +13,9 @@ block() { awk -v want="$1" '/^```lua/ { on = ++k == want; next } /^```/ { on = 0
 commands() { awk '/^```/ { fenced = !fenced } !fenced && /^    / { sub(/^ +/, ""); print }' "$root/README.md" |
 	sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | sed 's/  *#.*//'; }
 
-started() {	# LOG PATTERN: the gateway writes it, sooner or later
-	for _ in $(seq 5000); do
-		grep -q "$2" "$1" && return 0
-		kill -0 "$gate" 2>/dev/null || return 1
-		sleep 0.02
-	done
-	return 1
-}
 serve() {
 	"$MOONGATE" serve "$@" >"$dir/serve.out" 2>"$dir/serve.err" & gate=$!
-	started "$dir/serve.out" 'listening on http' && url=$(sed -n 's/.*listening on \(http[^ ]*\).*/\1/p' "$dir/serve.out")
+	started "$gate" "$dir/serve.out" 'listening on http' && url=$(sed -n 's/.*listening on \(http[^ ]*\).*/\1/p' "$dir/serve.out")
 }
 # make's child is the gateway.
 stop() {
@@ -60,10 +35,10 @@ plain=; [ "$(basename "$BUILD")" = build ] || plain="the build is not a plain on
 first_run() {
 	if [ ! "$plain" ]; then		# `make run` itself; make hands on what it is told
 		HOME=$dir make -C "$root" --no-print-directory run LISTEN=127.0.0.1:0 B="$BUILD" >"$dir/serve.out" 2>"$dir/serve.err" & gate=$!
-		started "$dir/serve.out" '^ *curl'
+		started "$gate" "$dir/serve.out" '^ *curl'
 		return
 	fi
-	HOME=$dir serve --first-key --listen 127.0.0.1:0 && started "$dir/serve.out" '^ *curl'
+	HOME=$dir serve --first-key --listen 127.0.0.1:0 && started "$gate" "$dir/serve.out" '^ *curl'
 }
 beside() { HOME=$dir sh -c "$1"; }	# in another shell
 pointed() {	# the variables are those of the gateway that runs
@@ -72,7 +47,7 @@ pointed() {	# the variables are those of the gateway that runs
 }
 other() {
 	printf 'return { dev = true, listen = { "127.0.0.1:0" }, data_dir = "%s/other", providers = { s = { dialect = "sim", base_url = "sim:" } },\n models = { ["our/own"] = { endpoints = { { provider = "s", model = "echo", price = { input = 1, output = 2 } } } } } }\n' "$dir" >other.lua
-	serve --config other.lua --first-key && started "$dir/serve.out" '"model":"our/own"' && pasted && stop
+	serve --config other.lua --first-key && started "$gate" "$dir/serve.out" '"model":"our/own"' && pasted && stop
 }
 manage() {	# as written, but to the port that was given
 	sh -c "$(printf '%s' "$1" | sed "s|localhost:8080|${url#http://}|; s|^curl|curl -fsS|")" >"$dir/key.json" && grep -q '"key":"sk-or-v1-' "$dir/key.json"

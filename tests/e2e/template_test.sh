@@ -1,34 +1,10 @@
 #!/bin/sh
 # The template's README does what it says: a stranger with an empty folder follows
 # it step by step, and has a dialect of less than a hundred lines that answers.
-root=$(cd "$(dirname "$0")/../.." && pwd)
-MOONGATE=${MOONGATE:-$root/build/moongate} BUILD=${BUILD:-$root/build}
+. "$(dirname "$0")/typed.sh"
 [ "$(basename "$BUILD")" = build ] || { echo "1..0 # SKIP the build is not a plain one"; exit 0; }
-dir=$(mktemp -d) || exit 1
-n=0 bad=0 gate= acme=
-unset MOONGATE_URL MOONGATE_KEY MOONGATE_KEY_FILE MOONGATE_CONFIG MOONGATE_MANAGEMENT_KEY MAKEFLAGS MAKELEVEL MFLAGS
-export NO_COLOR=1 HOME="$dir" ACME_API_KEY=CANARY-acme
-
-cleanup() {
-	trap - EXIT INT TERM
-	for pid in $gate $acme; do kill -TERM "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
-ok() {	# NAME COMMAND...
-	name=$1; shift; n=$((n + 1))
-	if "$@" >"$dir/out" 2>"$dir/err" </dev/null; then echo "ok $n - $name"; else
-		bad=1; echo "not ok $n - $name"; cat "$dir/out" "$dir/err" | tail -n 12 | sed 's/^/# /'; fi
-}
-started() {	# PID FILE PATTERN: it writes that, sooner or later
-	for _ in $(seq 5000); do
-		grep -q "$3" "$2" 2>/dev/null && return 0
-		kill -0 "$1" 2>/dev/null || return 1
-		sleep 0.02
-	done
-	return 1
-}
+unset MAKEFLAGS MAKELEVEL MFLAGS
+export HOME="$dir" ACME_API_KEY=CANARY-acme
 
 # What stands indented by eight is a command; the one fenced block is the configuration.
 readme=$dir/acme/README.md
@@ -48,8 +24,8 @@ const server = createServer(async (req, res) => {
 });
 server.listen(0, '127.0.0.1', () => console.log(`listening on http://127.0.0.1:${server.address().port}`));
 END
-node "$dir/acme.mjs" >"$dir/acme.out" & acme=$!
-ok "an upstream" started "$acme" "$dir/acme.out" listening
+node "$dir/acme.mjs" >"$dir/acme.out" & up=$!
+ok "an upstream" started "$up" "$dir/acme.out" listening
 upstream=$(sed -n 's/.*listening on //p' "$dir/acme.out")
 
 ok "make install" make -C "$root" --no-print-directory install PREFIX="$dir/usr" B="$BUILD"
