@@ -10,8 +10,8 @@ void help_overview(FILE *out)
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(out, "  %-22s %s\n", c->name, c->about);
 	fputs("\n'moongate help COMMAND' says more, 'moongate man' all. The configuration is what\n"
-		"--config or MOONGATE_CONFIG names, else ./config.lua,\n"
-		"~/.config/moongate/config.lua, /etc/moongate/config.lua, else a built-in one to try things.\n"
+		"--config or MOONGATE_CONFIG names, else the first of ./config.lua,\n"
+		"~/.config/moongate/config.lua and /etc/moongate/config.lua, else a built-in one.\n"
 		"Start with: moongate init && moongate serve --first-key\n", out);
 }
 
