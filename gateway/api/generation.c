@@ -16,7 +16,7 @@ struct lookup {
 	struct bundle *bundle;		/* live; of a decision, which is made again with the one that made it; NULL: a generation is asked for */
 	struct buf out;
 	struct err err;
-	int rc;
+	int rc, told;			/* told: it is there, and could not be written or signed */
 };
 
 static bool on_generation(void *arg, const void *row)
@@ -27,9 +27,9 @@ static bool on_generation(void *arg, const void *row)
 
 	if (!key->management && strcmp(g->key_hash, key->hash))
 		return true;		/* somebody else's is as good as none (R80) */
-	if (generation_answer(g, l->receipt ? &l->c->w->gw->seal : NULL, &l->out, &l->err) == MG_OK)
-		l->found = true;
-	return !l->found;
+	l->told = generation_answer(g, l->receipt ? &l->c->w->gw->seal : NULL, &l->out, &l->err);
+	l->found = true;
+	return false;
 }
 
 static struct bundle *at_hand(void *arg, const char *digits)
@@ -57,7 +57,7 @@ static int read_rows(const struct mg_store *ops, void *handle, void *arg, struct
 	char why[256] = "";
 	int rc = ops->each(handle, MG_ROW_GENERATION, l->id, 0, 16, on_generation, l, why);
 
-	return rc ? fail(err, rc, "%s", why) : MG_OK;
+	return rc ? fail(err, rc, "%s", why) : l->told;
 }
 
 static void lookup_work(struct job *job)
