@@ -44,6 +44,7 @@ void error_object(struct mg_writer *w, const char *name, const struct refusal *w
 /* The router metadata member, where the client asked for it (E20). */
 void metadata_member(struct mg_writer *w, struct relay *relay, bool selected);
 /* The usage object of B1.5. */
+void money_member(struct mg_writer *w, const char *name, int64_t nusd);	/* USD, exactly */
 void usage_member(struct mg_writer *w, const char *name, const struct mg_usage *u, const struct bill *bill);
 const char *finish_name(enum mg_finish f);	/* NULL: none */
 

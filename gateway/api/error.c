@@ -106,6 +106,26 @@ static void availability(struct mg_writer *w, const struct refusal *why, const s
 	json_close(w);
 }
 
+static void limit_source(struct mg_writer *w, const struct refusal *why)
+{
+	char at[32];
+
+	json_put_text(w, "limit_source", why->limit_source);
+	if (strcmp(why->limit_source, "openrouter_key_limit")) {
+		json_put_null(w, "provider_name");
+		return;
+	}
+	json_put_text(w, "scope", "key");
+	money_member(w, "limit_usd", why->limit_nusd);
+	money_member(w, "spend_usd", why->spend_nusd);
+	if (why->resets_ms) {
+		clock_rfc3339(why->resets_ms, at);
+		json_put_text(w, "resets_at", at);
+	} else {
+		json_put_null(w, "resets_at");
+	}
+}
+
 static void metadata(struct mg_writer *w, const struct refusal *why, const struct relay *r)
 {
 	json_open(w, "metadata", '{');
@@ -119,6 +139,8 @@ static void metadata(struct mg_writer *w, const struct refusal *why, const struc
 		json_put_text(w, "provider_name", why->provider_name);
 		json_put_bool(w, "is_byok", why->is_byok);
 	}
+	if (why->limit_source)
+		limit_source(w, why);
 	if (why->limited) {
 		struct limit_texts l;
 

@@ -4,7 +4,7 @@
  */
 #include "api/api.h"
 
-static void money_member(struct mg_writer *w, const char *name, int64_t nusd)
+void money_member(struct mg_writer *w, const char *name, int64_t nusd)
 {
 	char room[64];
 	struct buf text = buf_on(room, sizeof(room));

@@ -138,14 +138,25 @@ void refuse_denied(struct relay *r, const struct denial *no)
 	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : "blocked");
 }
 
+/* When the limit's window turns; 0: it has none. */
+static int64_t resets_ms(enum window w, int64_t now_ms)
+{
+	static const int64_t longest_days[WINDOWS] = { 0, 1, 7, 31 };
+
+	return w == WINDOW_TOTAL ? 0 : window_start(w, window_start(w, now_ms) + longest_days[w] * 86400000);
+}
+
 /* Which scope refused: the key's limit is 403, the balance 402. */
 void refuse_money(struct relay *r, const struct scope *scope)
 {
 	static const char *const windows[] = { "total", "daily", "weekly", "monthly" };
-	struct refusal why = { .status = 402, .error_type = "payment_required" };
+	struct refusal why = { .status = 402, .error_type = "payment_required", .limit_source = "openrouter_credits" };
+	struct scope_facts f;
 
 	if (scope && !strcmp(scope_kind(scope), "key")) {
-		why = (struct refusal){ .status = 403, .error_type = "permission_denied" };
+		scope_read(scope, r->created_ms, &f);
+		why = (struct refusal){ .status = 403, .error_type = "permission_denied", .limit_source = "openrouter_key_limit",
+			.limit_nusd = f.limit, .spend_nusd = f.posted, .resets_ms = resets_ms(f.window, r->created_ms) };
 		snprintf(why.message, sizeof(why.message), "Key limit exceeded (%s limit). Manage it with the key's management API",
 			windows[r->key->reset]);
 	} else {

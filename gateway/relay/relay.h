@@ -36,6 +36,8 @@ struct refusal {
 	uint64_t retry_after_ms;	/* the same, exactly; 0: as above */
 	bool limited;			/* a limit of this gateway was hit (A3) ... */
 	uint64_t limit;			/* ... which is this; 0: not said */
+	const char *limit_source;	/* whose money was not enough: "openrouter_key_limit", "openrouter_credits"; NULL: it was not that */
+	int64_t limit_nusd, spend_nusd, resets_ms;	/* of a key's limit; resets_ms: Unix, 0: never */
 	/* what a provider said, redacted and cut; absent: it was not a provider */
 	const char *provider_name, *provider_code, *raw;
 	bool is_byok;			/* ... at an account of the customer's own */

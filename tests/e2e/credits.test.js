@@ -24,7 +24,9 @@ test('what the configuration gives to begin with pays for so many requests, and 
   eq(await balance(), { total_credits: 0.002, total_usage: 0 });
   eq([await ask(), await ask(), await ask()], [200, 200, 402]);
   const r = await chat(g, key, { model: 'sim/echo', max_tokens: 5 });
-  ok(JSON.parse(r.text).error.message.startsWith('Insufficient credits'), r.text);
+  const e = JSON.parse(r.text).error;
+  ok(e.message.startsWith('Insufficient credits'), r.text);
+  eq(e.metadata, { error_type: 'payment_required', limit_source: 'openrouter_credits', provider_name: null });
 });
 
 test('a payment is added once for its id; requests are answered again', async () => {

@@ -31,6 +31,19 @@ async function stampede(key, stream) {
   return { count, all };
 }
 
+test('a key whose limit is reached is told which, what was spent of it, and when it begins anew', async () => {
+  await sameDay();
+  for (const limit_reset of [null, 'daily', 'weekly', 'monthly']) {
+    const key = await g.newKey({ limit: 0.015, limit_reset }), now = new Date();
+    eq((await chat(g, key, { model: 'acme/cent' })).status, 200);
+    const r = await chat(g, key, { model: 'acme/cent' }), { metadata } = JSON.parse(r.text).error;
+    const next = { daily: Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + 1), monthly: Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1),
+      weekly: Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + 7 - (now.getUTCDay() + 6) % 7) }[limit_reset];
+    eq([r.status, r.headers['retry-after'], metadata.resets_at === null ? undefined : Date.parse(metadata.resets_at)], [403, undefined, next], r.text);
+    eq({ ...metadata, resets_at: 0 }, { error_type: 'permission_denied', limit_source: 'openrouter_key_limit', scope: 'key', limit_usd: 0.015, spend_usd: 0.01, resets_at: 0 });
+  }
+});
+
 for (const stream of [false, true]) {
   test(`a limit that pays for 10: of 200 ${stream ? 'streams' : 'requests'} over 50 connections exactly 10 succeed`, async () => {
     await sameDay();
