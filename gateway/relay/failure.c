@@ -123,6 +123,7 @@ static void relay_refuse(struct relay *r, const struct refusal *why, const char 
 {
 	if (r->ended)
 		return;
+	r->refused = why->availability ? why->availability : why->error_type;
 	relay_settle(r, why->status, outcome);
 	r->ended = true;
 	r->surface->refused(r, why);
@@ -135,7 +136,7 @@ void refuse_denied(struct relay *r, const struct denial *no)
 	refusal_of_denial(no, &why);
 	if (why.limited)
 		metric_add(M_RATE_LIMITED, 1, METRIC_LABELS("policy"));
-	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : "blocked");
+	relay_refuse(r, &why, no->status >= 500 ? "moongate_error" : no->status == 400 ? "client_error" : "blocked");
 }
 
 /* When the limit's window turns; 0: it has none. */

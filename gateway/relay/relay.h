@@ -111,6 +111,7 @@ struct relay {
 	const struct refusal *last;	/* why the last attempt failed; NULL: none did */
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
+	const char *refused;		/* the word for why, if it was; static */
 	struct mg_str upstream_id;
 	bool admitted, opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */

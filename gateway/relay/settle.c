@@ -310,10 +310,24 @@ static void write_decision(struct relay *r)
 
 /* ------------------------------------------------ counters and the access line */
 
+/* Whose the generation is: the winner's, or of one that failed the last who was asked; NULL: nobody was. */
+static const struct endpoint *answerable(const struct relay *r)
+{
+	return r->endpoint ? r->endpoint : r->n_tried ? r->tried[r->n_tried - 1].endpoint : NULL;
+}
+
+static const char *error_word(const struct relay *r)
+{
+	if (!strcmp(r->outcome, "ok"))
+		return "";
+	return r->last ? error_kind_name(r->last_kind) : r->refused ? r->refused : "";
+}
+
 static void count(struct relay *r, const char *outcome)
 {
-	const char *model = r->endpoint ? r->endpoint->model->label : "other";
-	const char *provider = r->endpoint ? r->endpoint->provider->slug : "";
+	const struct endpoint *e = answerable(r);
+	const char *model = e ? e->model->label : "other";
+	const char *provider = e ? e->provider->slug : "";
 	const char *both[] = { model, provider, NULL };
 	const struct { const char *kind; uint64_t n; } tokens[] = { { "input", r->usage.input }, { "output", r->usage.output },
 		{ "cache_read", r->usage.cached }, { "cache_write", r->usage.cache_write + r->usage.cache_write_1h },
@@ -404,15 +418,15 @@ void relay_log(struct relay *r)
 	char room[64];
 	struct buf cost = buf_on(room, sizeof(room));
 	struct permit log = permit(r, SINK_LOG);
+	const struct endpoint *e = answerable(r);
 
 	money_text(&cost, r->charge_nusd, 9);
 	buf_put(&cost, "", 1);
 	log_at(LOG_INFO, EV_GENERATION, r->name, LOG_W("generation_id", r->id), LOG_S("trace_id", trace_id(r, log)),
 		LOG_W("route", r->route), LOG_W("wire", r->surface->api), LOG_N("status", r->status), LOG_W("outcome", r->outcome),
-		LOG_W("error_code", r->last && strcmp(r->outcome, "ok") ? error_kind_name(r->last_kind) : ""),
+		LOG_W("error_code", error_word(r)),
 		LOG_S("model_requested", confided_words(log, (struct confided){ r->d.facts.model }, r->pool)),
-		LOG_S("model", r->endpoint ? r->endpoint->model->slug : ""), LOG_W("provider", r->endpoint ? r->endpoint->provider->slug : ""),
-		LOG_S("endpoint", r->endpoint ? r->endpoint->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
+		LOG_S("model", e ? e->model->slug : ""), LOG_W("provider", e ? e->provider->slug : ""), LOG_S("endpoint", e ? e->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
 		LOG_S("workspace", r->key->workspace), LOG_S("app", app(r, log)),
 		LOG_S("client", program(r, log)), LOG_S("session_id", confided_words(log, r->client.session, r->pool)), LOG_N("stream", r->stream),
 		LOG_J("attempts", attempts_json(r)), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
