@@ -261,6 +261,12 @@ static void attempt_answered(struct attempt *a)
 	}
 }
 
+/* Behind its last word nothing is lost, however the connection ends: some leave it open. */
+static bool said_all(struct attempt *a)
+{
+	return a->framed && a->call.finished && call_finish(&a->call) == MG_OK;
+}
+
 static void attempt_over(struct attempt *a, const struct exchange_result *how)
 {
 	a->stale = how->stale;
@@ -268,25 +274,16 @@ static void attempt_over(struct attempt *a, const struct exchange_result *how)
 		metric_observe_us(M_UPSTREAM_CONNECT, how->connect_us, METRIC_LABELS(a->endpoint->provider->slug));
 	if (how->tls_us)
 		metric_observe_us(M_UPSTREAM_TLS, how->tls_us, METRIC_LABELS(a->endpoint->provider->slug));
-	switch (how->how) {
-	case EXCHANGE_DONE:
+	if (how->how == EXCHANGE_DONE)
 		attempt_answered(a);
-		break;
-	case EXCHANGE_CUT:		/* after its last word? Then nothing is lost. */
-		if (a->framed && a->call.finished && call_finish(&a->call) == MG_OK)
-			attempt_end(a);
-		else
-			attempt_break(a, MG_E_UPSTREAM, how->why, phase_of(a));
-		break;
-	case EXCHANGE_CONNECT:
+	else if (said_all(a))
+		attempt_end(a);
+	else if (how->how == EXCHANGE_CONNECT)
 		attempt_break(a, MG_E_CONNECT, how->why, "connect");
-		break;
-	case EXCHANGE_TIMEOUT:
+	else if (how->how == EXCHANGE_TIMEOUT)
 		attempt_break(a, MG_E_TIMEOUT, how->why, how->phase == PHASE_CONNECT ? "connect" : phase_of(a));
-		break;
-	default:
+	else
 		attempt_break(a, MG_E_UPSTREAM, how->why, phase_of(a));
-	}
 }
 
 static void on_quiet(struct timer *t)

@@ -67,6 +67,16 @@ for (const [what, bytes] of [
   }
 }
 
+for (const [what, after] of [['does not end it', () => {}], ['breaks it off', (res) => res.destroy()]])
+  test(`an upstream that has said all and ${what}: one clean answer`, async () => {
+    behave = (req, res) => { sse(res); res.on('error', () => {}); res.write(whole); setTimeout(() => after(res), 10); };
+    const r = await stream('acme/up'), list = events(r.text);
+    eq([content(list), list.filter((e) => e.error).length, r.cut], ['hello é', 0, false], r.text);
+    eq(terminals(list), { ends: 1, usages: 1, done: 1 });
+    const rec = await record(g, key, list[0].id);
+    eq([rec.finish_reason, rec.native_tokens_completion], ['stop', 2]);
+  });
+
 const half = chunk({ role: 'assistant', content: 'half' });
 for (const [what, bytes, after] of [
   ['breaks off in an event', half + 'data: {"id":"chatcmpl', (res) => res.destroy()],
