@@ -89,7 +89,7 @@ static inline void put_delta(struct relay *r, const char *member, struct mg_str 
 	json_quote(&r->w->out, text);
 }
 
-static void stream_reasoning(struct relay *r, struct chat *c, const struct mg_event *e)
+static void stream_reasoning(struct relay *r, const struct mg_event *e)
 {
 	put_delta(r, CONTENT, (struct mg_str)MG_STR(""));
 	if (e->data.len && !chat_extra_has(r, e->extra, "data"))
@@ -118,7 +118,7 @@ static void stream_tool(struct relay *r, const struct mg_event *e)
 	}
 }
 
-static void stream_audio(struct relay *r, struct chat *c, const struct mg_event *e)
+static void stream_audio(struct relay *r, const struct mg_event *e)
 {
 	buf_text(&r->w->out, ",\"audio\":");
 	chat_audio(r, &r->w->out, e->data, chat_transcript(r, e->extra), e->extra);
@@ -151,7 +151,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 		put_delta(r, ",\"refusal\":", e->data);
 		break;
 	case MG_EV_REASONING:
-		stream_reasoning(r, c, e);
+		stream_reasoning(r, e);
 		break;
 	case MG_EV_TOOL_BEGIN:
 	case MG_EV_TOOL_ARGS:
@@ -164,7 +164,7 @@ void chat_stream_event(struct relay *r, const struct mg_event *e)
 		buf_text(&r->w->out, "]");
 		break;
 	case MG_EV_AUDIO:
-		stream_audio(r, c, e);
+		stream_audio(r, e);
 		break;
 	case MG_EV_ANNOTATION:
 		put_delta(r, CONTENT, (struct mg_str)MG_STR(""));

@@ -7,11 +7,6 @@
 
 enum { BODY_MAX = 16 << 20 };
 
-static void print_line(void *arg, const char *line)
-{
-	puts(line);
-}
-
 struct here { struct versions *versions; struct bundle *configured; };
 
 static struct bundle *at_hand(void *arg, const char *digits)

@@ -15,11 +15,6 @@ enum { REQUEST_MAX = 32 << 20, POOL_MAX = 128 << 20 };
 struct run { struct local local; const struct cli *c; struct pool *pool; struct bundle *bundle; struct policy_state *state; struct decision d; struct buf text;
 	struct denial no; bool denied; };
 
-static void print_line(void *arg, const char *line)
-{
-	puts(line);
-}
-
 /* ------------------------------------------------ the request */
 
 static int read_file(struct run *r, const char *path)

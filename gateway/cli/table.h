@@ -26,6 +26,7 @@ int table_done(const struct cli *c, const char *note, const char *const *pairs);
 struct report { const struct cli *c; struct buf lines; };
 void report_begin(struct report *r, const struct cli *c);
 void report_line(void *report, const char *line);
+void print_line(void *none, const char *line);	/* text alone */
 int report_end(struct report *r, int problems);
 
 #endif

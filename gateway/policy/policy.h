@@ -167,7 +167,7 @@ bool policy_may_be_named(const struct policy_state *s, struct mg_str name);	/* b
 /* ---- the hooks, in the order of a request's life */
 /* admit and resolve may wait where conf is set: false and d->waits.  Then this is asked, answered, and the same hook called again. */
 const struct question *policy_question(const struct decision *d);
-void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
+void policy_answer(struct decision *d, struct mg_str text, const char *error);	/* text absent: error says why */
 void policy_abandon(struct policy_state *s, struct decision *d);	/* the request ends; nothing happens where nobody waits */
 int policy_conf_check(const json_t *conf, struct err *err);	/* of the whole configuration: policy.lookups and labels */
 const char *label_member(const char *source);	/* of one of policy.labels: the member of metadata that it is; NULL: the header of that name */

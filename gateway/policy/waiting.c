@@ -117,7 +117,7 @@ const struct question *policy_question(const struct decision *d)
 	return &d->waits->question;
 }
 
-void policy_answer(struct policy_state *s, struct decision *d, struct mg_str text, const char *error)
+void policy_answer(struct decision *d, struct mg_str text, const char *error)
 {
 	struct waiting *w = d->waits;
 

@@ -71,7 +71,7 @@ static size_t headers_of(struct relay *r, const struct question *q, struct mg_st
 
 static void over(struct relay *r, struct mg_str text, const char *error)
 {
-	policy_answer(r->policy->state, &r->d, text, error);
+	policy_answer(&r->d, text, error);
 	loop_timer_set(r->w->loop, &r->step, 0);
 }
 

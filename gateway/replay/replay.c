@@ -71,7 +71,7 @@ static bool listed(const struct listed *l, struct mg_str slug)
 }
 
 /* Those of the slug, in their order; NULL: the record knows nothing of that model. */
-static struct model *model_then(struct replay *r, const struct listed *l, struct mg_str slug, struct pool *p)
+static struct model *model_then(const struct listed *l, struct mg_str slug, struct pool *p)
 {
 	struct model *m = pool_alloc(p, sizeof(*m));
 	struct endpoint **list = pool_alloc(p, (l->n + 1) * sizeof(*list));
@@ -98,11 +98,11 @@ static struct model *find_model(void *arg, struct mg_str name, struct pool *p)
 	struct replay *r = arg;
 	struct mg_str slug = slug_of(&r->record, name);
 	bool routed = !r->record.refused.hook || !strcmp(r->record.refused.hook, hook_names[HOOK_FILTER]);	/* else it has no candidates */
-	struct model *m = routed ? model_then(r, &r->record.routings[r->routing], slug, p) : NULL;
+	struct model *m = routed ? model_then(&r->record.routings[r->routing], slug, p) : NULL;
 
 	for (size_t i = 0; routed && !m && i < r->record.n_routings; i++)
 		if (i != r->routing)
-			m = model_then(r, &r->record.routings[i], slug, p);
+			m = model_then(&r->record.routings[i], slug, p);
 	return m || !r->now ? m : catalog_find(r->now, name, p);
 }
 

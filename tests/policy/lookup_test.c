@@ -60,7 +60,7 @@ static bool noted(const struct decision *d, const char *word)
 
 static void answer(struct rig *g, struct one *o, const char *text, const char *error)
 {
-	policy_answer(g->w.state, &o->d, text ? word_of(text) : (struct mg_str){ 0 }, error);
+	policy_answer(&o->d, text ? word_of(text) : (struct mg_str){ 0 }, error);
 }
 
 /* q runs last and says the session: so what p said is in models and notes. */
