@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-enum { TOKEN_MAX = 203 };	/* sk- and 200 more (R77) */
+enum { TOKEN_MAX = 203, MANAGEMENT_MIN = 20 };	/* sk- and 200 more (R77); characters that nobody guesses */
 
 struct accounts {
 	struct store *store;
@@ -177,6 +177,11 @@ struct accounts *accounts_new(struct store *store, const char *management_key, b
 	struct err why = { 0 };
 	int rc;
 
+	if (management_key && *management_key && strlen(management_key) < MANAGEMENT_MIN) {
+		fail(err, MG_EINVAL, "management_key: has less than %d characters\nhint: echo sk-management-$(openssl rand -hex 24) makes one", MANAGEMENT_MIN);
+		free(a);
+		return NULL;
+	}
 	if (!a || table_init(&a->table)) {
 		free(a);
 		fail(err, MG_ENOMEM, "no memory for the keys");

@@ -36,7 +36,7 @@ bool label_next(const char **lines, struct mg_str *name, struct mg_str *value);
 bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k);
 
 struct accounts;
-/* Reads all keys from the store.  management_key: the configured one, "" or NULL: none. */
+/* Reads all keys from the store.  management_key: the configured one, "" or NULL: none; MG_EINVAL for one that is short. */
 struct accounts *accounts_new(struct store *store, const char *management_key, bool credits, struct err *err);
 void accounts_free(struct accounts *a);
 /* Before the first request: a management key that nobody has configured, good as long as the accounts

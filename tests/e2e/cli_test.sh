@@ -242,6 +242,7 @@ kill -TERM "$PID"; wait "$PID" || { grep -v '"info"' "$DIR/gw.log" "$DIR/serve.e
 PID=
 unset MOONGATE_URL
 ! [ -e data/running ] && run 4 status; ok "at the end it takes back what it told the commands"
+(export MOONGATE_MANAGEMENT_KEY=geheim; run 1 key list && err 'management_key: has less' && run 3 serve && err '^hint: .*openssl rand'); ok "a management key that could be guessed is refused"
 run 2 restore "$DIR/b.db"; ok "restore asks first"
 run 0 restore "$DIR/b.db" --yes && ls data/moongate.db.before-* >/dev/null; ok "restore keeps what was there"
 run 0 restore "$DIR/c.db" --yes --json && out '^{"data":{"file":".*moongate.db","kept":".*before-.*"}}$' && silent err; ok "restore --json"

@@ -37,7 +37,8 @@ static struct mg_str str(const char *s)
 
 static void test_find(void)
 {
-	struct key_facts k = { .name = "A", .limit_nusd = 5000, .reset = WINDOW_DAILY, .workspace = "w1" }, found;
+	struct key_facts k = { .name = "A", .limit_nusd = 5000, .reset = WINDOW_DAILY, .workspace = "w1",
+		.creator = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }, found;
 	struct err err = { 0 };
 	char plain[80], huge[4096], hash[65];
 	static const struct { const char *name, *key; } strangers[] = {
@@ -51,7 +52,7 @@ static void test_find(void)
 	ok(!strcmp(hash, k.hash) && !strncmp(k.label, plain, 12) && !strncmp(k.label + 12, "...", 3) &&
 		!strcmp(k.label + 15, plain + 69) && k.scope, "known by its SHA-256, shown by a label");
 	ok(!accounts_find(keys, str(plain), &found, &err) && !strcmp(found.name, "A") && found.limit_nusd == 5000 &&
-		found.reset == WINDOW_DAILY && !strcmp(found.workspace, "w1") && found.scope == k.scope, "and found, always with the same scope");
+		found.reset == WINDOW_DAILY && !strcmp(found.workspace, "w1") && strlen(found.creator) == 64 && found.scope == k.scope, "and found, always with the same scope");
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
 		ok(accounts_find(keys, str(strangers[i].key), &found, &err) == MG_EDENIED && !strcmp(err.msg, "User not found."), strangers[i].name);
 	memset(huge, 'a', sizeof(huge));
