@@ -120,14 +120,42 @@ static void change_work(struct job *job)
 	j->rc = j->run(j);
 }
 
+/* The key that it was about: named in the path, or the one that was made. */
+static const char *target(const struct change *j)
+{
+	struct mg_view all;
+	struct mg_str hash = { NULL, 0 };
+
+	if (j->run != run_create)
+		return j->hash;
+	if (json_parse(j->c->http->pool, buf_view(&j->out), &all, NULL) == MG_OK)
+		hash = json_text(j->c->http->pool, json_get(json_get(all, "data"), "hash"));
+	return hash.at ? pool_print(j->c->http->pool, "%.*s", (int)hash.len, hash.at).at : "";
+}
+
 static void change_done(struct job *job)
 {
 	struct change *j = loop_owner(job, struct change, job);
 
 	if (j->rc == MG_OK)
-		log_at(LOG_INFO, EV_AUDIT, NULL, LOG_S("action", j->action), LOG_S("target", j->hash), LOG_S("actor", j->c->key.label),
+		log_at(LOG_INFO, EV_AUDIT, NULL, LOG_S("action", j->action), LOG_S("target", target(j)), LOG_S("actor", j->c->key.label),
 			LOG_S("ip", j->c->http->client));
 	answer(j->c->http, j->rc, j->status, &j->out, &j->err);
+}
+
+/* What own accounts cost is charged to nobody here, so no limit can have it in: where there are any, that is refused. */
+static bool counts_own(struct api_call *c, struct mg_view body)
+{
+	struct snapshot *snap;
+	bool any = false;
+
+	if (json_kind(json_get(body, "include_byok_in_limit")) != MG_TRUE)
+		return false;
+	snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
+	for (size_t i = 0; i < snap->catalog->n_providers && !any; i++)
+		any = snap->catalog->providers[i].n_keyed;
+	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
+	return any;
 }
 
 static void change(struct api_call *c, const char *action, int status, bool body, int (*run)(struct change *))
@@ -144,6 +172,10 @@ static void change(struct api_call *c, const char *action, int status, bool body
 	buf_init(&j->out, BODY_MAX);
 	if (body && json_parse(c->http->pool, c->http->body, &j->body, &err) != MG_OK) {
 		api_error(c->http, 400, "invalid_request", "%s", err.msg);
+		return;
+	}
+	if (body && counts_own(c, j->body)) {
+		api_error(c->http, 400, "invalid_request", "include_byok_in_limit: what customers' own accounts cost does not count against limits here; leave it out, or false");
 		return;
 	}
 	background_run(&j->job);

@@ -387,11 +387,8 @@ static const char *app(struct relay *r, struct permit log)
 }
 
 /* [{"provider":"one","status":503,"reason":"overloaded","ms":12}, ...] */
-static const char *attempts_json(struct relay *r)
+static const char *attempts_json(const struct relay *r, struct buf *b)
 {
-	struct buf *b = &r->w->out;
-
-	buf_reset(b);
 	buf_text(b, "[");
 	for (unsigned i = 0; i < r->n_tried; i++) {
 		const struct tried *t = &r->tried[i];
@@ -415,8 +412,8 @@ static const char *attempts_json(struct relay *r)
 
 void relay_log(struct relay *r)
 {
-	char room[64];
-	struct buf cost = buf_on(room, sizeof(room));
+	char room[64], more[4096];
+	struct buf cost = buf_on(room, sizeof(room)), attempts = buf_on(more, sizeof(more));
 	struct permit log = permit(r, SINK_LOG);
 	const struct endpoint *e = answerable(r);
 
@@ -429,7 +426,7 @@ void relay_log(struct relay *r)
 		LOG_S("model", e ? e->model->slug : ""), LOG_W("provider", e ? e->provider->slug : ""), LOG_S("endpoint", e ? e->id : ""), LOG_W("key", r->key->hash[0] ? r->key->hash + SHA256_HEX - 8 : ""),
 		LOG_S("workspace", r->key->workspace), LOG_S("app", app(r, log)),
 		LOG_S("client", program(r, log)), LOG_S("session_id", confided_words(log, r->client.session, r->pool)), LOG_N("stream", r->stream),
-		LOG_J("attempts", attempts_json(r)), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
+		LOG_J("attempts", attempts_json(r, &attempts)), LOG_N("ttft_ms", r->first_us ? (r->first_us - r->began_us) / 1000 : 0),
 		LOG_N("duration_ms", (clock_us() - r->began_us) / 1000), LOG_N("tokens_in", r->usage.input + r->usage.cached),
 		LOG_N("tokens_out", r->usage.output), LOG_N("tokens_cached", r->usage.cached),
 		LOG_N("tokens_reasoning", r->usage.reasoning), LOG_W("cost_usd", cost.at),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { eq, ok, run, test } from './tap.js';
 import { call, chat, record } from './checks.js';
-import { binary, completion, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
+import { binary, completion, managementKey, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const refuses = new Set();	// these credentials
 const u = await startUpstream((req, res) => {
@@ -112,6 +112,15 @@ test('the fee: a part of the list price above the allowance of the month', async
 test('clients see no accounts of others', async () => {
   const list = JSON.parse((await call(g, '/api/v1/models/acme/cloud/endpoints')).text).data.endpoints;
   eq(list.map((e) => e.tag), ['cloud']);
+});
+
+test('no limit can have their cost in: that is refused, not forgotten', async () => {
+  const ask = (method, path, body) => call(g, '/api/v1/keys' + path, { method, headers: { authorization: `Bearer ${managementKey}`, 'content-type': 'application/json' }, body });
+  let r = await ask('POST', '', { name: 'all', limit: 1, include_byok_in_limit: true });
+  eq([r.status, /include_byok_in_limit: .* leave it out/.test(JSON.parse(r.text).error.message)], [400, true]);
+  r = await ask('POST', '', { name: 'all', limit: 1, include_byok_in_limit: false });
+  eq(r.status, 201);
+  eq((await ask('PATCH', '/' + JSON.parse(r.text).data.hash, { include_byok_in_limit: true })).status, 400);
 });
 
 test('in a configuration: what is wrong is named', async () => {

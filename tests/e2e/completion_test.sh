@@ -59,7 +59,7 @@ if command -v fish >/dev/null; then
 else skip "fish completes" "no fish"; fi
 
 moongate man >moongate.1
-is "the manual has every command" "$(grep -c '^\.B [a-z]' moongate.1)" "$(($(moongate --help | grep -c '^  [a-z]') + $(grep -c '^\.B moongate$' moongate.1)))"
+is "the manual has every command" "$(moongate --help | sed -n "s/^  \([a-z][a-z ]*[a-z]\)   *.*/\1/p" | while read -r c; do grep -q "^\.B $c" moongate.1 || echo "$c"; done)" ""
 if command -v groff >/dev/null; then is "and is good roff" "$(groff -man -Tutf8 -ww moongate.1 2>&1 >/dev/null)" ""; else skip "and is good roff" "no groff"; fi
 if command -v man >/dev/null; then is "that man shows without a warning" "$(MANROFFOPT=-ww man --warnings=all -l moongate.1 2>&1 >/dev/null)" ""; else skip "that man shows without a warning" "no man"; fi
 

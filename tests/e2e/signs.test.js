@@ -10,7 +10,7 @@ import { chunk, completion, sendJson, startGateway, startUpstream, until } from 
 const canary = { prompt: 'CANARY-prompt', answer: 'CANARY-answer', key: 'sk-CANARY-key', tool: 'CANARY-tool' };
 const up = await startUpstream((q, res) => {
   const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, prompt_tokens_details: { cached_tokens: 3 }, completion_tokens_details: { reasoning_tokens: 2 } };
-  if (q.json.user === 'fail') return sendJson(res, 500, { error: { message: canary.answer } });
+  if (q.json.seed === 500) return sendJson(res, 500, { error: { message: canary.answer } });
   if (!q.json.stream) return sendJson(res, 200, { ...completion(canary.answer), usage });
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   res.end(chunk({ role: 'assistant', content: canary.answer }) + chunk({}, 'stop', { usage }) + 'data: [DONE]\n\n');
@@ -40,9 +40,9 @@ const fields = ['ts', 'level', 'event', 'msg', 'request_id', 'trace_id', 'genera
   'tokens_cached', 'tokens_reasoning', 'cost_usd', 'finish_reason', 'policy', 'policy_us', 'bytes_in', 'bytes_out'];
 
 test('traffic of all sorts', async () => {
-  for (const body of [{ model: 'acme/x' }, { model: 'acme/x', stream: true, tools: [{ type: 'function', function: { name: 'f', description: canary.tool } }] },
-    { model: 'acme/x', user: 'fail' }, { model: 'acme/none' }]) answers.push((await chat(g, key, { messages, ...body })).status);
-  eq(answers, [200, 200, 502, 400]);
+  for (const body of [{ model: 'acme/x', seed: 500 }, { model: 'acme/x' }, { model: 'acme/x', stream: true, tools: [{ type: 'function', function: { name: 'f', description: canary.tool } }] },
+    { model: 'acme/none' }]) answers.push((await chat(g, key, { messages, ...body })).status);
+  eq(answers, [502, 200, 200, 400]);	// the first that a worker has is the failed one
   await until('their lines', () => lines().length === 4);
 });
 
@@ -84,6 +84,10 @@ test('the line of a generation has all its fields', () => {
   eq([failed.status, failed.outcome, failed.error_code, failed.model, failed.provider, failed.attempts[0].reason], [502, 'upstream_error', 'server', 'acme/x', 'a', 'server']);
   eq([unknown.outcome, unknown.error_code, unknown.model, unknown.model_requested], ['client_error', 'model_not_found', '', 'acme/none']);
   ok(whole.ts.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/), whole.ts);
+});
+test('a change of keys names the key', () => {
+  const made = g.log.split('\n').filter((l) => l.includes('"event":"audit"')).map((l) => JSON.parse(l))[0];
+  eq([made.action, made.actor, made.ip, /^[0-9a-f]{64}$/.test(made.target)], ['key_create', 'management', '127.0.0.1', true]);
 });
 test('what was said is nowhere, and no secret', async () => {
   const seen = [g.log, g.out, text, JSON.stringify((await moongate(g, ['log', 'tail', '--json'])).out), (await moongate(g, ['config', 'show'])).out].join('\n');
