@@ -49,7 +49,6 @@ static void *run(void *arg)
 		if (loop)
 			loop_post(loop, finished, j);
 	}
-	pool_thread_end();
 	return NULL;
 }
 

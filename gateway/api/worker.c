@@ -82,7 +82,6 @@ static void *run(void *arg)
 	struct worker *w = arg;
 
 	loop_run(w->loop);
-	pool_thread_end();
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 #include "base/pool.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 
 #ifdef SANITIZED	/* one malloc an object, so that ASan sees every overrun */
@@ -14,8 +15,40 @@ struct defer { struct defer *next; void (*fn)(void *arg); void *arg; };
 struct pool { struct chunk *chunks; struct defer *defers; size_t left, chunk, taken; };
 
 /* Chunks that this thread gave back, those of a number of steps each in a list: too large for
- * malloc's quick lists, and every request takes a few. */
+ * malloc's quick lists, and every request takes a few.  They go when the thread ends. */
 static _Thread_local struct spare { struct chunk *first; unsigned n; } spares[STEPS];
+static _Thread_local bool keeps;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_end;
+
+static void thread_ends(void *arg)
+{
+	for (struct spare *s = arg; s < spares + STEPS; s++) {
+		while (s->first) {
+			struct chunk *c = s->first;
+
+			s->first = c->next;
+			free(c);
+		}
+		s->n = 0;
+	}
+	keeps = false;
+}
+
+static void key_make(void)
+{
+	if (pthread_key_create(&at_end, thread_ends))
+		abort();	/* nobody else takes them; there are a thousand */
+}
+
+static bool may_keep(void)
+{
+	if (!keeps) {
+		pthread_once(&once, key_make);
+		keeps = !pthread_setspecific(at_end, spares);
+	}
+	return keeps;
+}
 
 static struct spare *spare_for(size_t size)
 {
@@ -42,26 +75,13 @@ static void chunk_free(struct chunk *c)
 {
 	struct spare *s = CHUNK ? spare_for(c->size) : NULL;
 
-	if (!s || s->n == SPARES) {
+	if (!s || s->n == SPARES || !may_keep()) {
 		free(c);
 		return;
 	}
 	c->next = s->first;
 	s->first = c;
 	s->n++;
-}
-
-void pool_thread_end(void)
-{
-	for (struct spare *s = spares; s < spares + STEPS; s++) {
-		while (s->first) {
-			struct chunk *c = s->first;
-
-			s->first = c->next;
-			free(c);
-		}
-		s->n = 0;
-	}
 }
 
 /* The pool lies at the begin of its first chunk. */

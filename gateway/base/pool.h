@@ -36,6 +36,4 @@ int pool_defer(struct pool *p, void (*fn)(void *arg), void *arg);
 
 void pool_free(struct pool *p);		/* NULL is fine */
 
-void pool_thread_end(void);		/* what the calling thread keeps for its next pools */
-
 #endif

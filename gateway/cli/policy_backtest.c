@@ -72,7 +72,6 @@ static void *decide(void *arg)
 		take_batch(t->w->testers[t->n], b);
 		batch_free(b);
 	}
-	pool_thread_end();
 	return NULL;
 }
 

@@ -1,6 +1,8 @@
 #include "base/pool.h"
 #include "tap.h"
 
+#include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 static char story[16];
@@ -21,12 +23,33 @@ static void defer_more(void *arg)
 	pool_defer(late, note, "z");
 }
 
+static void *pools_of_a_thread(void *arg)
+{
+	struct pool *all[32];
+
+	for (size_t i = 0; i < 32; i++)
+		pool_alloc(all[i] = pool_new(SIZE_MAX), 100);
+	for (size_t i = 0; i < 32; i++)
+		pool_free(all[i]);
+	return arg;
+}
+
+static size_t in_use_after_a_thread(void)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, pools_of_a_thread, NULL))
+		pthread_join(thread, NULL);
+	return mallinfo2().uordblks;
+}
+
 int main(void)
 {
 	struct pool *p = pool_new(1000);
 	struct mg_str s;
 	char *a, *b;
 	bool zero = true;
+	size_t before;
 
 	a = pool_alloc(p, 100);
 	memset(a, 'x', 100);
@@ -88,8 +111,10 @@ int main(void)
 		}
 		pool_free(p);
 	}
-	pool_thread_end();
 	ok(zero, "what a pool before wrote is not in the next one's objects");
+
+	before = in_use_after_a_thread();
+	ok(in_use_after_a_thread() < before + 4096, "what a thread keeps for its next pools goes with it");
 
 	story[0] = '\0';
 	late = pool_new(1000);
