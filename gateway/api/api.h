@@ -22,6 +22,8 @@ struct api_call {
 
 extern const struct server_events api_events;
 
+struct mg_str api_credential(const struct http_request *r);	/* of Authorization, with or without Bearer, else of x-api-key; absent: none */
+
 /* ---- browsers: an allow-list of origins (cors = { origins = {...} }) */
 bool cors_preflight(struct http_request *r);	/* true: OPTIONS, answered */
 size_t cors_headers(struct http_request *r, struct http_header out[4]);	/* how many it wrote */

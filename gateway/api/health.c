@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "author/versions.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "catalog/gate.h"
 #include "catalog/live.h"
@@ -165,10 +166,36 @@ static void gauges(struct gateway *gw)
 	metric_set(M_POLICY_AGE, (clock_wall_ms() - gw->policy_since_ms) / 1000, METRIC_PLAIN);
 }
 
+/* In constant time: the texts' hashes are compared. */
+static bool is_token(struct mg_str said, const char *token)
+{
+	unsigned char a[32], b[32];
+
+	sha256(said.at, said.len, a);
+	sha256(token, strlen(token), b);
+	return same_bytes(a, b, sizeof(a));
+}
+
+static bool may_scrape(struct api_call *c)
+{
+	struct mg_str said = api_credential(c->http);
+	struct snapshot *snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
+	json_t *metrics = json_object_get(json_object_get(snap->conf.tree, "telemetry"), "metrics");
+	const char *token = json_string_value(json_object_get(metrics, "token"));
+	bool may = !token || !*token || c->key.management || (said.at && is_token(said, token));
+
+	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
+	return may;
+}
+
 void metrics_get(struct api_call *c)
 {
 	struct buf out;
 
+	if (!may_scrape(c)) {
+		api_error(c->http, 401, "authentication", "/metrics asks for telemetry.metrics.token of the configuration, as a bearer token");
+		return;
+	}
 	gauges(c->w->gw);
 	upstreams(c->w);
 	buf_init(&out, METRICS_MAX);

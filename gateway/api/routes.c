@@ -124,7 +124,7 @@ static const struct route *find(struct mg_str method, struct mg_str path, struct
 
 /* ------------------------------------------------ who calls */
 
-static struct mg_str credential(const struct http_request *r)
+struct mg_str api_credential(const struct http_request *r)
 {
 	struct mg_str v = http_header(r, "Authorization");
 
@@ -136,7 +136,7 @@ static struct mg_str credential(const struct http_request *r)
 /* true: go on; else it has been answered. */
 static bool authorise(struct api_call *c, enum access access)
 {
-	struct mg_str key = credential(c->http);
+	struct mg_str key = api_credential(c->http);
 	struct err err = { 0 };
 
 	if (access == PUBLIC && !key.at)
@@ -146,6 +146,7 @@ static bool authorise(struct api_call *c, enum access access)
 		return false;
 	}
 	if (accounts_find(c->w->gw->accounts, key, &c->key, &err) != MG_OK) {
+		memset(&c->key, 0, sizeof(c->key));	/* of one that is disabled or has expired it knows all */
 		if (access == PUBLIC)
 			return true;
 		api_error(c->http, 401, "authentication", "%s", err.msg);

@@ -219,7 +219,11 @@ static const struct member otlp[] = {
 	{ .name = "endpoint", .kind = M_STRING, .fallback = "\"\"", .later = "this build sends no traces", .doc = "\"http://collector:4318\"; \"\": off" },
 	{ .name = "sample", .kind = M_PRICE, .fallback = "\"1\"", .doc = "part of the requests, 0 to 1" },
 	END };
+static const struct member metrics[] = {
+	{ .name = "token", .kind = M_SECRET, .doc = "/metrics asks for it, or for a management key; absent: for neither" },
+	END };
 static const struct member telemetry[] = {
+	{ .name = "metrics", .kind = M_OBJECT, .fallback = "{}", .sub = metrics, .doc = "Prometheus" },
 	{ .name = "otlp", .kind = M_OBJECT, .fallback = "{}", .sub = otlp, .doc = "traces" },
 	END };
 static const struct member ui[] = {

@@ -1,14 +1,16 @@
 // access.test.js - each route with each kind of key against a table of its own
 // (R80), keys in odd shapes (R76, R77), browsers, aliases, methods.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { bearer, call, management } from './checks.js';
+import { bearer, call, management, moongate } from './checks.js';
 import { managementKey, startGateway, until } from './gateway.js';
 
+const sim = `providers = { sim = { dialect = "sim", base_url = "sim:" } },
+  models = { ["sim/echo"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 1, output = 1 } } } } },`;
 const g = await startGateway(`
-  cors = { origins = { "https://chat.example" } },
-  providers = { sim = { dialect = "sim", base_url = "sim:" } },
-  models = { ["sim/echo"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 1, output = 1 } } } } },`);
+  cors = { origins = { "https://chat.example" } }, ${sim}`);
 
 const key = await g.newKey();
 const disabled = await g.newKey({ name: 'off' });
@@ -161,6 +163,24 @@ test('browsers: the origins that are named, and no others', async () => {
   eq([refusal.status, refusal.headers['access-control-allow-origin']], [401, 'https://chat.example'], 'an error is readable, too');
   const admin = await call(g, '/api/admin/reload', { method: 'POST', headers: { ...bearer(managementKey), origin: 'https://chat.example' } });
   eq(admin.headers['access-control-allow-origin'], undefined, 'never for the console');
+});
+
+test('/metrics asks for its token where there is one, or for a management key that is good', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'moongate-access-')), config = `${sim}
+  telemetry = { metrics = { token = "scrape-me-0123456789" } },`;
+  let own = await startGateway(config, { dir });
+  await own.stop();
+  const ops = (await moongate(own, ['key', 'create', 'ops', '--management'])).out.trim();
+  own = await startGateway(config, { dir });
+  const scrape = (headers) => call(own, '/metrics', { headers }).then((r) => r.status);
+  eq(await scrape(bearer('scrape-me-0123456789')), 200);
+  eq(await scrape(bearer(managementKey)), 200);
+  eq(await scrape(bearer(ops)), 200);
+  await management(own, '/keys/' + (await management(own, '/keys')).data.find((k) => k.name === 'ops').hash, 'PATCH', { disabled: true });
+  for (const k of [null, 'scrape-me-012345678', 'scrape-me-01234567890', '', await own.newKey(), ops])
+    eq(await scrape(k === null ? {} : bearer(k)), 401, `${k}`);
+  await own.stop();
+  rmSync(dir, { recursive: true });
 });
 
 run(async () => eq(await g.stop(), { code: 0, signal: null }, 'the gateway ends cleanly'));
