@@ -69,6 +69,8 @@ struct exchange *exchange_start(struct client *c, const struct exchange_conf *co
 	const struct exchange_events *events, void *owner, struct err *err);
 void exchange_cancel(struct exchange *x);
 void exchange_resume(struct exchange *x);
+/* What has come is all that was asked for: the end is waited for, but not for as long as more would be. */
+void exchange_ending(struct exchange *x);
 /* A header of the answer, while the exchange lives; absent. */
 struct mg_str exchange_header(struct exchange *x, const char *name);
 uint64_t exchange_sent(struct exchange *x);	/* bytes of the body that have left, while it lives */

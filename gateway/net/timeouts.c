@@ -4,7 +4,8 @@
  *	connect		from the start to the first byte of the request
  *	headers		from there to the head of the answer; an upload that moves
  *			starts it again
- *	idle		between bytes of the answer; not while we paused it
+ *	idle		between bytes of the answer; not while we paused it; short
+ *			behind its last word, for some upstreams leave the connection open
  *	total		everything
  *
  * The timer is lazy: bytes only note the time, and the timer looks at it when
@@ -12,7 +13,7 @@
  */
 #include "net/client_parts.h"
 
-enum { LONG_UPLOAD = 64 * 1024 };
+enum { LONG_UPLOAD = 64 * 1024 /* bytes */, ENDING_MS = 2000 };
 
 static uint64_t due_of(const struct exchange *x)
 {
@@ -38,6 +39,14 @@ void exchange_arm(struct exchange *x)
 		return;
 	if (!x->timer.slot || x->timer.due_ms > due)
 		loop_timer_set(l, &x->timer, due > now ? due - now : 0);
+}
+
+void exchange_ending(struct exchange *x)
+{
+	if (x->ended || (x->idle_ms && x->idle_ms <= ENDING_MS))
+		return;
+	x->idle_ms = ENDING_MS;
+	exchange_arm(x);
 }
 
 static bool still_uploading(struct exchange *x)

@@ -125,6 +125,8 @@ static int on_emit(void *arg, const struct mg_event *e)
 		attempt_note_limit(a, e);
 		return MG_OK;
 	}
+	if (e->kind == MG_EV_FINISH && a->x)
+		exchange_ending(a->x);
 	if (!a->relay->first_us && is_output(e->kind))
 		loop_timer_clear(a->relay->w->loop, &a->quiet);
 	relay_event(a->relay, a, e);

@@ -17,10 +17,14 @@ const config = (limits) => `
     up = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream", timeouts = { idle = "500ms" } },
     brief = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream", timeouts = { first_output = "700ms", idle = "500ms" } },
     patient = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream" },
+    long = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream", timeouts = { idle = "5m" } },
+    passed = { dialect = "openai", base_url = "${up.url}", api_key = "sk-CANARY-upstream", timeouts = { idle = "5m" }, quirks = { pass_through = true } },
   },
   models = {
     ["acme/up"] = { endpoints = { { provider = "up", model = "m", ${price} } } },
     ["acme/brief"] = { endpoints = { { provider = "brief", model = "m", ${price} } } },
+    ["acme/long"] = { endpoints = { { provider = "long", model = "m", ${price} } } },
+    ["acme/passed"] = { endpoints = { { provider = "passed", model = "m", ${price} } } },
     ["acme/patient"] = { endpoints = { { provider = "patient", model = "m", ${price} } } },
     ["acme/sim"] = { endpoints = { { provider = "sim", model = "echo", ${price}, options = { words = 60, ttft_ms = 3, tokens_per_s = 1500 } } } },
   },`;
@@ -75,6 +79,15 @@ for (const [what, after] of [['does not end it', () => {}], ['breaks it off', (r
     eq(terminals(list), { ends: 1, usages: 1, done: 1 });
     const rec = await record(g, key, list[0].id);
     eq([rec.finish_reason, rec.native_tokens_completion], ['stop', 2]);
+  });
+
+for (const model of ['acme/long', 'acme/passed'])
+  test(`${model}: an upstream that may be silent for minutes, and has said all, is not waited for`, async () => {
+    const began = performance.now();
+    behave = (req, res) => { sse(res); res.on('error', () => {}); res.write(whole); };
+    const list = events((await stream(model)).text);
+    eq([content(list), list.filter((e) => e.error).length, list.at(-1)], ['hello é', 0, '[DONE]']);
+    ok(performance.now() - began < 60000, 'seconds, not minutes');
   });
 
 const half = chunk({ role: 'assistant', content: 'half' });
