@@ -153,7 +153,7 @@ static void on_turn(struct turn *t)
 static void soon(void)
 {
 	static struct turn t = { .run = on_turn };
-	uint64_t from = clock_ms();
+	uint64_t from = loop_now_ms(loop);	/* what timers count from */
 
 	loop_turn(loop, &t);
 	turn_for(30);
