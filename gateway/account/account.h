@@ -40,7 +40,7 @@ struct accounts;
 struct accounts *accounts_new(struct store *store, const char *management_key, bool credits, struct err *err);
 void accounts_free(struct accounts *a);
 /* Before the first request: a management key that nobody has configured, good as long as the accounts
- * are open and kept nowhere.  plain: 80 bytes. */
+ * are open; it is in no store, and in no list of keys.  plain: 80 bytes. */
 void accounts_key_here(struct accounts *a, char plain[static 80]);
 
 /* Checks syntax, then looks up by hash, in constant work.  MG_EDENIED with the wire's

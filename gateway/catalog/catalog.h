@@ -104,6 +104,8 @@ struct model *catalog_find(const struct catalog *c, struct mg_str slug, struct p
 const struct model *catalog_wildcard(const struct catalog *c, struct mg_str slug);	/* that covers it; NULL: none */
 struct provider *catalog_provider(const struct catalog *c, struct mg_str slug);
 
+bool list_has(const json_t *list, const char *word);	/* of strings; NULL has none */
+
 /* The rates that count for a prompt of so many tokens; at_ms: Unix time of the reservation. */
 void endpoint_rates(const struct endpoint *e, uint64_t prompt_tokens, int64_t at_ms, struct rates *out);
 uint64_t usage_prompt_tokens(const struct mg_usage *u);	/* the sum of the seven buckets of input; saturates */

@@ -129,13 +129,13 @@ static bool is_for(const struct provider *keyed, const char *slug)
 	return false;
 }
 
-static bool has(const json_t *list, const char *id)
+bool list_has(const json_t *list, const char *word)
 {
 	json_t *v;
 	size_t i;
 
 	json_array_foreach(list, i, v)
-		if (!strcmp(json_string_value(v), id))
+		if (!strcmp(json_string_value(v), word))
 			return true;
 	return false;
 }
@@ -150,7 +150,7 @@ static json_t *both(json_t *a, json_t *b)
 		return json_incref(a ? a : b);
 	out = json_array();
 	json_array_foreach(a, i, v)
-		if (has(b, json_string_value(v)))
+		if (list_has(b, json_string_value(v)))
 			json_array_append(out, v);
 	return out;
 }

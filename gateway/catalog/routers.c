@@ -1,27 +1,16 @@
 /* A policy's model as a row of the list: what those can that may answer for it. */
 #include "catalog/wire.h"
 
-static bool has_word(const json_t *list, const char *word)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(list, i, v)
-		if (!strcmp(json_string_value(v), word))
-			return true;
-	return false;
-}
-
 /* What a side of its modalities has, and `all` has not yet; text where it does not say. */
 static void add_side(json_t *all, const struct model *m, const char *side)
 {
 	json_t *list = json_object_get(json_object_get(m->row, "modalities"), side), *v;
 	size_t i;
 
-	if (!json_array_size(list) && !has_word(all, "text"))
+	if (!json_array_size(list) && !list_has(all, "text"))
 		json_array_append_new(all, json_string("text"));
 	json_array_foreach(list, i, v)
-		if (!has_word(all, json_string_value(v)))
+		if (!list_has(all, json_string_value(v)))
 			json_array_append(all, v);
 }
 
