@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { bearer, chat } from './checks.js';
+import { chat } from './checks.js';
 import { completion, loads, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const u = await startUpstream((req, res) => {

@@ -88,6 +88,13 @@ export function moongate(g, args, more = {}) {
   });
 }
 
+// No hold is open, and the audit is clean: a settlement is in the file only after its
+// answer, some 25 ms, or more where the disk is slow.
+export async function settled(g) {
+  const a = await until('no hold to be open', async () => { const r = await audit(g); return r.open === 0 || r.code ? r : null; });
+  if (a.code) throw new Error(a.text);
+}
+
 // `moongate audit` over the data directory, beside the gateway or without one.
 export function audit(g) {
   return new Promise((done) => {

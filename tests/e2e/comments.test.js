@@ -1,7 +1,7 @@
 // comments.test.js - SSE comments (R18, R24, A5): a stream that is silent shows that it
 // lives; before the first output only where `limits.early_comments` asks for it.
 import { eq, ok, run, test } from './tap.js';
-import { audit, chat, events, record, terminals } from './checks.js';
+import { chat, events, record, settled, terminals } from './checks.js';
 import { chunk, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const COMMENT = ': OPENROUTER PROCESSING\n\n';
@@ -78,10 +78,7 @@ test('an answer in one piece has none', async () => {
   eq([r.status, JSON.parse(r.text).choices[0].message.content], [200, 'whole']);
 });
 
-test('the books are right', async () => {
-  await until('no hold to be open', async () => (await audit(early)).open === 0);
-  eq((await audit(early)).code, 0);
-});
+test('the books are right', () => settled(early));
 
 run(async () => {
   const exits = [await early.stop(), await late.stop()];

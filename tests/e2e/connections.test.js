@@ -1,7 +1,6 @@
 // connections.test.js - connections to upstreams: used again, found dead (R32), closed when idle (R25).
-import { readFileSync } from 'node:fs';
 import { eq, ok, run, test } from './tap.js';
-import { chat, events, fds, metric, nanos, ownKey, record, terminals } from './checks.js';
+import { chat, events, fds, metric, nanos, ownKey, record } from './checks.js';
 import { chunk, completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const usage = { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } };

@@ -3,7 +3,7 @@
 // what the ledger charges; alone, and where another endpoint answers instead.
 import { createServer } from 'node:net';
 import { eq, ok, run, test } from './tap.js';
-import { audit, call, chat, events, nanos, ownKey, record, terminals } from './checks.js';
+import { call, chat, events, nanos, ownKey, record, settled, terminals } from './checks.js';
 import { startGateway, startUpstream, until } from './gateway.js';
 
 const usage = { prompt_tokens: 1000, completion_tokens: 500, total_tokens: 1500 };
@@ -179,10 +179,6 @@ test('what failed is ill, what limits or was asked wrongly is not', async () => 
   for (const fate of fates) await fate();
 });
 
-test('the ledger is whole, no hold is left', async () => {
-  await until('the holds', async () => (await audit(g)).open === 0);
-  const report = await audit(g);
-  eq(report.code, 0, report.text);
-});
+test('the ledger is whole, no hold is left', () => settled(g));
 
 await run(async () => { await g.stop(); await up.stop(); });

@@ -1,7 +1,7 @@
 // headers.test.js - what every answer carries beside its body (ids, tries, times,
 // limits), and what the metrics and the log say of it.
 import { eq, ok, run, test } from './tap.js';
-import { bearer, call, chat, events, management, record } from './checks.js';
+import { bearer, call, chat, record } from './checks.js';
 import { completion, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const bad = await startUpstream((req, res) => sendJson(res, 500, { error: { message: 'no' } }));

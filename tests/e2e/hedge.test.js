@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eq, ok, run, test } from './tap.js';
-import { audit, call, chat, events, metric, nanos, ownKey, record, terminals } from './checks.js';
+import { audit, call, chat, events, metric, nanos, ownKey, record, settled, terminals } from './checks.js';
 import { binary, chunk, loads, managementKey, startGateway, startUpstream, until } from './gateway.js';
 
 const usage = { prompt_tokens: 1000, completion_tokens: 1000, total_tokens: 2000 };
@@ -84,8 +84,7 @@ const marks = (rec) => rec.provider_responses.map((p) => `${p.endpoint_id.split(
 const health = async (m, tag) => JSON.parse((await call(g, `/api/v1/models/acme/${m}/endpoints`)).text).data.endpoints.find((e) => e.tag === tag);
 const quiet = async (gw = g) => {
   await until('the end of all', async () => await metric(gw, 'moongate_upstream_in_flight') === 0);
-  const a = await until('the holds', async () => { const r = await audit(gw); return r.open === 0 ? r : null; });
-  eq(a.code, 0, a.text);
+  await settled(gw);
 };
 const start = (behaviour) => { does = behaviour; up.asked.length = 0; held.length = 0; };
 const prompt = { messages: [{ role: 'user', content: 'word '.repeat(40) }] };

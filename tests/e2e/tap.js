@@ -30,10 +30,11 @@ export async function run(cleanup = async () => {}) {
       if (e instanceof Skip) { console.log(`ok ${count} - ${name} # SKIP ${e.message}`); continue; }
       bad++;
       console.log(`not ok ${count} - ${name}`);
-      console.log(String(e.stack || e).split('\n').slice(0, 12).map((l) => '# ' + l).join('\n'));
+      console.error(`# not ok ${count} - ${name}`);	// prove keeps what is on stdout to itself
+      console.error(String(e.stack || e).split('\n').slice(0, 12).map((l) => '# ' + l).join('\n'));
     }
   }
-  try { await cleanup(); } catch (e) { bad++; console.log(`# cleanup: ${e}`); }
+  try { await cleanup(); } catch (e) { bad++; console.error(`# cleanup: ${e}`); }
   console.log(`1..${count}`);
   process.exit(bad ? 1 : 0);
 }

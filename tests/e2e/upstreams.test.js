@@ -2,7 +2,7 @@
 // (R36), few retries (R33), no herd where one is ill (R34).
 import { existsSync } from 'node:fs';
 import { eq, ok, run, test } from './tap.js';
-import { audit, call, chat, events, metric } from './checks.js';
+import { call, chat, events, metric, settled } from './checks.js';
 import { chunk, completion, retried, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 // What it does is the test's; how many are inside at once it sees itself.
@@ -118,7 +118,7 @@ for (const stream of [true, false])
     a.behave = answer;
     eq((await chat(g, key, { model: 'acme/one' })).status, 200);
     eq([a.asked.length, a.most], [2, 1]);
-    await until('all to be settled', async () => (await audit(g)).open === 0);
+    await settled(g);
   });
 
 test('who waits too long is told so; the upstream was not asked, its health is as before', async () => {
@@ -198,8 +198,7 @@ test('ready means that the first key is there', async () => {
 
 test('the ledger is whole, nothing is in flight', async () => {
   eq(await metric(g, 'moongate_upstream_in_flight'), 0);
-  const report = await audit(g);
-  eq([report.code, report.open], [0, 0], report.text);
+  await settled(g);
 });
 
 await run(async () => { await g.stop(); await a.stop(); await b.stop(); });
