@@ -537,12 +537,15 @@ struct mg_str exchange_header(struct exchange *x, const char *name)
 	return (struct mg_str){ h->value, strlen(h->value) };
 }
 
-/* Where a kept connection has ended libcurl forgets how much had left, to begin again:
- * as much as the whole, then.  It tells us only when it is connected anew. */
+/* Until it is connected libcurl may still tell of the exchange that the handle had before.
+ * Where a kept connection has ended it forgets how much had left, to begin again: as much
+ * as the whole, then.  It tells us only when it is connected anew. */
 uint64_t exchange_sent(struct exchange *x)
 {
 	curl_off_t n = 0;
 
+	if (x->phase == PHASE_CONNECT)
+		return 0;
 	if (x->stale)
 		return x->body_len;
 	curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &n);

@@ -226,6 +226,7 @@ test('who had a request, whole or cut, is in its receipt, and nobody else who ha
     checked++;
     several += had.size > 1;
   }
+  console.log(`# ${checked} receipts, ${several} with several`);
   ok(checked > 100 && several > 10, `${checked} receipts, ${several} with several`);
 });
 

@@ -273,6 +273,19 @@ static void stays_sent(void)
 	crowd_leave();
 }
 
+/* Its handle has one exchange behind it: what that one sent is not this one's. */
+static void nothing_yet(void)
+{
+	struct mg_str body = MG_STR("{\"a\":1}");
+	struct exchange *x;
+
+	begin();
+	ask("POST", &body, 1);
+	x = start("POST", &body, 1);
+	ok(got.how == EXCHANGE_DONE && !exchange_sent(x), "of one that has only begun nothing is sent");
+	exchange_cancel(x);
+}
+
 static bool none_open(void)
 {
 	return !up.open;
@@ -383,6 +396,7 @@ int main(void)
 	used_again();
 	never_twice();
 	stays_sent();
+	nothing_yet();
 	found_dead();
 	swept();
 	swept_dead();
