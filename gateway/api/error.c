@@ -228,5 +228,6 @@ void api_error(struct http_request *r, int status, const char *error_type, const
 void api_store_failed(struct http_request *r, const struct err *why)
 {
 	log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("why", why->msg));
-	api_error(r, 503, "server", "Service temporarily unavailable");
+	api_refuse(r, &(struct refusal){ .status = 503, .error_type = "server", .retryable = true, .retry_after_s = 1,
+		.message = "Service temporarily unavailable" }, NULL);
 }

@@ -59,6 +59,7 @@ static int raise_limits(struct err *err)
 
 	prctl(PR_SET_DUMPABLE, 0);	/* content and keys never reach a core dump */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a limit on the size of files is a full disk (R98), not the end */
 	if (getrlimit(RLIMIT_NOFILE, &fds))
 		return fail(err, MG_EINVAL, "cannot read the limit of open files: %s", strerror(errno));
 	fds.rlim_cur = fds.rlim_max;

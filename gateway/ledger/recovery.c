@@ -20,13 +20,13 @@ static bool on_intent(void *arg, const void *row)
 	return !b->failed && b->n < BATCH;
 }
 
-/* l: the last of n attempts, which are in front of it.  Any of them may have had the request. */
-static int settle(const struct mg_store *ops, void *handle, const struct left *l, size_t n, struct err *err)
+/* l: the last of n attempts, which are in front of it.  Any of them may have had the request; hold_nusd: all that was held. */
+static int settle(const struct mg_store *ops, void *handle, const struct left *l, size_t n, int64_t hold_nusd, struct err *err)
 {
 	struct attempt_record *tried = calloc(n, sizeof(*tried));
 	struct generation g;
 	struct mg_store_generation row = { .size = sizeof(row), .attempt_id = l->attempt_id, .generation_id = l->generation_id,
-		.key_hash = l->key_hash, .model = "", .provider = l->endpoint, .loss_nusd = l->hold_nusd, .at_ms = l->at_ms };
+		.key_hash = l->key_hash, .model = "", .provider = l->endpoint, .loss_nusd = hold_nusd, .at_ms = l->at_ms };
 	struct buf json;
 	char why[256] = "";
 	int rc;
@@ -69,19 +69,28 @@ static void forget(struct batch *b)
 	free(b);
 }
 
+static bool same(const struct left *a, const struct left *b)
+{
+	return !strcmp(a->generation_id, b->generation_id);
+}
+
+/* A generation's attempts come one behind the other.  With its row all of them are resolved: so of a full batch the
+ * last one, whose attempts may go on behind it, waits for the next. */
 static int settle_batch(const struct mg_store *ops, void *handle, const struct batch *b, struct recovered *out, struct err *err)
 {
-	for (size_t i = 0, first = 0; i < b->n; i++) {
+	for (size_t first = 0, end; first < b->n; first = end) {
+		int64_t hold_nusd = 0;
 		int rc;
 
-		/* a generation's attempts come one behind the other; the hold only grew, and the last one has it all */
-		if (i + 1 < b->n && !strcmp(b->at[i].generation_id, b->at[i + 1].generation_id))
-			continue;
-		rc = settle(ops, handle, &b->at[i], i + 1 - first, err);
-		first = i + 1;
+		for (end = first; end < b->n && same(&b->at[first], &b->at[end]); end++)
+			if (b->at[end].hold_nusd > hold_nusd)
+				hold_nusd = b->at[end].hold_nusd;	/* it is one hold, which only grew */
+		if (end == BATCH && first)
+			break;
+		rc = settle(ops, handle, &b->at[end - 1], end - first, hold_nusd, err);
 		if (rc)
 			return rc;
-		out->loss_nusd += b->at[i].hold_nusd;
+		out->loss_nusd += hold_nusd;
 		out->generations++;
 	}
 	return MG_OK;

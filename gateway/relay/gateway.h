@@ -62,6 +62,7 @@ struct worker {
 	struct journal *journal;
 	struct pinned_policy *policies;		/* the first: what new requests get */
 	struct turn turn;			/* looks for a newer snapshot */
+	struct timer late;			/* settlements that the journal had no room for */
 	unsigned running;			/* generations that are not ended */
 	/* Used within one callback, by whoever is in it: thousands of streams wait, one works. */
 	struct bill bill;			/* of the generation that is settled now */

@@ -107,7 +107,7 @@ struct relay {
 	uint64_t alive_ms, wrote_ms;	/* between comments, 0: there are none; last output */
 	size_t next;			/* in d.order */
 	struct tried *tried;		/* grows as attempts end: most requests have one */
-	unsigned n_tried;
+	unsigned n_tried, n_intents;	/* n_intents: in the journal; some of those did not begin */
 	const struct refusal *last;	/* why the last attempt failed; NULL: none did */
 	enum mg_error last_kind;
 	const struct endpoint *endpoint;	/* the winner */
@@ -202,7 +202,7 @@ void lookup_stop(struct relay *r);		/* nobody waits any more */
 
 void relay_log(struct relay *r);		/* the access line, when all has been delivered */
 
-/* "gen-...-2": of the n-th attempt, from 1. */
+/* "gen-...-2": of the n-th attempt that had an intent, from 1. */
 const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static ATTEMPT_ID]);
 uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p);	/* for all of the request, counted from its begin */
 bool relay_has_time(const struct relay *r);

@@ -7,6 +7,7 @@
 #include "relay/relay.h"
 
 enum { RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024,	/* bytes */
+	LATE_MS = 1000,
 	COUNT_MOST = 1000 };				/* pictures, searches, requests of one generation */
 
 /* ------------------------------------------------ what was used */
@@ -269,6 +270,23 @@ static const char *decision_of(struct relay *r)
 	return decision_record(r->policy->state, &r->d, tell_endpoint, r);
 }
 
+/* Settlements that found no room: also while nobody asks for anything (R58). */
+static void on_late(struct timer *t)
+{
+	struct worker *w = loop_owner(t, struct worker, late);
+	struct err err = { 0 };
+
+	if (journal_flush(w->journal, &err) != MG_OK)
+		loop_timer_set(w->loop, t, LATE_MS);
+}
+
+static void record_late(struct relay *r, const struct err *err)
+{
+	log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err->msg));
+	r->w->late.fire = on_late;
+	loop_timer_set(r->w->loop, &r->w->late, LATE_MS);
+}
+
 static void write_record(struct relay *r, enum usage_source source, bool delivered)
 {
 	struct permit record = permit(r, SINK_RECORD);
@@ -288,13 +306,13 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 	generation_labels(&g, record, &json);
 	buf_put(&json, "", 1);
 	if (journal_settle(r->w->journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation),
-			.attempt_id = relay_attempt_id(r, r->n_tried ? r->n_tried : 1, id), .generation_id = r->id, .key_hash = r->key->hash, .model = g.model ? g.model : "",
+			.attempt_id = relay_attempt_id(r, r->n_intents, id), .generation_id = r->id, .key_hash = r->key->hash, .model = g.model ? g.model : "",
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
 			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at, .labels = json.failed ? NULL : json.at + labels, .decision = decision_of(r),
 			.needs_rating = g.needs_rating },
 			record, permit(r, SINK_DECISION), &err) != MG_OK)
-		log_at(LOG_ERROR, EV_STORE_ERROR, r->name, LOG_S("why", err.msg));
+		record_late(r, &err);
 	buf_release(&json);
 }
 

@@ -54,7 +54,7 @@ struct journal *store_journal(struct store *s, unsigned worker, struct err *err)
 	j->last_note = &j->notes;
 	pthread_mutex_init(&j->lock, NULL);
 	buf_init(&j->line, RECORD_MAX);
-	buf_init(&j->unwritten, UNWRITTEN_MAX);
+	buf_init(&j->unwritten, UNWRITTEN_LAST);
 	for (unsigned n = 0; n < 2 && !rc; n++)
 		rc = open_segment(j, n, &j->segments[n], err);
 	if (!rc && s->power)
@@ -150,8 +150,7 @@ static int append(struct journal *j, struct mg_str bytes, size_t rows, size_t li
 	return MG_OK;
 }
 
-/* Settlements that could not be written go first. */
-static int flush(struct journal *j, struct err *err)
+int journal_flush(struct journal *j, struct err *err)
 {
 	int rc;
 
@@ -159,7 +158,8 @@ static int flush(struct journal *j, struct err *err)
 		return MG_OK;
 	rc = append(j, buf_view(&j->unwritten), j->unwritten_rows, SEGMENT_LAST, err);
 	if (!rc) {
-		buf_reset(&j->unwritten);
+		buf_release(&j->unwritten);
+		buf_init(&j->unwritten, UNWRITTEN_LAST);
 		j->unwritten_rows = 0;
 	}
 	return rc;
@@ -179,7 +179,7 @@ int journal_intent(struct journal *j, const struct mg_store_intent *i, struct er
 	buf_reset(&j->line);
 	record_intent(&j->line, i);
 	rc = whole(j, err);
-	rc = rc ? rc : flush(j, err);
+	rc = rc ? rc : journal_flush(j, err);	/* settlements go first */
 	return rc ? rc : append(j, buf_view(&j->line), 1, SEGMENT_FULL, err);
 }
 
@@ -200,6 +200,28 @@ static struct mg_store_generation permitted(const struct mg_store_generation *g,
 	return row;
 }
 
+/* What was charged, without what there is to say about it. */
+static void bare(struct journal *j, struct mg_store_generation *row)
+{
+	row->labels = row->decision = NULL;
+	buf_reset(&j->line);
+	record_settle(&j->line, row);
+}
+
+/* In memory, until the file takes it. */
+static void put_aside(struct journal *j, struct mg_store_generation *row, struct err *err)
+{
+	if (j->unwritten.len + j->line.len > UNWRITTEN_MAX)
+		bare(j, row);
+	buf_str(&j->unwritten, buf_view(&j->line));
+	if (!j->unwritten.failed && !j->line.failed) {
+		j->unwritten_rows++;
+		return;
+	}
+	j->unwritten.failed = false;	/* it has what it had */
+	fail(err, MG_ENOMEM, "a settlement is lost: there is no room for it in the journal, and none in memory");
+}
+
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err)
 {
 	struct mg_store_generation row = permitted(g, record, decision);
@@ -207,20 +229,15 @@ int journal_settle(struct journal *j, const struct mg_store_generation *g, struc
 
 	buf_reset(&j->line);
 	record_settle(&j->line, &row);
-	if (j->line.failed) {		/* what was charged goes in, without what is too much to say about it */
-		row.labels = row.decision = NULL;
-		buf_reset(&j->line);
-		record_settle(&j->line, &row);
-	}
+	if (j->line.failed)
+		bare(j, &row);
 	rc = whole(j, err);
 	if (rc)
 		return rc;
-	rc = flush(j, err);
+	rc = journal_flush(j, err);
 	rc = rc ? rc : append(j, buf_view(&j->line), 1, SEGMENT_LAST, err);
-	if (rc && j->unwritten.len + j->line.len <= UNWRITTEN_MAX) {
-		buf_str(&j->unwritten, buf_view(&j->line));
-		j->unwritten_rows++;
-	}
+	if (rc)
+		put_aside(j, &row, err);
 	return rc;
 }
 

@@ -25,7 +25,9 @@ enum { GROUP_ROWS = 1024, GATHER_MS = 25, JOURNALS = 256,
 	SEGMENT = 1 << 20,		/* where the segments change turns */
 	SEGMENT_FULL = 32 << 20,	/* intents are refused past this ... */
 	SEGMENT_LAST = 40 << 20,	/* ... and settlements past this */
-	NOTES_MAX = 4 << 20, UNWRITTEN_MAX = 8 << 20 };
+	NOTES_MAX = 4 << 20,
+	UNWRITTEN_MAX = 8 << 20,	/* of settlements that wait for room: past this they wait without labels and decision ... */
+	UNWRITTEN_LAST = 32 << 20 };	/* ... up to this, which a segment takes at once */
 
 enum turn { FREE, ACTIVE, CLOSED };
 struct segment {

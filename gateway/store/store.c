@@ -91,14 +91,20 @@ static void wait_for_work(struct store *s)
 
 /* ---- the thread */
 
+static void break_store(struct store *s)
+{
+	if (!atomic_exchange(&s->broken, true))
+		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("error", "the store is broken: no request is taken until a restart"));
+}
+
 static void group_failed(struct store *s, const struct err *err)
 {
+	if (err->rc == MG_EPROTO)
+		break_store(s);		/* before anything else: money is not safe here */
 	if (atomic_exchange(&s->healthy, false))
 		log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("error", err->msg), LOG_N("pending", atomic_load(&s->pending)));
-	if (carry_sync(s) || err->rc == MG_EPROTO) {
-		if (!atomic_exchange(&s->broken, true))
-			log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("error", "the store is broken: no request is taken until a restart"));
-	}
+	if (carry_sync(s))
+		break_store(s);
 	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_MIN_MS;
 	if (s->retry_ms > RETRY_MAX_MS)
 		s->retry_ms = RETRY_MAX_MS;
@@ -375,6 +381,13 @@ void store_close(struct store *s)
 
 	if (!s)
 		return;
+	for (int i = 0; i < JOURNALS; i++) {
+		struct journal *j = atomic_load(&s->journals[i]);
+		struct err err = { 0 };
+
+		if (j && journal_flush(j, &err))
+			log_at(LOG_ERROR, EV_STORE_ERROR, NULL, LOG_S("error", err.msg), LOG_N("settlements_lost", j->unwritten_rows));
+	}
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	pthread_mutex_unlock(&s->lock);

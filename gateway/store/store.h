@@ -24,7 +24,7 @@ struct journal;
  * last chunk may go out before, and the requests beside it wait for syncs of the same disk anyway.
  * replayed: entries carried over; may be NULL. */
 struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, bool power, size_t *replayed, struct err *err);
-void store_close(struct store *s);	/* commits what is queued, then ends the thread */
+void store_close(struct store *s);	/* behind the last worker: commits what is queued, then ends the thread */
 
 /* Runs fn on the store thread, in its own transaction, behind all that the journals
  * hold by then; rolled back when fn returns less than 0.  From any thread but the
@@ -48,6 +48,7 @@ struct journal *store_journal(struct store *s, unsigned worker, struct err *err)
  * the first of the two ends. */
 int journal_intent(struct journal *j, const struct mg_store_intent *i, struct err *err);
 int journal_settle(struct journal *j, const struct mg_store_generation *g, struct permit record, struct permit decision, struct err *err);
+int journal_flush(struct journal *j, struct err *err);		/* settlements that wait in memory go into the file now; store_close() does that, too */
 /* What decisions name by its hash: before the first one that does. */
 int journal_endpoint(struct journal *j, const struct mg_store_endpoint *e, struct err *err);
 /* Best effort, not durable at once: decision records. */

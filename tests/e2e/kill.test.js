@@ -1,12 +1,12 @@
 // kill.test.js - kill -9 at random moments under load, a restart on the same data
 // (R43): what a client saw finish is there, once, and charged once.
 // MOONGATE_KILLS: how often; MOONGATE_SEED: which moments.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
 import { audit, chat, events, nanos, ownKey, record, settled } from './checks.js';
-import { startGateway, until } from './gateway.js';
+import { loads, startGateway, startUpstream, until } from './gateway.js';
 
 const kills = Number(process.env.MOONGATE_KILLS || 10);
 const seed = Number(process.env.MOONGATE_SEED || Date.now() % 1000000);
@@ -97,6 +97,33 @@ test('after a clean stop and a start: the same sum', async () => {
   g = await startGateway(config, { dir });
   eq(await charged(), before);
   eq((await audit(g)).code, 0);
+});
+
+// Between its intent and its launch an attempt may fail: the next one has a number, and a hold, of its own.
+test('one that could not begin, then a dearer one that was killed: the loss is what was held for that', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'moongate-kill-')), policies = join(home, 'policies'), asked = [];
+  const u = await startUpstream((one) => { asked.push(one); });		// and never answers
+  mkdirSync(policies);
+  writeFileSync(join(policies, 'bundle.lua'), 'return { base = "openrouter", policies = { guard = { { use = "odd" } } } }\n');
+  writeFileSync(join(policies, 'odd.lua'), `return policy { name = "odd", api = 1, version = "1.0.0",
+    shape = function(req, ep) if req.key.user == "odd" and ep.provider == "cheap" then error("not this one") end end }\n`);
+  loads(policies, 'odd');
+  const at = (name) => `${name} = { dialect = "openai", base_url = "${u.url}/v1", api_key = "k" }`;
+  const conf = `policy = { bundle = "${policies}" }, providers = { ${at('cheap')}, ${at('dear')} }, models = { ["acme/two"] = { endpoints = {
+    { provider = "cheap", model = "up", price = { input = 0, output = 0, request = "0.01" } },
+    { provider = "dear", model = "up", price = { input = 0, output = 0, request = "0.25" } } } } },`;
+  let two = await startGateway(conf, { dir: home });
+  const own = await two.newKey(), answer = chat(two, own, { model: 'acme/two', stream: true, user: 'odd', provider: { order: ['cheap', 'dear'] } });
+  await until('the upstream to be asked', () => asked.length);
+  await two.kill();
+  await answer;
+  two = await startGateway(conf, { dir: home });
+  const recovered = two.log.split('\n').filter((l) => l.includes('ledger_recovered')).map((l) => JSON.parse(l)).find((l) => l.unfinished);
+  eq([recovered?.unfinished, recovered?.loss_nusd], [1, 250000000], two.log);
+  eq((await audit(two)).code, 0);
+  eq(await two.stop(), { code: 0, signal: null });
+  await u.stop();
+  rmSync(home, { recursive: true, force: true });
 });
 
 run(async () => {

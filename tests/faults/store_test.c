@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -207,6 +208,108 @@ static void test_full(void)
 	ok(audit("moongate.db") == 0, "the audit is clean");
 }
 
+/* A settlement that found no room waits in memory: a stop that finds room again writes it (R58). */
+static void test_late(void)
+{
+	struct err err = { 0 };
+	struct look l = { .like = "waits-" };
+	struct recovered r;
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	struct mg_store_intent i = { sizeof(i), "waits-1", "waits-1", "key", "e", 7, 1000 };
+	struct mg_store_generation g = row("waits-1", 7);
+
+	ok(j && !journal_intent(j, &i, &err), "an intent");
+	limit(1);
+	ok(j && journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err) == MG_ENOMEM, "a settlement that cannot be written");
+	limit(RLIM_INFINITY);
+	store_close(s);
+	s = store_open(plugin, rig_dir, false, NULL, &err);
+	ok(s && !ledger_recover(s, &r, &err) && !r.generations && !store_run(s, look, &l, &err) && l.rows == 1 && l.charged == 7,
+		"is written when there is room, at the latest when the gateway stops");
+	store_close(s);
+}
+
+/* As many as there can be requests under way: what they cost is kept, whatever else is to be said of them. */
+static void test_many_late(void)
+{
+	enum { MANY = 12000 };
+	struct err err = { 0 };
+	struct look l = { .like = "many-" };
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	char gen[32], labels[1200];
+
+	memset(labels, 'x', sizeof(labels) - 1);
+	labels[sizeof(labels) - 1] = '\0';
+	limit(1);
+	for (int i = 0; j && i < MANY; i++) {
+		snprintf(gen, sizeof(gen), "many-%d", i);
+		struct mg_store_generation g = row(gen, 1);
+
+		g.labels = labels;
+		journal_settle(j, &g, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), &err);
+	}
+	limit(RLIM_INFINITY);
+	ok(j && do_one(j, "many-last", 1) && !store_run(s, look, &l, &err) && l.rows == MANY + 1 && l.charged == MANY + 1,
+		"12,000 settlements wait for room, and none is lost");
+	store_close(s);
+}
+
+/* ---- a journal that somebody else changes under a running gateway (R100) */
+
+static atomic_bool go_on;
+
+static int hold_up(const struct mg_store *ops, void *handle, void *arg, struct err *err)
+{
+	while (!atomic_load(&go_on))
+		usleep(1000);
+	return MG_OK;
+}
+
+static void no_matter(void *arg, int rc, const struct err *err)
+{
+}
+
+static void flip(const char *name, off_t at)
+{
+	int fd = open(rig_path(name), O_RDWR);
+	char byte = 0;
+
+	if (pread(fd, &byte, 1, at) == 1) {
+		byte ^= 0x55;
+		if (pwrite(fd, &byte, 1, at) != 1)
+			ok(false, strerror(errno));
+	}
+	close(fd);
+}
+
+static void test_changed(void)
+{
+	struct err err = { 0 };
+	struct look l = { .like = "flip-" };
+	struct recovered r;
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	bool went_in;
+
+	went_in = j && !store_post(s, hold_up, NULL, no_matter) && do_one(j, "flip-1", 1) && do_one(j, "flip-2", 1) && do_one(j, "flip-3", 1);
+	ok(went_in, "entries that the store has not read yet");
+	flip("journal-0-0", (off_t)journal_bytes(j) / 2 + 20);		/* in the settlement of the second */
+	atomic_store(&go_on, true);
+	for (int n = 0; n < 5000 && store_healthy(s); n++)
+		usleep(1000);
+	ok(!store_healthy(s) && !do_one(j, "flip-4", 1), "one is damaged: it is seen, and no request is taken until a restart");
+	alarm(60);
+	store_close(s);
+	ok(true, "which is not held up");
+	alarm(0);
+	s = store_open(plugin, rig_dir, false, NULL, &err);
+	ok(s && !ledger_recover(s, &r, &err) && r.generations <= 1 && !store_run(s, look, &l, &err) && l.rows == 2,
+		"behind it the whole ones are there, and the damaged one is an open hold");
+	store_close(s);
+}
+
 /* ---- a second process (R103) */
 
 static int be_second(void)
@@ -276,6 +379,9 @@ int main(int argc, char **argv)
 	plugin = rig_start();
 	test_kills();
 	test_full();
+	test_late();
+	test_many_late();
+	test_changed();
 	test_second();
 	test_flip();
 	rig_clean();

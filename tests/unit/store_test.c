@@ -357,6 +357,31 @@ static void test_recovery(void)
 	store_close(s);
 }
 
+/* More attempts than are looked at together: a generation's are settled as one, with the most that was held for it. */
+static void test_recovery_attempts(void)
+{
+	enum { GENERATIONS = 300, ATTEMPTS = 3 };
+	struct err err = { 0 };
+	struct recovered r;
+	struct counts before, c;
+	struct store *s = started(NULL);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	char gen[32], attempt[40];
+	bool in = j && !store_run(s, count_all, &before, &err);
+
+	for (int i = 0; i < GENERATIONS * ATTEMPTS && in; i++) {
+		snprintf(gen, sizeof(gen), "gen-tries-%03d", i / ATTEMPTS);
+		snprintf(attempt, sizeof(attempt), "%s-%d", gen, 8 + i % ATTEMPTS);	/* 8, 9, 10 */
+		struct mg_store_intent one = an_intent(gen, attempt, 10 * (1 + i % ATTEMPTS));
+
+		in = !journal_intent(j, &one, &err);
+	}
+	ok(in && !ledger_recover(s, &r, &err) && r.generations == GENERATIONS && r.loss_nusd == GENERATIONS * 10 * ATTEMPTS,
+		"generations of several attempts: one loss each, of the highest hold");
+	ok(!store_run(s, count_all, &c, &err) && !c.intents && c.generations == before.generations + GENERATIONS, "and one row");
+	store_close(s);
+}
+
 /* A journal as a killed process leaves it. */
 static void leave(const char *name, const struct buf *b, size_t len, size_t hole)
 {
@@ -600,6 +625,7 @@ int main(void)
 	test_tampering();
 	test_thread();
 	test_recovery();
+	test_recovery_attempts();
 	test_large();
 	test_replay();
 	test_refused();
