@@ -38,6 +38,7 @@
 	X(STORE_ERROR, "store_error", "the store refused a group") \
 	X(LEDGER_RECOVERED, "ledger_recovered", "the journal was replayed") \
 	X(AUDIT, "audit", "a management change") \
+	X(STUCK, "stuck", "a worker does not turn: the process ends") \
 	X(INTERNAL, "internal", "something that should not happen")
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

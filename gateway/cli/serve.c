@@ -363,6 +363,7 @@ static void wait_for_signals(struct serving *s, sigset_t *signals)
 			wait_ms *= 2;
 		}
 		serving_look(s);
+		watchdog_look(&s->watchdog, &s->gw);
 	}
 }
 

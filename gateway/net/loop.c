@@ -37,7 +37,7 @@ struct loop {
 	bool soon, prompt, turning;
 	bool few;		/* the batch is of FEW events at most */
 	atomic_bool stop;
-	atomic_uint_fast64_t max_us;
+	atomic_uint_fast64_t max_us, turned;
 	pthread_mutex_t lock;	/* guards the two below */
 	struct post *first, **last;
 };
@@ -279,6 +279,11 @@ void loop_stop(struct loop *l)
 	wake(l);
 }
 
+uint64_t loop_turns(const struct loop *l)
+{
+	return atomic_load_explicit(&l->turned, memory_order_relaxed);
+}
+
 uint64_t loop_callback_max_us(struct loop *l)
 {
 	return atomic_exchange_explicit(&l->max_us, 0, memory_order_relaxed);
@@ -361,11 +366,17 @@ static int patience(const struct loop *l)
 	return wait < 60000 ? (int)wait : 60000;
 }
 
+static void step(struct loop *l)
+{
+	atomic_store_explicit(&l->turned, atomic_load_explicit(&l->turned, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 static void turn(struct loop *l)
 {
 	uint64_t us;
 	int n = epoll_wait(l->ep, l->batch, BATCH, patience(l));
 
+	step(l);
 	us = clock_us();
 	l->now_ms = us / 1000;
 	l->at = 0;
@@ -378,6 +389,7 @@ static void turn(struct loop *l)
 	us = run_timers(l, us);
 	run_turns(l, true, us);
 	log_flush();
+	step(l);
 }
 
 void loop_run(struct loop *l)

@@ -1,7 +1,7 @@
 /*
  * loop.h - one thread's epoll, timers and wake-ups.
  *
- * All calls but loop_post() and loop_stop() belong to the thread that runs the
+ * All calls but loop_post(), loop_stop() and loop_turns() belong to the thread that runs the
  * loop.  A callback never waits; when it frees its owner, that is the last
  * thing it does.
  */
@@ -45,6 +45,7 @@ void loop_due(struct loop *l);		/* from within a turn: runs the timers that are 
 /* Runs fn(arg) on the loop's thread, soon and in order.  From any thread. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
+uint64_t loop_turns(const struct loop *l);	/* from any thread; odd: in the midst of one, even: it waits */
 uint64_t loop_callback_max_us(struct loop *l);	/* longest callback since the last call (R88) */
 
 #endif

@@ -57,13 +57,17 @@ static void enter(struct call *c, unsigned inside)
 {
 	c->err = (struct err){ MG_OK, "" };
 	c->inside = inside;
+	c->said = 0;
+	c->refused = MG_OK;
 }
 
 /* What a callback returned, made sane: a known code, and words with it. */
 static int outcome(struct call *c, int rc)
 {
-	if (rc == MG_OK)
+	if (rc == MG_OK && !c->refused)
 		return MG_OK;
+	if (rc == MG_OK)
+		rc = c->refused;
 	if (rc > 0 || rc < MG_EDENIED)
 		return fail(&c->err, MG_EPROTO, "plugin '%s' returned %d, which means nothing", c->plugin->name, rc);
 	if (!c->err.rc || !c->err.msg[0])
@@ -90,17 +94,18 @@ static bool path_sane(struct mg_str p)
 	return true;
 }
 
+/* What is wrong here is the plugin's doing, never the client's: MG_EPROTO. */
 int http_check(struct call *c, const struct mg_http *h)
 {
 	if (!method_known(h->method))
-		return fail(&c->err, MG_EINVAL, "plugin '%s' gave no method of HTTP", c->plugin->name);
+		return fail(&c->err, MG_EPROTO, "plugin '%s' gave no method of HTTP", c->plugin->name);
 	if (!path_sane(h->path))
-		return fail(&c->err, MG_EINVAL, "plugin '%s' gave a path that is none", c->plugin->name);
+		return fail(&c->err, MG_EPROTO, "plugin '%s' gave a path that is none", c->plugin->name);
 	if (h->pieces > PIECES_MAX || (h->pieces && !h->body))
-		return fail(&c->err, MG_EINVAL, "plugin '%s' gave a body that is none", c->plugin->name);
+		return fail(&c->err, MG_EPROTO, "plugin '%s' gave a body that is none", c->plugin->name);
 	for (size_t i = 0; i < h->pieces; i++)
 		if (!h->body[i].at && h->body[i].len)
-			return fail(&c->err, MG_EINVAL, "plugin '%s' gave a body with a hole", c->plugin->name);
+			return fail(&c->err, MG_EPROTO, "plugin '%s' gave a body with a hole", c->plugin->name);
 	return MG_OK;
 }
 
@@ -163,6 +168,7 @@ static int answer(struct call *c, unsigned inside, int (*fn)(struct mg_call *, c
 	if (framing == MG_JSON && brief && pool_defer(c->pool, (void (*)(void *))pool_free, brief) != MG_OK)
 		return fail(&c->err, MG_ENOMEM, "no memory for the answer");
 	enter(c, inside);
+	c->say_max = framing == MG_JSON || framing == MG_RAW ? CALL_ANSWER : CALL_FRAME;
 	rc = outcome(c, fn(&c->mg, &f));
 	c->inside = 0;
 	if (!rc && pass && f.json.doc)
@@ -190,6 +196,7 @@ int call_finish(struct call *c)
 	int rc = MG_OK;
 
 	enter(c, IN_FINISH);
+	c->say_max = CALL_ANSWER;
 	if (c->op->finish)
 		rc = outcome(c, c->op->finish(&c->mg));
 	c->inside = 0;
@@ -223,7 +230,7 @@ static void by_status(int status, struct mg_failure *out)
 		}
 }
 
-/* The upstream's words: text, not too much of it, and ours to keep. */
+/* Text, not too much of it, and ours to keep. */
 static struct mg_str words(struct call *c, struct mg_str s)
 {
 	if (!s.at || !text_whole(s))
@@ -232,6 +239,14 @@ static struct mg_str words(struct call *c, struct mg_str s)
 		for (s.len = WORDS_MAX; s.len && ((unsigned char)s.at[s.len] & 0xc0) == 0x80;)
 			s.len--;
 	return pool_dup(c->pool, s);
+}
+
+void failure_words(struct call *c, struct mg_failure *f)
+{
+	if (!error_known(f->kind))
+		f->kind = MG_E_UPSTREAM;
+	f->code = words(c, f->code);
+	f->message = words(c, f->message);
 }
 
 void call_failure(struct call *c, enum mg_framing framing, struct mg_str body, struct mg_failure *out)
@@ -250,8 +265,7 @@ void call_failure(struct call *c, enum mg_framing framing, struct mg_str body, s
 	if (rc || !error_known(out->kind))
 		*out = fallback;
 	out->size = sizeof(*out);
-	out->code = words(c, out->code);
-	out->message = words(c, out->message);
+	failure_words(c, out);
 	if (!out->retry_after_ms && c->status >= 400)
 		out->retry_after_ms = retry_after(c);
 }

@@ -13,7 +13,10 @@
 #include "base/json.h"
 #include "base/pool.h"
 
-enum { CALL_HEADERS = 32 };
+enum { CALL_HEADERS = 32,
+	/* What a plugin may that does not know where to stop (R70).  Bytes of one callback's events, for a whole answer and for
+	 * a frame of a stream, whatever little is in each; tool calls of an answer; exchanges that follow with hardly a wait. */
+	CALL_ANSWER = 96 << 20, CALL_FRAME = 48 << 20, CALL_EVENT = 256, CALL_TOOLS = 1024, CALL_HURRIED = 32, CALL_HURRY_MS = 100 };
 
 struct call {
 	struct mg_call mg;		/* first: the plugin holds a pointer to it */
@@ -33,11 +36,14 @@ struct call {
 	const char *sign; size_t n_signed;	/* AWS service to sign for when it is sent; headers that signing added last */
 	struct err err;			/* why the last callback failed */
 	struct mg_http follow; uint32_t follow_ms; bool follows;
+	unsigned hurried;		/* exchanges that followed with less than CALL_HURRY_MS between */
 	/* the answer */
 	int status;
 	struct mg_str (*answer)(void *arg, const char *header);
 	int (*emit)(void *arg, const struct mg_event *e);	/* the host's consumer; < 0 stops the callback */
 	void *arg;			/* of answer and emit */
+	size_t said, say_max;		/* bytes that this callback has emitted, and may */
+	int refused;			/* an event of this callback was not taken: it has failed, whatever it returns */
 	bool finished;			/* a FINISH or ERROR event was emitted */
 	bool failed;			/* it was an ERROR: what comes behind it is dropped */
 	struct mg_writer no_writer;	/* what writer() gives when there is no memory: takes nothing */

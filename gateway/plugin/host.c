@@ -193,14 +193,14 @@ static int add_header(struct call *c, const char *name, const char *word, struct
 	struct mg_str line;
 
 	if (c->inside != IN_REQUEST)
-		return fail(&c->err, MG_EINVAL, "headers are set in request(), before anything is sent");
+		return fail(&c->err, MG_EPROTO, "headers are set in request(), before anything is sent");
 	if (!is_token(name) || is_ours(name))
-		return fail(&c->err, MG_EINVAL, "header '%.60s' is not for a plugin to set", is_token(name) ? name : "?");
+		return fail(&c->err, MG_EPROTO, "header '%.60s' is not for a plugin to set", is_token(name) ? name : "?");
 	if (value.len > HEADER_MAX || !utf8_line(value.at, value.len))
 		return fail(&c->err, MG_EINVAL, "%s%s%s has a control character in it, or is too long", what ? what : "the value of header '",
 			what ? "" : name, what ? "" : "'");
 	if (c->n_headers == CALL_HEADERS)
-		return fail(&c->err, MG_EINVAL, "more than %d headers", CALL_HEADERS);
+		return fail(&c->err, MG_EPROTO, "more than %d headers", CALL_HEADERS);
 	line = pool_join(c->pool, (struct mg_str[]){ { name, strlen(name) }, MG_STR(": "), { word, strlen(word) }, { " ", *word != '\0' }, value }, 5);
 	if (!line.at)
 		return fail(&c->err, MG_ENOMEM, "no memory for a header");
@@ -219,7 +219,7 @@ static int add_query(struct call *c, const char *name, struct mg_str secret)
 	char *out = pool_alloc(c->pool, n + 2 + 3 * secret.len);
 
 	if (!is_token(name))
-		return fail(&c->err, MG_EINVAL, "a parameter of the query has no name");
+		return fail(&c->err, MG_EPROTO, "a parameter of the query has no name");
 	if (!out)
 		return fail(&c->err, MG_ENOMEM, "no memory for the query");
 	memcpy(out, name, n);
@@ -244,9 +244,9 @@ static int on_auth(struct mg_call *mg, enum mg_auth how, const char *arg)
 	struct mg_str secret = { c->secret, c->secret ? strlen(c->secret) : 0 };
 
 	if (c->inside != IN_REQUEST)
-		return fail(&c->err, MG_EINVAL, "auth is for request(), before anything is sent");
+		return fail(&c->err, MG_EPROTO, "auth is for request(), before anything is sent");
 	if ((unsigned)how > MG_ENTRA || (how != MG_BEARER && !arg))
-		return fail(&c->err, MG_EINVAL, "the plugin asks for an unknown kind of credential");
+		return fail(&c->err, MG_EPROTO, "the plugin asks for an unknown kind of credential");
 	if (!secret.at)
 		return MG_OK;
 	if (how == MG_SIGV4 && memchr(secret.at, ':', secret.len)) {	/* AWS's id and key, or who gives them: signed when it is sent */
@@ -300,6 +300,11 @@ static bool has_text(enum mg_event_kind k)
 	return k == MG_EV_TEXT || k == MG_EV_REFUSAL || k == MG_EV_REASONING || k == MG_EV_TOOL_ARGS || k == MG_EV_SEGMENT;
 }
 
+static bool is_tool(enum mg_event_kind k)
+{
+	return k == MG_EV_TOOL_BEGIN || k == MG_EV_TOOL_ARGS || k == MG_EV_TOOL_END;
+}
+
 static bool is_json(struct mg_str s)
 {
 	struct pool *brief = pool_for_json(s.len);
@@ -310,10 +315,17 @@ static bool is_json(struct mg_str s)
 	return yes;
 }
 
+static bool hollow(struct mg_str s)
+{
+	return !s.at && s.len;
+}
+
 static int event_check(struct call *c, const struct mg_event *e)
 {
 	if ((unsigned)e->kind > MG_EV_ERROR)
 		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted an event of unknown kind %d", c->plugin->name, e->kind);
+	if (hollow(e->id) || hollow(e->name) || hollow(e->data) || hollow(e->extra))
+		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted an event with a hole", c->plugin->name);
 	if (!text_whole(e->id) || !text_whole(e->name) || (has_text(e->kind) && !text_whole(e->data)))
 		return fail(&c->err, MG_EPROTO, "the answer's text is not UTF-8");
 	if (e->extra.at && !is_json(e->extra))
@@ -322,6 +334,13 @@ static int event_check(struct call *c, const struct mg_event *e)
 		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted usage without usage", c->plugin->name);
 	if (e->kind == MG_EV_ERROR && !e->failure)
 		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted an error without one", c->plugin->name);
+	if (e->kind == MG_EV_FINISH && (e->finish == MG_NONE || (unsigned)e->finish > MG_FAILED))
+		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted an end that means nothing (%d)", c->plugin->name, (int)e->finish);
+	if (is_tool(e->kind) && e->index >= CALL_TOOLS)
+		return fail(&c->err, MG_EPROTO, "the answer calls more than %d tools", CALL_TOOLS);
+	c->said += CALL_EVENT + e->data.len + e->extra.len;
+	if (c->said > c->say_max)
+		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted more than %zu MiB at once", c->plugin->name, c->say_max >> 20);
 	return MG_OK;
 }
 
@@ -332,16 +351,14 @@ static void take(void *to, size_t to_size, const void *from, size_t from_size)
 	*(size_t *)to = to_size;
 }
 
-static int on_emit(struct mg_call *mg, const struct mg_event *given)
+/* *given as its author knew it, and in the attempt's hands. */
+static int emit(struct call *c, const struct mg_event *given)
 {
-	struct call *c = of(mg);
 	struct mg_usage usage;
 	struct mg_failure failure;
 	struct mg_event e = { .size = sizeof(e) };
 	int rc;
 
-	if (c->inside != IN_FRAME && c->inside != IN_METER && c->inside != IN_FINISH)
-		return fail(&c->err, MG_EINVAL, "events are for frame(), meter() and finish()");
 	if (!given || !MG_HAS(given, kind))
 		return fail(&c->err, MG_EPROTO, "plugin '%s' emitted an event without a size", c->plugin->name);
 	take(&e, sizeof(e), given, given->size);
@@ -356,6 +373,7 @@ static int on_emit(struct mg_call *mg, const struct mg_event *given)
 	if (e.failure) {
 		failure = (struct mg_failure){ .retryable = false };
 		take(&failure, sizeof(failure), e.failure, e.failure->size);
+		failure_words(c, &failure);
 		e.failure = &failure;
 	}
 	c->failed = e.kind == MG_EV_ERROR;
@@ -367,6 +385,17 @@ static int on_emit(struct mg_call *mg, const struct mg_event *given)
 	return rc;
 }
 
+static int on_emit(struct mg_call *mg, const struct mg_event *given)
+{
+	struct call *c = of(mg);
+
+	if (c->inside != IN_FRAME && c->inside != IN_METER && c->inside != IN_FINISH)
+		return fail(&c->err, MG_EPROTO, "events are for frame(), meter() and finish()");
+	if (!c->refused)	/* behind one that was refused there is none */
+		c->refused = emit(c, given);
+	return c->refused;
+}
+
 static int on_follow(struct mg_call *mg, const struct mg_http *next, uint32_t after_ms)
 {
 	struct call *c = of(mg);
@@ -374,13 +403,15 @@ static int on_follow(struct mg_call *mg, const struct mg_http *next, uint32_t af
 	int rc;
 
 	if (c->inside != IN_FRAME && c->inside != IN_FINISH)
-		return fail(&c->err, MG_EINVAL, "another exchange may follow from frame() and finish() only");
+		return fail(&c->err, MG_EPROTO, "another exchange may follow from frame() and finish() only");
 	if (!next || !MG_HAS(next, path))
-		return fail(&c->err, MG_EINVAL, "plugin '%s' gave no exchange to follow", c->plugin->name);
+		return fail(&c->err, MG_EPROTO, "plugin '%s' gave no exchange to follow", c->plugin->name);
 	take(&h, sizeof(h), next, next->size);
 	rc = http_check(c, &h);
 	if (rc)
 		return rc;
+	if (after_ms < CALL_HURRY_MS && ++c->hurried > CALL_HURRIED)
+		return fail(&c->err, MG_EPROTO, "plugin '%s' asks again and again without a wait", c->plugin->name);
 	h.method = pool_dup(c->pool, h.method);		/* an upstream's answer names the next address, */
 	h.path = pool_dup(c->pool, h.path);		/* and its frame ends before that is asked */
 	if (!h.method.at || !h.path.at)

@@ -159,7 +159,7 @@ int attempt_transmit(struct attempt *a, struct err *err)
 		struct mg_str body = a->http.pieces == 1 ? a->http.body[0] : pool_join(a->pool, a->http.body, a->http.pieces);
 
 		if (!body.at)
-			return fail(err, MG_EINVAL, "a sim: provider answers with a body");
+			return fail(err, MG_EPROTO, "a sim: provider answers with a body");
 		a->lo = loopback_start(a->relay->w->loop, body, a->relay->stream, attempt_loop_head, attempt_loop_data, attempt_loop_end, a);
 		if (!a->lo)
 			return fail(err, MG_ENOMEM, "no memory for the answer");
@@ -170,7 +170,7 @@ int attempt_transmit(struct attempt *a, struct err *err)
 	}
 	url = url_of(a);
 	if (!url.at)
-		return fail(err, MG_EINVAL, "the plugin named another host than provider '%s'", p->slug);
+		return fail(err, MG_EPROTO, "the plugin named another host than provider '%s'", p->slug);
 	if (a->http.pieces)
 		add_header(&a->call, "Content-Type", "application/json");
 	add_header(&a->call, "Accept", a->relay->stream ? "text/event-stream, application/json" : "application/json");

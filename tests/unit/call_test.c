@@ -116,7 +116,7 @@ static void test_headers(void)
 	}
 	ok(good == sizeof(rows) / sizeof(rows[0]), "a header is a name and a line, and none of the connection's");
 	begin(set_many, NULL);
-	ok(call_request(&c, &out) == MG_EINVAL && c.n_headers == CALL_HEADERS, "headers have an end");
+	ok(call_request(&c, &out) == MG_EPROTO && c.n_headers == CALL_HEADERS, "headers have an end");
 	begin(NULL, NULL);
 	ok(call_request(&c, &out) == MG_OK && c.n_headers == 1 && mg_is(c.headers[0], "Content-Type: application/json"),
 		"a body has a type");
@@ -124,7 +124,7 @@ static void test_headers(void)
 	header_value = "text/plain";
 	begin(set_header, NULL);
 	ok(call_request(&c, &out) == MG_OK && c.n_headers == 1, "one of its own, where the plugin says so");
-	ok(c.mg.host->header(&c.mg, "x", MG_STR("y")) == MG_EINVAL, "no header after the request");
+	ok(c.mg.host->header(&c.mg, "x", MG_STR("y")) == MG_EPROTO, "no header after the request");
 }
 
 static int request_little(struct mg_call *call, struct mg_http *out)
@@ -217,6 +217,39 @@ static int no_words(struct mg_call *call)
 	return MG_EDENIED;
 }
 
+static int deaf(struct mg_call *call)
+{
+	call->host->emit(call, MG_EVENT(MG_EV_TEXT, .data = MG_STR("h\xc3")));
+	return MG_OK;
+}
+
+static int loud(struct mg_call *call)
+{
+	while (call->host->emit(call, MG_EVENT(MG_EV_ANNOTATION, .extra = MG_STR("{}"))) == MG_OK)
+		;
+	return MG_OK;
+}
+
+/* What the core could stumble over is refused before it gets there (R70). */
+static void test_misuse(void)
+{
+	struct mg_failure f = { .size = sizeof(f), .kind = (enum mg_error)99, .code = MG_STR("h\xc3"), .message = { NULL, 5 } };
+
+	ok(PLAY(MG_EV_TEXT, .data = { NULL, 5 }) == MG_EPROTO && PLAY(MG_EV_START, .id = { NULL, 5 }) == MG_EPROTO &&
+		PLAY(MG_EV_ANNOTATION, .extra = { NULL, 5 }) == MG_EPROTO && !emitted, "a length and no bytes");
+	ok(PLAY(MG_EV_FINISH, .finish = (enum mg_finish)99) == MG_EPROTO && PLAY(MG_EV_FINISH, .finish = MG_NONE) == MG_EPROTO && !c.finished,
+		"an end that is none");
+	ok(PLAY(MG_EV_TOOL_BEGIN, .index = CALL_TOOLS - 1) == MG_OK && PLAY(MG_EV_TOOL_BEGIN, .index = CALL_TOOLS) == MG_EPROTO, "tool calls have a last one");
+	ok(PLAY(MG_EV_ERROR, .failure = &f) == MG_OK && last_failure.kind == MG_E_UPSTREAM && !last_failure.code.at && !last_failure.message.at,
+		"an error's kind is known, and its words are text");
+	begin(deaf, NULL);
+	ok(play(event) == MG_EPROTO && strstr(c.err.msg, "UTF-8"), "what was not taken is not forgotten, whatever the callback returns");
+	begin(loud, NULL);
+	ok(play(event) == MG_EPROTO && emitted == CALL_FRAME / (CALL_EVENT + 2), "events of one callback have an end");
+	begin(loud, NULL);
+	ok(call_frame(&c, MG_JSON, (struct mg_str){ NULL, 0 }, MG_STR("{}")) == MG_EPROTO && emitted == CALL_ANSWER / (CALL_EVENT + 2), "later for a whole answer");
+}
+
 static void test_events(void)
 {
 	struct mg_usage small = { .size = offsetof(struct mg_usage, cost_nusd), .input = 3 };
@@ -237,7 +270,7 @@ static void test_events(void)
 	begin(emit, NULL);
 	ok(play(*MG_EVENT(MG_EV_ERROR, .failure = &f)) == MG_OK && last_failure.kind == MG_E_QUOTA, "an error in the stream");
 	ok(play(*MG_EVENT(MG_EV_TEXT, .data = MG_STR("x"))) == MG_OK && emitted == 1, "ends it");
-	ok(c.mg.host->emit(&c.mg, &event) == MG_EINVAL, "no event outside of a callback");
+	ok(c.mg.host->emit(&c.mg, &event) == MG_EPROTO, "no event outside of a callback");
 	begin(odd_code, NULL);
 	ok(play(event) == MG_EPROTO && strstr(c.err.msg, "returned 7"), "a code that means nothing");
 	begin(no_words, NULL);
@@ -319,6 +352,7 @@ int main(void)
 	test_headers();
 	test_auth();
 	test_events();
+	test_misuse();
 	test_blob();
 	test_failures();
 	pool_free(pool);
