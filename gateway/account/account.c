@@ -496,8 +496,13 @@ int accounts_credit(struct accounts *a, const char *external_id, int64_t nusd, b
 	struct bought b = { { sizeof(b.row), external_id, nusd, clock_wall_ms() }, false };
 	int rc;
 
+	int64_t sum;
+
 	pthread_mutex_lock(&a->changing);
-	rc = store_run(a->store, put_credit, &b, err);
+	if (__builtin_add_overflow(atomic_load(&a->bought), nusd, &sum))
+		rc = fail(err, MG_EINVAL, "there would be more credit than is counted: at most 9.2 billion USD in all");
+	else
+		rc = store_run(a->store, put_credit, &b, err);
 	if (!rc && !b.known) {
 		atomic_fetch_add(&a->bought, nusd);
 		set_balance(a);

@@ -10,6 +10,10 @@
 
 typedef __int128 money_sum;	/* picodollars */
 
+/* nUSD, a million dollars: one generation is never taken to cost more, whatever a price says.  So a store's sums have room for
+ * thousands of such in a day, and for all that is real. */
+#define MONEY_MOST INT64_C(1000000000000000)
+
 /* "0.15", "15", "1e-6" times 10^scale, exactly: scale 6 turns USD per million
  * tokens into pUSD per token, 12 turns USD per token into pUSD per token, 9
  * turns USD into nUSD.  MG_EINVAL: no decimal, negative, digits below one unit, too large. */

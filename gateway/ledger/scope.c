@@ -73,6 +73,16 @@ int64_t window_start(enum window w, int64_t wall_ms)
 	return start_of(w, window_id(w, wall_ms));
 }
 
+/* Never around the end: there it stays (R39). */
+static int64_t plus(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (!__builtin_add_overflow(a, b, &sum))
+		return sum;
+	return b > 0 ? INT64_MAX : INT64_MIN;
+}
+
 /* ---- a scope */
 
 struct scope *scope_new(const char *kind, const char *id)
@@ -181,8 +191,11 @@ void scope_post(struct scope *s, int64_t nusd, int64_t wall_ms)
 {
 	lock(s);
 	wall_ms = not_before(s, wall_ms);
-	for (enum window w = 0; w < WINDOWS; w++)
-		turn(s, w, window_id(w, wall_ms))->posted += nusd;
+	for (enum window w = 0; w < WINDOWS; w++) {
+		struct cell *c = turn(s, w, window_id(w, wall_ms));
+
+		c->posted = plus(c->posted, nusd);
+	}
 	unlock(s);
 }
 
@@ -229,15 +242,20 @@ static void unlock_all(const struct hold *h)
 		unlock(h->scopes[i]);
 }
 
+/* Below it stays what is posted and held in all, limit or not: so no sum of holds comes to the end. */
+#define COUNTED (INT64_MAX - 1)
+
 /* May more be held?  Also nothing more: who is above the limit gets nothing, free or not (R51). */
 static bool fits(const struct scope *s, int64_t wall_ms, int64_t more)
 {
-	const struct cell *c = find(s, s->window, window_id(s->window, wall_ms));
-	int64_t sum;
+	const struct cell *all = find(s, WINDOW_TOTAL, 0), *c;
 
+	if (all && plus(plus(all->posted, all->held), more) > COUNTED)
+		return false;
 	if (s->limit == SCOPE_NO_LIMIT)
 		return true;
-	return !__builtin_add_overflow(c ? c->posted + c->held : 0, more, &sum) && sum <= s->limit;
+	c = find(s, s->window, window_id(s->window, wall_ms));
+	return plus(c ? plus(c->posted, c->held) : 0, more) <= s->limit;
 }
 
 static int refused(const struct hold *h, int64_t more, struct scope **which)
@@ -285,7 +303,7 @@ static void change(const struct hold *h, int64_t held, int64_t posted)
 
 			if (c) {
 				c->held += held;
-				c->posted += posted;
+				c->posted = plus(c->posted, posted);
 			}
 		}
 }

@@ -159,7 +159,9 @@ static enum part part_of(const char *code)
 
 static int64_t rounded(money_sum pusd)
 {
-	return pusd <= 0 ? 0 : money_round(pusd);	/* nobody is paid for asking */
+	int64_t nusd = pusd <= 0 ? 0 : money_round(pusd);	/* nobody is paid for asking */
+
+	return nusd < MONEY_MOST ? nusd : MONEY_MOST;
 }
 
 static void add_up(struct bill *b)

@@ -99,7 +99,7 @@ struct loss relay_lose(struct relay *r, const struct endpoint *e, bool prompt)
 	if (loss.source != USAGE_NONE && policy_price(r->policy->state, &r->d, e, &r->usage, false, &bill) == MG_OK &&
 			bill.cost_nusd > 0 && !__builtin_add_overflow(r->loss_nusd, bill.cost_nusd, &sum)) {
 		loss.nusd = bill.cost_nusd;
-		r->loss_nusd = sum;
+		r->loss_nusd = sum < MONEY_MOST ? sum : MONEY_MOST;
 	}
 	r->endpoint = NULL;
 	r->usage_reported = false;

@@ -189,6 +189,7 @@ static void test_restart(void)
 	struct key_facts k = { .name = "kept", .limit_nusd = 10 }, found;
 	struct scope_facts f;
 	char plain[80];
+	bool large = true;
 
 	accounts_create(keys, &k, plain, NULL);
 	store_run(store, spend, &k, NULL);
@@ -206,6 +207,15 @@ static void test_restart(void)
 	ok(!accounts_credit(keys, "refund-1", -100, NULL, NULL) && accounts_bought(keys) == 0, "credit can be taken back");
 	ok(hold_take(&(struct hold){ .n = 0 }, (struct scope *[]){ accounts_balance(keys) }, 1, 0, clock_wall_ms(), NULL) == MG_EDENIED,
 		"below zero nothing is given, not even for free");
+	for (int i = 0; i < 9; i++) {
+		snprintf(plain, sizeof(plain), "large-%d", i);
+		large = large && !accounts_credit(keys, plain, INT64_C(1000000000000000000), NULL, NULL);
+	}
+	ok(large && accounts_credit(keys, "large-9", INT64_C(1000000000000000000), NULL, &why) == MG_EINVAL && strstr(why.msg, "9.2") &&
+		accounts_bought(keys) == INT64_C(9000000000000000000), "credit that does not fit into the sum is refused");
+	down();
+	ok(up(true) && accounts_bought(keys) == INT64_C(9000000000000000000), "and after a restart it is the same");
+	accounts_credit(keys, "large-back-1", -INT64_C(1000000000000000000), NULL, NULL);
 }
 
 /* Newest first: "hgfedcba". */

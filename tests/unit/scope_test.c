@@ -94,6 +94,29 @@ static void test_stories(void)
 	}
 }
 
+/* Amounts at the end of what is counted, whether there is a limit or not. */
+static void test_ends(void)
+{
+	struct scope *s = scope_new("key", "k");
+	struct hold a, b, c;
+	struct scope_facts f;
+
+	ok(!hold_take(&a, &s, 1, INT64_MAX / 2, 0, NULL) && !hold_take(&b, &s, 1, INT64_MAX / 2, 0, NULL) &&
+		hold_take(&c, &s, 1, INT64_MAX / 2, 0, NULL) == MG_EDENIED && hold_raise(&a, INT64_MAX - 1, NULL) == MG_EDENIED,
+		"without a limit: what does not fit into the sum is refused");
+	scope_read(s, 0, &f);
+	ok(f.held == INT64_MAX - 1, "and changes nothing");
+	hold_settle(&a, INT64_MAX - 10);
+	hold_settle(&b, INT64_MAX - 10);
+	scope_post(s, INT64_MAX, 0);
+	scope_read(s, 0, &f);
+	ok(!f.held && f.posted == INT64_MAX && f.daily == INT64_MAX, "charges that do not fit stay at the end, and never begin anew below zero");
+	ok(hold_take(&c, &s, 1, 1, 0, NULL) == MG_EDENIED, "nothing more fits");
+	scope_limit(s, 10, WINDOW_TOTAL);
+	ok(hold_take(&c, &s, 1, 0, 0, NULL) == MG_EDENIED, "above a limit");
+	scope_free(s);
+}
+
 static void test_several(void)
 {
 	struct scope *key = scope_new("key", "k"), *balance = scope_new("balance", ""), *both[] = { key, balance }, *which = NULL;
@@ -112,6 +135,7 @@ static void test_several(void)
 	ok(!hold_take(&h, &balance, 1, INT64_MAX / 2, 0, NULL) && hold_settle(&h, 0), "no limit is no limit");
 	scope_limit(balance, INT64_MAX, WINDOW_TOTAL);
 	ok(hold_take(&h, &balance, 1, INT64_MAX, 0, NULL) == MG_EDENIED, "a sum that does not fit is refused");
+	test_ends();
 	scope_load(key, 99, 1, 2, 3, AT(20774, 0));
 	scope_limit(key, 100, WINDOW_TOTAL);
 	scope_read(key, AT(20774, 5), &f);

@@ -71,6 +71,7 @@ static void test_rows(void)
 	const int64_t since[3] = { 0, 86400000, 0 };
 	void *h = rig_open("a.db", false);
 	int64_t charged = 0;
+	char many[32];
 
 	ok(h, "a store is made where there was none");
 	ok(!rig_put(h, MG_ROW_INTENT, &i) && rig_count(ops, h, MG_ROW_INTENT, NULL) == 1, "an intent is open");
@@ -94,6 +95,13 @@ static void test_rows(void)
 	rig_put(h, MG_ROW_GENERATION, &g);
 	ok(!ops->sums(h, RIG_KEY, since, &s, rig_why) && s.total == 42 && s.daily == 42 && s.weekly == 2, "sums in all and since a midnight");
 	ok(!ops->sums(h, "nobody", since, &s, rig_why) && !s.total, "of a key without charges: none");
+	for (int rc = ops->begin(h, rig_why), n = 0; !rc && n < 20; n++) {
+		snprintf(many, sizeof(many), "huge-%d", n);
+		g = rig_generation(many, many, INT64_C(1000000000000000000));
+		rc = ops->put(h, MG_ROW_GENERATION, &g, rig_why);
+	}
+	ok(ops->commit(h, rig_why), "a day that sums to more than is counted is not taken for a small one");
+	ops->rollback(h);
 	ok(ops->audit(h, rig_finding, NULL, rig_why) == 0, "the audit finds nothing");
 	ok(!ops->backup(h, rig_path("copy.db"), rig_why) && ops->backup(h, rig_path("copy.db"), rig_why) == MG_EINVAL, "a backup, never over a file");
 	ops->close(h);

@@ -18,7 +18,9 @@ static const char *const questions[] = {
 	"SELECT 'file: '||quick_check FROM pragma_quick_check WHERE quick_check<>'ok'",
 	"SELECT 'entry '||id||': of a credit that is not there' FROM entries e"
 	" WHERE credit IS NOT NULL AND NOT EXISTS(SELECT 1 FROM credits WHERE id=e.credit)",
-	"SELECT 'entries: debits and credits differ by '||sum(nusd)||' nUSD' FROM ledger HAVING sum(nusd)<>0",
+	/* in two parts: all debits come before the credits, and their sum may be more than sum() counts */
+	"SELECT 'entries: debits and credits differ by '||(large*1000000000+small)||' nUSD' FROM"
+	" (SELECT sum(nusd/1000000000) large, sum(nusd%1000000000) small FROM ledger) WHERE large*1000000000+small<>0",
 	"SELECT 'entry '||id||': generation rows '||first||' to '||last||' sum to '||coalesce(n,0)||' nUSD, posted '||nusd FROM"
 	" (SELECT *, CASE WHEN debited=1 AND credited=2 THEN (SELECT sum(charge_nusd) FROM generations WHERE id BETWEEN first AND last)"
 	" WHEN debited=3 AND credited=4 THEN (SELECT sum(cost_nusd) FROM generations WHERE id BETWEEN first AND last)"

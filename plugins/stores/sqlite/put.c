@@ -258,15 +258,17 @@ static int add_total(struct store *s, const struct mg_store_generation *row, cha
 {
 	struct gathered *g = s->gathered;
 	const char *key = or_empty(row->key_hash);
-	int64_t day = row->at_ms / DAY_MS;
+	int64_t day = row->at_ms / DAY_MS, sum;
 	uint64_t hash = hash_of(key);
 	size_t i = 0;
 	int rc;
 
 	for (; i < g->n_totals; i++)
 		if (g->totals[i].hash == hash && g->totals[i].day == day && !strcmp(g->texts + g->totals[i].text, key) &&
-				!__builtin_add_overflow(g->totals[i].nusd, row->charge_nusd, &g->totals[i].nusd))
+				!__builtin_add_overflow(g->totals[i].nusd, row->charge_nusd, &sum)) {
+			g->totals[i].nusd = sum;
 			return MG_OK;
+		}
 	if (i == GATHERED) {
 		rc = gathered_write(s, why);
 		if (rc)
