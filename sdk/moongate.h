@@ -17,6 +17,7 @@
  *		OpenRouter's public API; `extra` of an event holds JSON in the
  *		shapes of its answers.
  *
+ *	2.0	mg_operation.model_at is gone: a surface knows where its own frames name the model
  *	1.2	mg_call.quirks
  *	1.1	mg_host.pieces; mg_store.expire, .expired
  *	1.0	first release
@@ -30,8 +31,8 @@
 #include <string.h>
 
 #define MG_MAGIC 0x4d474154u	/* "MGAT" */
-#define MG_ABI_MAJOR 1		/* another major is refused, and so is a newer minor than the host's */
-#define MG_ABI_MINOR 2		/* +1 for each append */
+#define MG_ABI_MAJOR 2		/* another major is refused, and so is a newer minor than the host's */
+#define MG_ABI_MINOR 0		/* +1 for each append */
 #define MG_HAS(s, m) ((s)->size >= offsetof(__typeof__(*(s)), m) + sizeof((s)->m))	/* is the other side new enough? */
 #define MG_ENTRY "mg_plugin_entry"	/* the one exported symbol: const struct mg_plugin *(void), written by MG_PLUGIN(...) */
 #define MG_EVENT(k, ...) (&(struct mg_event){ .size = sizeof(struct mg_event), .kind = (k), __VA_ARGS__ })
@@ -121,7 +122,7 @@ struct mg_operation {		/* callbacks return MG_OK or a negative mg_rc */
 	int (*request)(struct mg_call *c, struct mg_http *out);		/* first, once */
 	int (*frame)(struct mg_call *c, const struct mg_frame *f);	/* whole ones, in order; RAW: as they arrive */
 	int (*finish)(struct mg_call *c);				/* clean end of a 2xx: was the answer complete? */
-	const char *surface, *model_at;	/* pass-through: "chat", "messages", "responses"; where frames name the model. NULL: never */
+	const char *surface;	/* pass-through: "chat", "messages", "responses", whose frames these are already; NULL: never */
 	int (*meter)(struct mg_call *c, const struct mg_frame *f);	/* pass-through: usage, limit, finish and error events only */ };
 struct mg_provider { size_t size;
 	const struct mg_operation *const *ops;	/* ended by NULL; more come without a new ABI */

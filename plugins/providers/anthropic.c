@@ -484,7 +484,7 @@ static const struct mg_operation chat = {
 	.size = sizeof(chat), .state_size = sizeof(struct answer),
 	.op = MG_CHAT, .plain = MG_JSON, .stream = MG_SSE,
 	.request = request, .frame = frame, .finish = conclude,
-	.surface = "messages", .model_at = "message.model", .meter = meter,
+	.surface = "messages", .meter = meter,
 };
 static const struct mg_operation models = {
 	.size = sizeof(models), .op = MG_MODELS, .plain = MG_JSON, .stream = MG_JSON,

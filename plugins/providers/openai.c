@@ -379,7 +379,7 @@ static const struct mg_operation chat = {
 	.size = sizeof(chat), .state_size = sizeof(struct chat),
 	.op = MG_CHAT, .plain = MG_JSON, .stream = MG_SSE,
 	.request = chat_request, .frame = chat_frame, .finish = chat_finish,
-	.surface = "chat", .model_at = "model", .meter = chat_meter,
+	.surface = "chat", .meter = chat_meter,
 };
 static const struct mg_operation embeddings = {
 	.size = sizeof(embeddings), .op = MG_EMBEDDINGS, .plain = MG_JSON, .stream = MG_JSON,

@@ -267,7 +267,7 @@ static const struct mg_operation chat = {
 	.size = sizeof(chat), .state_size = sizeof(struct answer),
 	.op = MG_CHAT, .plain = MG_JSON, .stream = MG_SSE,
 	.request = chat_request, .frame = chat_frame, .finish = chat_finish,
-	.surface = "responses", .model_at = "response.model", .meter = chat_meter,
+	.surface = "responses", .meter = chat_meter,
 };
 static const struct mg_operation models = {
 	.size = sizeof(models), .op = MG_MODELS, .plain = MG_JSON, .stream = MG_JSON,

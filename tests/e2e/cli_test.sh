@@ -55,7 +55,7 @@ run 2 usage --sicne 1h && err "did you mean '--since'"; ok "a mistyped option, t
 run 2 serve --cnofig x && err "did you mean '--config'"; ok "also of serve"
 run 2 serve --drain soon && err 'write 250ms, 30s'; ok "serve --drain takes a duration"
 run 2 version there && err "unexpected argument 'there'" && run 2 man --bogus && err "unknown option '--bogus'"; ok "also of version and man"
-run 0 version --json && out '^{"name":"moongate","version":"[0-9.]*","commit":".*","plugin_abi":{"major":1,"minor":[0-9]*},"policy_api":1}$'; ok "version --json"
+run 0 version --json && out '^{"name":"moongate","version":"[0-9.]*","commit":".*","plugin_abi":{"major":2,"minor":[0-9]*},"policy_api":1}$'; ok "version --json"
 run 2 key list --color sometimes && err 'auto, always or never'; ok "--color: unknown"
 run 2 usage --since && err 'needs a value'; ok "an option without its value"
 run 2 usage --since=soon && err 'no duration'; ok "a duration that is none"

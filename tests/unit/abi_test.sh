@@ -21,7 +21,7 @@ cat >"$dir/sizes.c" <<'C'
 #include "moongate_store.h"
 #define IS(type, n) _Static_assert(sizeof(struct type) == (n), #type)
 IS(mg_str, 16); IS(mg_view, 16); IS(mg_usage, 136); IS(mg_failure, 56); IS(mg_event, 120); IS(mg_http, 56);
-IS(mg_frame, 64); IS(mg_call, 32); IS(mg_host, 232); IS(mg_operation, 80); IS(mg_provider, 24); IS(mg_plugin, 56);
+IS(mg_frame, 64); IS(mg_call, 32); IS(mg_host, 232); IS(mg_operation, 72); IS(mg_provider, 24); IS(mg_plugin, 56);
 IS(mg_store, 112);
 C
 for header in moongate moongate_store rig; do
@@ -29,10 +29,21 @@ for header in moongate moongate_store rig; do
 	ok "$header.h needs nothing but C11" cc -std=c11 -Wall -Wextra -Werror -Isdk -fsyntax-only "$dir/$header.c"
 done
 if [ "$(getconf LONG_BIT)" = 64 ]; then
-	ok "the sizes of ABI 1.2" cc -std=c11 -Isdk -fsyntax-only "$dir/sizes.c"
+	ok "the sizes of ABI 2.0" cc -std=c11 -Isdk -fsyntax-only "$dir/sizes.c"
 else
 	skip "the sizes are those of a 64-bit machine"
 fi
+
+# A member that nobody reads asks an author for nothing.
+unread() {
+	members=$(sed -n '/^struct mg_operation {/,/};/p' sdk/moongate.h | sed 's|/\*.*||; s|/\*.*\*/||' | grep -o '(\*[a-z_]*)\|[a-z_]*[;,]' | tr -d '(*);,' | sort -u)
+	for member in $members; do
+		grep -rqE "(o|op|\]|operation)(->|\)->)$member\b" gateway --include=*.c || echo "$member"
+	done >"$dir/unread"
+	cat "$dir/unread"
+	[ "$(echo "$members" | wc -w)" -ge 11 ] && [ ! -s "$dir/unread" ]
+}
+ok "every member of an operation is read" unread
 
 for so in "$B"/plugins/*/*.so; do
 	[ -f "$so" ] && ok "$(basename "$so") exports mg_plugin_entry alone" exports_one "$so"

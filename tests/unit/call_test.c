@@ -33,7 +33,7 @@ static const struct mg_operation chat = { .size = offsetof(struct mg_operation, 
 	.plain = MG_JSON, .stream = MG_SSE, .request = request, .frame = frame };
 static const struct mg_operation *const ops[] = { &chat, NULL };
 static const struct mg_provider provider = { .size = sizeof(provider), .ops = ops, .failure = failure };
-static const struct mg_plugin plugin = { MG_MAGIC, 1, 0, sizeof(plugin), "t", "1.0.0", "t", &provider, NULL };
+static const struct mg_plugin plugin = { MG_MAGIC, MG_ABI_MAJOR, 0, sizeof(plugin), "t", "1.0.0", "t", &provider, NULL };
 
 static struct call c;
 static struct pool *pool;
@@ -140,7 +140,7 @@ static bool scarce(void)
 		.request = request_little, .frame = frame };
 	static const struct mg_operation *const all[] = { &little, NULL };
 	static const struct mg_provider p = { .size = sizeof(p), .ops = all, .failure = failure };
-	static const struct mg_plugin lean = { MG_MAGIC, 1, 0, sizeof(lean), "t", "1.0.0", "t", &p, NULL };
+	static const struct mg_plugin lean = { MG_MAGIC, MG_ABI_MAJOR, 0, sizeof(lean), "t", "1.0.0", "t", &p, NULL };
 	struct mg_view v = { NULL, 0 };
 	struct mg_http out;
 	int rc = MG_ENOMEM;
