@@ -32,17 +32,6 @@ static void client_of(struct relay *r, struct mg_view request)
 		r->client.session = header(h, "x-session-id", NULL);
 }
 
-/* Words for policies: which one is asked for, and a class of data that the key's own may be raised to. */
-static void asked_of(const struct http_request *h, struct facts *f)
-{
-	struct mg_str policy = http_header(h, "x-moongate-policy"), class = http_header(h, "x-moongate-data-class");
-
-	if (policy.at && !f->policy.len)
-		f->policy = policy;
-	if (class.at)
-		f->data_class = class;
-}
-
 static struct relay *relay_of(struct api_call *c, struct mg_view request)
 {
 	struct relay *r = pool_alloc(c->http->pool, sizeof(*r));
@@ -96,6 +85,7 @@ static int with_messages(struct pool *pool, struct mg_view *request, struct err 
 void chat_completions(struct api_call *c)
 {
 	struct http_request *h = c->http;
+	const struct headers headers = headers_of(h);
 	struct snapshot *snap;
 	struct mg_view request;
 	struct err err = { 0 };
@@ -118,7 +108,7 @@ void chat_completions(struct api_call *c)
 	snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
 	rc = chat_facts(r->pool, snap->catalog, request, &r->d.facts, &err);
 	if (!rc)
-		rc = request_labels(r->pool, snap->conf.tree, h, request, &r->d.facts, &err);
+		rc = request_labels(r->pool, snap->conf.tree, &headers, request, &r->d.facts, &err);
 	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
 	if (rc) {
 		api_error(h, rc == MG_ENOMEM ? 503 : 400, "invalid_request", "%s", err.msg);
@@ -127,11 +117,9 @@ void chat_completions(struct api_call *c)
 	r->d.facts.id = (struct mg_str){ r->id, strlen(r->id) };
 	r->d.facts.now_ms = r->created_ms;
 	r->d.facts.seed = random_number() >> 12;	/* fits a Lua float, and JSON */
-	if (r->client.session.in_confidence.at)
-		r->d.facts.session = r->client.session.in_confidence;
 	facts_of_key(r->pool, r->key, c->w->gw->accounts, &r->d.facts);
 	r->d.facts.key.user = r->client.user.in_confidence.at ? r->client.user.in_confidence : (struct mg_str)MG_STR("");
-	asked_of(c->http, &r->d.facts);
+	request_words(&headers, request, &r->d.facts);
 	r->stream = r->d.facts.stream;
 	c->relay = r;
 	relay_start(r);

@@ -1,6 +1,6 @@
 /*
  * explain.c - POST /api/admin/decision[?key=hash]: what would become of a chat request, decided with
- * what this gateway knows of its endpoints now.  A state of its own is made for it, not on a worker.
+ * what this gateway knows of its endpoints now, and with the headers that this request has.  A state of its own is made for it, not on a worker.
  */
 #include "api/chat.h"
 #include "base/clock.h"
@@ -63,7 +63,7 @@ int chat_explain(struct pool *pool, struct policy_state *s, const struct suppose
 
 	decision_init(&d, pool);
 	rc = chat_facts(pool, of->catalog, request, &d.facts, err);
-	rc = rc ? rc : request_labels(pool, of->conf, of->h, request, &d.facts, err);
+	rc = rc ? rc : request_labels(pool, of->conf, &of->h, request, &d.facts, err);
 	if (rc)
 		return rc;
 	d.facts.id = (struct mg_str)MG_STR("request");
@@ -71,6 +71,7 @@ int chat_explain(struct pool *pool, struct policy_state *s, const struct suppose
 	d.facts.now_ms = row.at_ms;
 	d.facts.seed = random_number() >> 12;
 	d.facts.key.user = json_text(pool, json_get(request, "user"));
+	request_words(&of->h, request, &d.facts);
 	if (of->key)
 		made_by(&d, of->key, of->accounts);
 	decide(s, &d, of->catalog);
@@ -100,7 +101,7 @@ static void trial_work(struct job *job)
 	t->rc = !s ? t->err.rc : pool ? MG_OK : fail(&t->err, MG_ENOMEM, "No memory for the request");
 	buf_text(&t->out, "{\"data\":");
 	if (!t->rc)
-		t->rc = chat_explain(pool, s, &(struct supposed){ t->snap->catalog, t->snap->conf.tree, t->c->http, t->by_key ? &t->key : NULL, t->c->w->gw->accounts },
+		t->rc = chat_explain(pool, s, &(struct supposed){ t->snap->catalog, t->snap->conf.tree, headers_of(t->c->http), t->by_key ? &t->key : NULL, t->c->w->gw->accounts },
 			t->request, &t->out, &t->err);
 	buf_text(&t->out, "}");
 	policy_state_free(s);

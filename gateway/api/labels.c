@@ -60,7 +60,7 @@ static int metadata_text(struct pool *pool, struct mg_view request, const char *
 	}
 }
 
-static int one_label(struct pool *pool, const char *source, const struct http_request *h, struct mg_view request, struct mg_str *out, struct err *err)
+static int one_label(struct pool *pool, const char *source, const struct headers *h, struct mg_view request, struct mg_str *out, struct err *err)
 {
 	const char *member = label_member(source);
 	int rc = MG_OK;
@@ -68,13 +68,39 @@ static int one_label(struct pool *pool, const char *source, const struct http_re
 	if (member)
 		rc = metadata_text(pool, request, member, out, err);
 	else if (h)
-		*out = http_header(h, source);
+		*out = h->get(h->of, source);
 	if (!rc && out->len > VALUE_MAX)
 		rc = fail(err, MG_EINVAL, "%s: is longer than %d bytes, and policies read it", source, VALUE_MAX);
 	return rc;
 }
 
-int request_labels(struct pool *pool, const json_t *conf, const struct http_request *h, struct mg_view request, struct facts *f, struct err *err)
+static struct mg_str of_http(const void *of, const char *name)
+{
+	return http_header(of, name);
+}
+
+struct headers headers_of(const struct http_request *h)
+{
+	return (struct headers){ of_http, h };
+}
+
+void request_words(const struct headers *h, struct mg_view request, struct facts *f)
+{
+	struct mg_str policy = h->get(h->of, "x-moongate-policy"), class = h->get(h->of, "x-moongate-data-class");
+
+	if (policy.at && !f->policy.len)
+		f->policy = policy;
+	if (class.at)
+		f->data_class = class;
+	if (json_kind(json_get(request, "session_id")) != MG_STRING) {
+		struct mg_str session = h->get(h->of, "x-session-id");
+
+		if (session.at)
+			f->session = session;
+	}
+}
+
+int request_labels(struct pool *pool, const json_t *conf, const struct headers *h, struct mg_view request, struct facts *f, struct err *err)
 {
 	json_t *labels = json_object_get(json_object_get(conf, "policy"), "labels"), *source;
 	struct mg_str *at;

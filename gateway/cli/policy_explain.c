@@ -76,7 +76,9 @@ int policy_explain_run(int argc, char **argv)
 	if (!file == !c.argc)
 		return cli_say(EXIT_USAGE, "policy explain: the ID of a generation, or --request FILE\nhint: 'moongate log tail' shows the generations");
 	buf_init(&out, BODY_MAX);
-	rc = file ? explain_request(&l, &c, file, &out) : remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
+	if (!file && cli_option(&c, "--headers"))
+		rc = cli_say(EXIT_USAGE, "policy explain: --headers: a kept decision has its own; it goes with --request FILE");
+	rc = rc ? rc : file ? explain_request(&l, &c, file, &out) : remote_named(&c) ? remote_one(&c, &l, MANAGEMENT_KEY, "/api/admin/decision?id=", &out) : read_here(&l, &c, &out);
 	rc = rc ? rc : print_decision(&c, buf_view(&out));
 	buf_release(&out);
 	local_close(&l);

@@ -253,12 +253,17 @@ static size_t on_bytes(char *at, size_t size, size_t n, void *arg)
 static struct curl_slist *headers_of(struct remote *r)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-	char line[300];
+	struct mg_str name, value;
+	char line[LABELS_BYTES + 8];
 
 	if (r->key[0]) {
 		snprintf(line, sizeof(line), "Authorization: Bearer %s", r->key);
 		list = curl_slist_append(list, line);
 		wipe(line, sizeof(line));
+	}
+	for (const char *more = r->more ? r->more : ""; label_next(&more, &name, &value); ) {
+		snprintf(line, sizeof(line), "%.*s: %.*s", (int)name.len, name.at, (int)value.len, value.at);
+		list = curl_slist_append(list, line);
 	}
 	return curl_slist_append(list, "Expect:");
 }

@@ -18,7 +18,8 @@
 
 enum credential { NO_KEY, ANY_KEY, MANAGEMENT_KEY };
 
-struct remote { CURL *easy; char url[512], socket[256], key[256]; enum credential credential; int64_t timeout_ms; bool quiet; long status; /* of the last answer */ };
+/* more: headers for what is asked next, as lines of name=value; borrowed, NULL: none. */
+struct remote { CURL *easy; const char *more; char url[512], socket[256], key[256]; enum credential credential; int64_t timeout_ms; bool quiet; long status; /* of the last answer */ };
 
 /* l: an open configuration is used, and one that is not open is looked for; it may fail to load. */
 int remote_open(struct remote *r, const struct cli *c, struct local *l, enum credential credential);

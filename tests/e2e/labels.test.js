@@ -1,15 +1,35 @@
 // labels.test.js - what is written on a key, in a header or in the metadata of a request
 // is what policies decide by; it is in the record, and a value that cannot be taken whole is refused.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eq, run, test } from './tap.js';
-import { bearer, call, management } from './checks.js';
+import { eq, ok, run, test } from './tap.js';
+import { bearer, call, management, moongate } from './checks.js';
 import { binary, managementKey, startGateway } from './gateway.js';
 import { admin, decision, files, folder } from './policies_world.js';
 
-const dir = folder({ ...files('us'), 'bundle.lua': `return { base = "openrouter", policies = { guard = { { use = "pii" }, { use = "gold" } } } }\n`,
+const dir = folder({ ...files('us'), 'bundle.lua': `return { base = "openrouter", policies = { guard = { { use = "pii" }, { use = "gold" }, { use = "said" } }, request = { allow = { "asked" } } } }\n`,
+  'said.lua': `return policy { name = "said", api = 1,
+  filter = function(req, ep)
+    if ep.provider == "eu" then return true end
+    if req.data_class == "secret" then return false, "class" end
+    if req.session == "s-9" then return false, "session" end
+    if req.labels.team == "blue" then return false, "team" end
+    return true
+  end }\n`,
+  'said_test.lua': `local P = use("said")
+test("by class, by session", function(t)
+  local us = t.ep { provider = "us" }
+  t.eq(P.filter(t.req { data_class = "secret" }, t.ep { provider = "eu" }), true); t.eq(P.filter(t.req { data_class = "x", session = "y" }, us), true)
+  t.eq(P.filter(t.req { data_class = "secret" }, us), false); t.eq(P.filter(t.req { session = "s-9" }, us), false)
+  t.eq(P.filter(t.req { labels = { team = "blue" } }, us), false)
+end)\n`,
+  'asked.lua': 'return policy { name = "asked", api = 1, filter = function(req, ep) if ep.provider == "us" then return false, "asked" end return true end }\n',
+  'asked_test.lua': `local P = use("asked")
+test("by name", function(t)
+  t.eq(P.filter(t.req {}, t.ep { provider = "us" }), false); t.eq(P.filter(t.req {}, t.ep { provider = "eu" }), true)
+end)\n`,
   'pii.lua': `return policy { name = "pii", api = 1, memo = { filter = { "labels", "key.labels" } },
   filter = function(req, ep)
     if req.labels.pii ~= "true" and req.key.labels.pii ~= "true" then return true end
@@ -144,6 +164,38 @@ test('they are there after a restart', async () => {
   eq((await management(g, '/keys')).data.find((k) => k.name === 'gold').labels, { plan: 'gold' });
   eq([await served(patient), await served(plain)], ['eu', 'us']);
 });
+test('explain --request honours the headers that a request is decided by, at a gateway and without one', async () => {
+  const file = join(home, 'ask.json'), nowhere = join(home, 'nowhere.lua');
+  writeFileSync(nowhere, readFileSync(g.file, 'utf8').replace('/state/data"', '/state/other"'));
+  const explain = (body, headers, where, env) => {
+    writeFileSync(file, JSON.stringify({ model: 'acme/one', provider: { sort: 'price' }, messages: [{ role: 'user', content: 'x' }], ...body }));
+    return moongate(g, ['policy', 'explain', '--request', file, '--json', ...headers ? ['--headers', headers] : [], ...where], env);
+  };
+  for (const where of [[], ['--config', nowhere]]) {
+    const env = where.length ? { MOONGATE_URL: '' } : {};
+    const told = async (body, headers) => {
+      const r = await explain(body, headers, where, env);
+      eq(r.code, 0, r.err);
+      const d = JSON.parse(r.out).data;
+      return d.candidates.map((c) => c.dropped ?? 'kept').sort().join(' ');
+    };
+    eq(await told({}), 'kept kept');
+    eq(await told({}, 'X-Moongate-Data-Class=secret'), 'class kept');
+    eq(await told({}, 'x-session-id=s-9'), 'kept session');
+    eq(await told({ session_id: 's-8' }, 'x-session-id=s-9'), 'kept kept', 'the body says it first');
+    eq(await told({}, 'x-moongate-policy=asked'), 'asked kept');
+    eq(await told({}, 'x-other=1,x-team=blue'), 'kept team');
+  }
+  for (const [name, value] of [['x-moongate-data-class', 'secret'], ['x-session-id', 's-9'], ['x-moongate-policy', 'asked'], ['x-team', 'blue']])
+    eq([await served(plain), await served(plain, {}, { [name]: value })], ['us', 'eu'], `as when it is sent: ${name}`);
+  for (const bad of ['authorization=Bearer x', 'Host=x', 'a b=c', 'x-team=', 'x-team']) {
+    const r = await explain({}, bad, []);
+    ok(r.code === 2 && /--headers/.test(r.err), `${bad}: ${r.code} ${r.err}`);
+  }
+  const r = await moongate(g, ['policy', 'explain', 'gen-1', '--headers', 'x-team=blue']);
+  ok(r.code === 2 && /--request/.test(r.err), r.err);
+});
+
 await run();
 await g.stop();
 rmSync(home, { recursive: true, force: true });
