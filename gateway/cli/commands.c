@@ -88,7 +88,7 @@ const struct command commands[] = {
 		{ "--key", "HASH", "with --request: as if that key had made it" },
 		{ "--headers", "N=V,...", "with --request: as if it had these headers" }, CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate policy explain gen-1764031697-vqvW0uz7ouT4gsp3FYqp", "moongate policy explain --request chat.json",
-		"moongate policy explain --request chat.json --headers x-moongate-data-class=restricted"), policy_explain_run },
+		"moongate policy explain --request chat.json --headers x-team=blue"), policy_explain_run },
 	{ "policy run", "[DIR]", "decide a request that nobody made; no upstream is asked",
 	  OPTIONS({ "--request", "FILE", "a chat request as JSON; - is stdin" }, { "--key", "ID", "of that key" }, { "--org", "ID", "of that organization" },
 		{ "--workspace", "ID", "of that workspace" }, { "--data-class", "WORD", "with data of that class" }, { "--labels", "N=V,...", "with these labels" }, { "--key-labels", "N=V,...", "of a key with these" }, { "--seed", "N", "for what is drawn (1)" }, CONFIG, OUTPUT),
