@@ -30,14 +30,15 @@ struct mg_store_intent { size_t size; const char *attempt_id, *generation_id, *k
 /* What a generation came to, told with its last attempt.  attempt_id begins with generation_id, and is unique: the
  * second time is no error and changes nothing (R43).
  * charge_nusd is what the key is charged; cost_nusd what the upstream costs us;
- * loss_nusd is the cost of attempts that did not win (R47).  at_ms: when it was
+ * loss_nusd is the cost of attempts that did not win (R47); own_nusd what an upstream took of the customer, at an
+ * account of his own: it is counted, and is no movement of ours.  at_ms: when it was
  * reserved, so that it counts in that window (R52).  json: the generation record's part that stays; labels: its other
  * part, and decision: of its decision; NULL or "": none.  Both go at until_ms (0, INT64_MAX: never).
  * needs_rating: its price is to be run again; put() alone.  rated_ms: when it was, and charge_nusd is what is left of
  * the charge since then; 0: it was not; each() alone. */
 struct mg_store_generation { size_t size; const char *attempt_id, *generation_id, *key_hash, *model, *provider;
 	int64_t charge_nusd, cost_nusd, loss_nusd, at_ms; bool delivered; const char *json, *decision, *labels; int64_t until_ms;
-	bool needs_rating; int64_t rated_ms; };
+	bool needs_rating; int64_t rated_ms, own_nusd; };
 
 /* What a generation was charged too much, found when its price was run again; 0: nothing.  Only of one that needed
  * rating, and never above its charge: else MG_EINVAL.  It counts when the generation counts.  generation_id is unique:
@@ -54,7 +55,8 @@ struct mg_store_decision { size_t size; const char *generation_id; int64_t at_ms
 /* What policies saw of an endpoint that decisions name by this hash of it: put once, the second time is no error and changes nothing. */
 struct mg_store_endpoint { size_t size; const char *hash, *json; };
 
-struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly; };
+/* Charges; own_...: of own_nusd. */
+struct mg_store_sums { size_t size; int64_t total, daily, weekly, monthly, own_total, own_daily, own_weekly, own_monthly; };
 
 /* One finding of the audit: a line for a person. */
 typedef void mg_store_finding(void *arg, const char *text);
@@ -73,14 +75,14 @@ struct mg_store { size_t size;
 	 * all; limit: 0 for all. */
 	int (*each)(void *handle, enum mg_store_row kind, const char *where, int64_t since_ms, size_t limit,
 		bool (*fn)(void *arg, const void *row), void *arg, char why[256]);
-	/* Charges of a key (NULL: of all), less what was adjusted, in total and since three moments, each a UTC midnight. */
+	/* Charges of a key (NULL: of all), less what was adjusted, and what own accounts took, in total and since three moments, each a UTC midnight. */
 	int (*sums)(void *handle, const char *key_hash, const int64_t since_ms[3], struct mg_store_sums *out, char why[256]);
 	/* Debits equal credits, each delivered generation settled once and adjusted once at most, money is integers, the file is whole (R60, R100).
 	 * Returns the number of findings, or a negative mg_rc. */
 	int (*audit)(void *handle, mg_store_finding *say, void *arg, char why[256]);
 	/* A whole copy, while others read and write; path must not exist yet. */
 	int (*backup)(void *handle, const char *path, char why[256]);
-	/* sums() of every key that was ever charged, in one pass. */
+	/* sums() of every key that has any, in one pass. */
 	int (*sums_each)(void *handle, const int64_t since_ms[3],
 		void (*fn)(void *arg, const char *key_hash, const struct mg_store_sums *s), void *arg, char why[256]);
 	/* Within a transaction: removes for good what has its until_ms behind it, of at most `rows` rows.  How many it

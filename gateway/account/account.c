@@ -14,7 +14,7 @@ struct accounts {
 	struct store *store;
 	struct table table;
 	pthread_mutex_t changing;	/* one change at a time */
-	struct scope *balance, *operators;	/* operators: of the configured management key */
+	struct scope *balance, *operators, *apart;	/* operators: of the configured management key; apart: see accounts_apart() */
 	bool credits, has_management, has_here;
 	unsigned char management[HASH_BYTES], here[HASH_BYTES];	/* configured; of commands beside the gateway */
 	_Atomic(int64_t) bought;
@@ -117,16 +117,39 @@ static bool on_key(void *arg, const void *row)
 	return !l->rc;
 }
 
+struct spending sums_charged(const struct mg_store_sums *s)
+{
+	return (struct spending){ s->total, s->daily, s->weekly, s->monthly };
+}
+
+struct spending sums_own(const struct mg_store_sums *s)
+{
+	return MG_HAS(s, own_monthly) ? (struct spending){ s->own_total, s->own_daily, s->own_weekly, s->own_monthly } : (struct spending){ 0 };
+}
+
+static bool begin_with(struct table *t, struct entry *e, const struct spending *charge, const struct spending *own)
+{
+	struct purse *p = entry_purse(e);
+	const char *workspace = entry_workspace(e);
+
+	if (!p)
+		return false;
+	p->at_start = *charge;
+	if (own->total && !entry_own(t, e, own))
+		return false;
+	if (*workspace)
+		return tenants_add(&t->tenants, workspace, charge, own);
+	return !own->total || tenants_add(&t->tenants, "", &(struct spending){ 0 }, own);
+}
+
 static void on_sums(void *arg, const char *key_hash, const struct mg_store_sums *s)
 {
 	struct load *l = arg;
 	unsigned char hash[HASH_BYTES];
 	struct entry *e = hash_bytes(key_hash, hash) ? table_entry(&l->a->table, hash) : NULL;
-	struct purse *p = e ? entry_purse(e) : NULL;
+	struct spending charge = sums_charged(s), own = sums_own(s);
 
-	if (p)
-		p->at_start = (struct key_usage){ s->total, s->daily, s->weekly, s->monthly };
-	if (e && (!p || (*entry_workspace(e) && !tenants_add(&l->a->table.tenants, entry_workspace(e), &p->at_start))))
+	if (e && !begin_with(&l->a->table, e, &charge, &own))
 		l->rc = fail(l->err, MG_ENOMEM, "no memory for the keys");
 }
 
@@ -145,6 +168,7 @@ static int load(const struct mg_store *ops, void *handle, void *arg, struct err 
 	int64_t now = a->table.loaded_ms;
 	const int64_t since[3] = { window_start(WINDOW_DAILY, now), window_start(WINDOW_WEEKLY, now), window_start(WINDOW_MONTHLY, now) };
 	struct mg_store_sums all = { .size = sizeof(all) };
+	struct spending charge, own;
 	char why[256] = "";
 	int rc = ops->each(handle, MG_ROW_KEY, NULL, 0, 0, on_key, l, why);
 
@@ -158,7 +182,9 @@ static int load(const struct mg_store *ops, void *handle, void *arg, struct err 
 	if (rc)
 		return fail(err, rc, "%s", why);
 	tenants_load(&a->table.tenants, now);
-	scope_load(a->balance, all.total, all.daily, all.weekly, all.monthly, now);
+	charge = sums_charged(&all);
+	own = sums_own(&all);
+	scope_load(a->balance, &charge, &own, now);
 	return MG_OK;
 }
 
@@ -193,12 +219,13 @@ struct accounts *accounts_new(struct store *store, const char *management_key, b
 	a->table.loaded_ms = clock_wall_ms();
 	a->balance = scope_new("balance", "");
 	a->operators = scope_new("key", "management");
+	a->apart = tenants_find(&a->table.tenants, "");
 	if (management_key && *management_key) {
 		a->has_management = true;
 		sha256(management_key, strlen(management_key), a->management);
 	}
 	l.err = &why;
-	rc = a->balance && a->operators ? store_run(store, load, &l, &why) : fail(&why, MG_ENOMEM, "no memory for the keys");
+	rc = a->balance && a->operators && a->apart ? store_run(store, load, &l, &why) : fail(&why, MG_ENOMEM, "no memory for the keys");
 	if (rc) {
 		if (err)
 			*err = why;
@@ -312,8 +339,10 @@ static int change(struct accounts *a, const struct key_facts *k, struct purse *p
 	}
 	/* nobody reads the old entry any more, so no scope can be made with its limit */
 	s = purse ? atomic_load(&purse->scope) : NULL;
-	if (s)
+	if (s) {
 		scope_limit(s, k->limit_nusd, k->reset);
+		scope_limit_own(s, k->include_byok);
+	}
 	return MG_OK;
 }
 
@@ -466,6 +495,11 @@ size_t accounts_count(struct accounts *a)
 struct scope *accounts_balance(struct accounts *a)
 {
 	return a->balance;
+}
+
+struct scope *accounts_apart(struct accounts *a)
+{
+	return a->apart;
 }
 
 int64_t accounts_bought(struct accounts *a)

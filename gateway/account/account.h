@@ -17,7 +17,6 @@
 #include "store/store.h"
 
 enum { LABELS_BYTES = 320 };
-struct key_usage { int64_t total, daily, weekly, monthly; };	/* nUSD */
 struct key_facts {			/* a copy: no pointer into the table but scope */
 	char hash[SHA256_HEX + 1];
 	char name[128], label[32], creator[SHA256_HEX + 1], workspace[64], external_user[64], org[64], labels[LABELS_BYTES];	/* labels: "team=blue\nplan=gold", for policies */
@@ -31,6 +30,10 @@ struct key_facts {			/* a copy: no pointer into the table but scope */
 
 /* The next of such labels, at the beginning of *lines, which is moved behind it; false: there is none. */
 bool label_next(const char **lines, struct mg_str *name, struct mg_str *value);
+
+/* Of the store's sums: what was charged, and what own accounts took. */
+struct spending sums_charged(const struct mg_store_sums *s);
+struct spending sums_own(const struct mg_store_sums *s);
 
 /* A key's row; p: for the time of the call.  Its scope is not set.  False: it cannot be read. */
 bool key_read(struct pool *p, const struct mg_store_key *row, struct key_facts *k);
@@ -58,6 +61,8 @@ struct key_filter { bool deleted, disabled; const char *workspace; };	/* what is
 size_t accounts_select(struct accounts *a, const struct key_filter *f, size_t offset, size_t max, struct key_facts *out, size_t *total);
 size_t accounts_count(struct accounts *a);	/* those not deleted */
 
+/* What own accounts took for keys that are in no workspace: posted, never held. */
+struct scope *accounts_apart(struct accounts *a);
 struct scope *accounts_balance(struct accounts *a);	/* the credit balance; its limit is what was bought, or none when credits are off */
 /* Bought (or, below zero, taken back) credit, once for each external_id; waits for the disk.
  * applied: NULL, or whether it was new. */

@@ -132,20 +132,31 @@ static struct scope *scope_of(const struct table *t, struct entry *e, const char
 {
 	struct purse *p = entry_purse(e);
 	struct scope *s = p ? atomic_load(&p->scope) : NULL, *none = NULL;
-	const struct key_usage *u;
 
 	if (s || !p)
 		return s;
 	s = scope_new("key", hash);
 	if (!s)
 		return NULL;
-	u = &p->at_start;
 	scope_limit(s, e->limit_nusd, e->reset);
-	scope_load(s, u->total, u->daily, u->weekly, u->monthly, t->loaded_ms);
+	scope_limit_own(s, e->include_byok);
+	scope_load(s, &p->at_start, &(struct spending){ 0 }, t->loaded_ms);
 	if (atomic_compare_exchange_strong(&p->scope, &none, s))
 		return s;
 	scope_free(s);
 	return none;
+}
+
+bool entry_own(struct table *t, struct entry *e, const struct spending *own)
+{
+	char hash[SHA256_HEX + 1];
+	struct scope *s;
+
+	hash_hex(e->hash, hash);
+	s = scope_of(t, e, hash);
+	if (s)
+		scope_load(s, &atomic_load(&e->purse)->at_start, own, t->loaded_ms);
+	return s;
 }
 
 /* A key stays in its workspace. */

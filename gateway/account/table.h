@@ -16,7 +16,7 @@
 
 enum { SHARDS = 256, HASH_BYTES = 32, TIME_BYTES = 6 };	/* milliseconds for 8900 years */
 
-struct purse { _Atomic(struct scope *) scope, tenant; struct key_usage at_start; };
+struct purse { _Atomic(struct scope *) scope, tenant; struct spending at_start; };
 struct entry {
 	unsigned char hash[HASH_BYTES];
 	_Atomic(struct purse *) purse;
@@ -53,6 +53,8 @@ bool hash_bytes(const char *hex, unsigned char out[HASH_BYTES]);	/* false: not 6
 const char *entry_workspace(const struct entry *e);	/* "": it is in none */
 int64_t entry_time(const unsigned char at[TIME_BYTES]);
 struct purse *entry_purse(struct entry *e);	/* NULL: no memory */
+/* Of one that used own accounts before the start: its scope is made now, since few do.  False: no memory. */
+bool entry_own(struct table *t, struct entry *e, const struct spending *own);
 /* Facts of an entry; the scope is made when it is not there yet.  False: no memory. */
 bool entry_facts(struct table *t, struct entry *e, struct key_facts *out);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct tenant { struct scope *scope; struct key_usage at_start; };
+struct tenant { struct scope *scope; struct spending charge, own; };	/* at the start */
 
 void tenants_init(struct tenants *t)
 {
@@ -60,26 +60,31 @@ struct scope *tenants_find(struct tenants *t, const char *workspace)
 	return one ? one->scope : NULL;
 }
 
-bool tenants_add(struct tenants *t, const char *workspace, const struct key_usage *u)
+static void add(struct spending *to, const struct spending *s)
+{
+	to->total += s->total;
+	to->daily += s->daily;
+	to->weekly += s->weekly;
+	to->monthly += s->monthly;
+}
+
+bool tenants_add(struct tenants *t, const char *workspace, const struct spending *charge, const struct spending *own)
 {
 	struct tenant *one = find(t, workspace);
 
 	if (!one)
 		return false;
-	one->at_start.total += u->total;
-	one->at_start.daily += u->daily;
-	one->at_start.weekly += u->weekly;
-	one->at_start.monthly += u->monthly;
+	add(&one->charge, charge);
+	add(&one->own, own);
 	return true;
 }
 
 static void load(const void *at, VISIT turn, void *wall_ms)
 {
 	const struct tenant *one = *(const struct tenant *const *)at;
-	const struct key_usage *u = &one->at_start;
 
 	if (turn == postorder || turn == leaf)
-		scope_load(one->scope, u->total, u->daily, u->weekly, u->monthly, *(const int64_t *)wall_ms);
+		scope_load(one->scope, &one->charge, &one->own, *(const int64_t *)wall_ms);
 }
 
 void tenants_load(struct tenants *t, int64_t wall_ms)

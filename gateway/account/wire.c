@@ -103,6 +103,19 @@ bool wire_time(struct mg_str s, int64_t *wall_ms)
 
 /* ---- answers */
 
+/* Four members: name, name_daily ... */
+static void put_spent(struct mg_writer *w, const char *name, const struct spending *s)
+{
+	const struct { const char *window; int64_t nusd; } all[] = { { "", s->total }, { "_daily", s->daily }, { "_weekly", s->weekly },
+		{ "_monthly", s->monthly } };
+	char member[32];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(member, sizeof(member), "%s%s", name, all[i].window);
+		put_usd(w, member, all[i].nusd);
+	}
+}
+
 static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t wall_ms)
 {
 	struct scope_facts f;
@@ -114,15 +127,8 @@ static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t
 	put_usd_or_null(w, "limit_remaining", left > 0 ? left : 0, k->limit_nusd >= 0);
 	json_put_text(w, "limit_reset", resets[k->reset]);
 	json_put_bool(w, "include_byok_in_limit", k->include_byok);
-	put_usd(w, "usage", f.total);
-	put_usd(w, "usage_daily", f.daily);
-	put_usd(w, "usage_weekly", f.weekly);
-	put_usd(w, "usage_monthly", f.monthly);
-	/* what went by way of customers' own accounts stands in the records, and is not added up for a key */
-	put_usd(w, "byok_usage", 0);
-	put_usd(w, "byok_usage_daily", 0);
-	put_usd(w, "byok_usage_weekly", 0);
-	put_usd(w, "byok_usage_monthly", 0);
+	put_spent(w, "usage", &f.charged);
+	put_spent(w, "byok_usage", &f.own);
 }
 
 void wire_labels(struct mg_writer *w, const char *lines)
@@ -183,7 +189,7 @@ int wire_credits(struct accounts *a, struct buf *out, struct err *err)
 	scope_read(accounts_balance(a), clock_wall_ms(), &f);
 	json_open(&w, "data", '{');
 	put_usd(&w, "total_credits", accounts_bought(a));
-	put_usd(&w, "total_usage", f.total);
+	put_usd(&w, "total_usage", f.charged.total);
 	json_close(&w);
 	return written(&w, err);
 }
@@ -233,7 +239,7 @@ int wire_credit(struct accounts *a, struct mg_view body, struct buf *out, struct
 	json_put_text(&w, "id", id);
 	json_put_bool(&w, "applied", applied);
 	put_usd(&w, "total_credits", accounts_bought(a));
-	put_usd(&w, "total_usage", f.total);
+	put_usd(&w, "total_usage", f.charged.total);
 	json_close(&w);
 	return written(&w, err);
 }

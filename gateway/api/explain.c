@@ -51,6 +51,7 @@ static void made_by(struct decision *d, const struct key_facts *key, struct acco
 	d->purse = key->scope;
 	d->tenant = key->tenant;
 	d->balance = accounts_balance(accounts);
+	d->own_purse = key->tenant ? key->tenant : accounts_apart(accounts);
 }
 
 int chat_explain(struct pool *pool, struct policy_state *s, const struct supposed *of, struct mg_view request, struct buf *out, struct err *err)

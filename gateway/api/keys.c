@@ -143,21 +143,6 @@ static void change_done(struct job *job)
 	answer(j->c->http, j->rc, j->status, &j->out, &j->err);
 }
 
-/* What own accounts cost is charged to nobody here, so no limit can have it in: where there are any, that is refused. */
-static bool counts_own(struct api_call *c, struct mg_view body)
-{
-	struct snapshot *snap;
-	bool any = false;
-
-	if (json_kind(json_get(body, "include_byok_in_limit")) != MG_TRUE)
-		return false;
-	snap = snapshot_pin(c->w->gw->snapshots, c->w->n);
-	for (size_t i = 0; i < snap->catalog->n_providers && !any; i++)
-		any = snap->catalog->providers[i].n_keyed;
-	snapshot_unpin(c->w->gw->snapshots, c->w->n, snap);
-	return any;
-}
-
 static void change(struct api_call *c, const char *action, int status, bool body, int (*run)(struct change *))
 {
 	struct change *j = pool_alloc(c->http->pool, sizeof(*j));
@@ -172,10 +157,6 @@ static void change(struct api_call *c, const char *action, int status, bool body
 	buf_init(&j->out, BODY_MAX);
 	if (body && json_parse(c->http->pool, c->http->body, &j->body, &err) != MG_OK) {
 		api_error(c->http, 400, "invalid_request", "%s", err.msg);
-		return;
-	}
-	if (body && counts_own(c, j->body)) {
-		api_error(c->http, 400, "invalid_request", "include_byok_in_limit: what customers' own accounts cost does not count against limits here; leave it out, or false");
 		return;
 	}
 	background_run(&j->job);

@@ -23,8 +23,10 @@ static bool on_key(void *arg, const void *row)
 	struct scope *own = purses_find(c->purses, key->hash);
 	struct key_facts k;
 
-	if (p && own && key_read(p, key, &k))
+	if (p && own && key_read(p, key, &k)) {
 		scope_limit(own, k.limit_nusd, k.reset);
+		scope_limit_own(own, k.include_byok);
+	}
 	pool_free(p);
 	return own != NULL;
 }
@@ -37,8 +39,10 @@ static bool on_credit(void *arg, const void *row)
 
 static void load(struct scope *s, const struct mg_store_sums *sums, int64_t at_ms)
 {
+	const struct spending charge = sums_charged(sums), own = sums_own(sums);
+
 	if (s)
-		scope_load(s, sums->total, sums->daily, sums->weekly, sums->monthly, at_ms);
+		scope_load(s, &charge, &own, at_ms);
 }
 
 static void on_sums(void *arg, const char *key_hash, const struct mg_store_sums *s)
@@ -70,11 +74,11 @@ static int purses_fill(struct course *c)
 	return balance ? EXIT_OK : cli_say(EXIT_FAILED, "no memory for a backtest");
 }
 
-static void take_back(void *arg, const char *key_hash, int64_t nusd)
+static void take_back(void *arg, const char *key_hash, struct amount a)
 {
 	struct course *c = arg;
 
-	purses_spend(c->purses, key_hash, -nusd, c->rows->since_ms);
+	purses_spend(c->purses, key_hash, (struct amount){ -a.charge, -a.all }, c->rows->since_ms);
 }
 
 /* ------------------------------------------------ rows */
@@ -117,7 +121,7 @@ static int take_all(struct course *c, struct tester *t)
 		if (*row.decision.json)
 			tester_take(t, &row);
 		else
-			purses_spend(c->purses, g.key_hash, g.charge_nusd, g.at_ms);
+			purses_spend(c->purses, g.key_hash, tested_amount(&g), g.at_ms);
 	}
 	free(all);
 	return EXIT_OK;

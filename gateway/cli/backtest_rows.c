@@ -19,7 +19,7 @@ struct tested batch_row(const struct batch *b, size_t i, struct mg_store_generat
 	const struct mg_store_decision d = copy_row(b->texts.at + r->copy, r->at_ms);
 
 	*g = (struct mg_store_generation){ .size = sizeof(*g), .generation_id = d.generation_id, .key_hash = d.key_hash, .charge_nusd = r->charge_nusd,
-		.cost_nusd = r->cost_nusd, .at_ms = r->at_ms, .delivered = r->delivered, .json = d.json + strlen(d.json) + 1 };
+		.cost_nusd = r->cost_nusd, .own_nusd = r->own_nusd, .at_ms = r->at_ms, .delivered = r->delivered, .json = d.json + strlen(d.json) + 1 };
 	return (struct tested){ d, r->generation ? g : NULL };
 }
 
@@ -73,14 +73,15 @@ static bool on_generation(void *arg, const void *at)
 	const struct mg_store_generation *g = at;
 	struct rows *r = arg;
 	bool decided = g->decision && *g->decision && sampled(r, g->generation_id);
+	struct amount spent = tested_amount(g);
 
 	show(r, g->at_ms);
 	if (r->charged)
-		r->charged(r->arg, g->key_hash, g->charge_nusd);
+		r->charged(r->arg, g->key_hash, spent);
 	if (g->at_ms > r->until_ms || (!decided && !r->charges))
 		return true;
 	r->seen += decided;
-	return keep_row(r, (struct row){ 0, g->at_ms, g->charge_nusd, g->cost_nusd, true, g->delivered },
+	return keep_row(r, (struct row){ 0, g->at_ms, g->charge_nusd, g->cost_nusd, spent.all - spent.charge, true, g->delivered },
 		g->generation_id, g->key_hash, decided ? g->decision : NULL, decided && g->json ? g->json : "");
 }
 
@@ -92,7 +93,7 @@ static bool on_refused(void *arg, const void *at)
 	if (d->at_ms > r->until_ms || !sampled(r, d->generation_id))
 		return true;
 	r->seen++;
-	return keep_row(r, (struct row){ 0, d->at_ms, 0, 0, false, false }, d->generation_id, d->key_hash, d->json, "");
+	return keep_row(r, (struct row){ 0, d->at_ms, 0, 0, 0, false, false }, d->generation_id, d->key_hash, d->json, "");
 }
 
 int rows_read(struct rows *r)

@@ -9,7 +9,7 @@
 #include "replay/backtest.h"
 
 enum { BATCH = 128 };
-struct row { size_t copy; int64_t at_ms, charge_nusd, cost_nusd; bool generation, delivered; };	/* copy: where it is in texts; the generation's json is behind it */
+struct row { size_t copy; int64_t at_ms, charge_nusd, cost_nusd, own_nusd; bool generation, delivered; };	/* copy: where it is in texts; the generation's json is behind it */
 struct batch { struct batch *next; struct buf texts; struct row rows[BATCH]; size_t n; };
 void batch_free(struct batch *b);
 struct tested batch_row(const struct batch *b, size_t i, struct mg_store_generation *g);	/* g: room for what came of it; borrows */
@@ -22,7 +22,7 @@ struct rows {
 	bool bar;			/* tell how far it is */
 	bool (*full)(void *arg, struct batch *b);	/* takes the batch; false: no more */
 	/* Every generation since then, also those that full() gets nothing of; may be NULL. */
-	void (*charged)(void *arg, const char *key_hash, int64_t nusd);
+	void (*charged)(void *arg, const char *key_hash, struct amount a);
 	void *arg;
 	struct batch *filling;
 	int64_t shown_ms;

@@ -15,7 +15,8 @@
 	{ "--timeout", "TIME", "for an answer (30s)" }
 #define LABELS { "--labels", "N=V,...", "what policies read as req.key.labels" }
 #define LIMITS { "--limit", "USD", "what it may spend, or none" }, \
-	{ "--reset", "WINDOW", "daily, weekly, monthly or none" }
+	{ "--reset", "WINDOW", "daily, weekly, monthly or none" }, \
+	{ "--include-byok", NULL, "own accounts count in the limit, too" }
 #define YES { "--yes", NULL, "do not ask" }
 
 const struct command commands[] = {
@@ -39,14 +40,14 @@ const struct command commands[] = {
 	  OPTIONS(LIMITS, { "--expires", "TIME", "2027-12-31T23:59:59Z" }, { "--external-user", "ID", "whose it is" },
 		{ "--org", "ID", "of that organization" }, { "--workspace", "ID", "in that workspace" }, LABELS,
 		{ "--management", NULL, "manages keys, calls no models" }, CONFIG, REMOTE, OUTPUT),
-	  EXAMPLES("moongate key create laptop", "moongate key create ci --limit 25 --reset monthly", "moongate key create legal --workspace ws_legal --labels residency=eu,plan=gold",
+	  EXAMPLES("moongate key create laptop", "moongate key create ci --limit 25 --reset monthly", "moongate key create acme --workspace ws_acme --limit 100 --include-byok", "moongate key create legal --workspace ws_legal --labels residency=eu,plan=gold",
 		"export MOONGATE_KEY=$(moongate key create me)"), key_create_run },
 	{ "key list", "", "list the API keys", OPTIONS({ "--enabled", NULL, "without the disabled ones" }, CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key list", "moongate key list --output csv"), key_list_run },
 	{ "key show", "KEY", "show a key, by name, hash or the hash's beginning", OPTIONS(CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key show laptop", "moongate key show 3f2a9c --json"), key_show_run },
 	{ "key update", "KEY", "change a key's name, limit or state",
-	  OPTIONS({ "--name", "NAME", "its new name" }, LIMITS, LABELS, { "--enable", NULL, "let it work again" }, { "--disable", NULL, "refuse it" },
+	  OPTIONS({ "--name", "NAME", "its new name" }, LIMITS, { "--exclude-byok", NULL, "... they do not" }, LABELS, { "--enable", NULL, "let it work again" }, { "--disable", NULL, "refuse it" },
 		CONFIG, REMOTE, OUTPUT),
 	  EXAMPLES("moongate key update ci --limit 50", "moongate key update ci --limit none", "moongate key update ci --enable"),
 	  key_update_run },

@@ -21,7 +21,9 @@ static const struct column facts[] = {
 	{ "name", "name", CELL_TEXT }, { "hash", "hash", CELL_TEXT }, { "label", "key", CELL_TEXT }, { "disabled", "disabled", CELL_TEXT },
 	{ "limit", "limit, USD", CELL_TEXT }, { "limit_reset", "limit reset", CELL_TEXT }, { "limit_remaining", "limit left", CELL_TEXT },
 	{ "usage", "used, USD", CELL_TEXT }, { "usage_daily", "  today", CELL_TEXT }, { "usage_weekly", "  this week", CELL_TEXT },
-	{ "usage_monthly", "  this month", CELL_TEXT }, { "organization_id", "organization", CELL_TEXT }, { "workspace_id", "workspace", CELL_TEXT },
+	{ "usage_monthly", "  this month", CELL_TEXT }, { "byok_usage", "own accounts, USD", CELL_TEXT },
+	{ "byok_usage_monthly", "  this month", CELL_TEXT }, { "include_byok_in_limit", "  in the limit", CELL_TEXT },
+	{ "organization_id", "organization", CELL_TEXT }, { "workspace_id", "workspace", CELL_TEXT },
 	{ "external_user", "external user", CELL_TEXT },
 	{ "created_at", "created", CELL_TIME }, { "updated_at", "updated", CELL_TIME }, { "expires_at", "expires", CELL_TIME },
 	{ NULL, NULL, CELL_TEXT } };
@@ -194,6 +196,8 @@ static int write_body(const struct cli *c, const char *name, struct buf *out)
 	put_named(&w, "organization_id", cli_option(c, "--org"));
 	put_named(&w, "workspace_id", cli_option(c, "--workspace"));
 	rc = rc ? rc : put_labels(c, &w);
+	if (cli_switch(c, "--include-byok") || cli_switch(c, "--exclude-byok"))
+		json_put_bool(&w, "include_byok_in_limit", cli_switch(c, "--include-byok"));
 	if (cli_switch(c, "--disable") || cli_switch(c, "--enable"))
 		json_put_bool(&w, "disabled", cli_switch(c, "--disable"));
 	json_close(&w);
@@ -377,6 +381,8 @@ int key_update_run(int argc, char **argv)
 		return rc;
 	if (cli_switch(&c, "--enable") && cli_switch(&c, "--disable"))
 		return cli_say(EXIT_USAGE, "key update: --enable or --disable, not both");
+	if (cli_switch(&c, "--include-byok") && cli_switch(&c, "--exclude-byok"))
+		return cli_say(EXIT_USAGE, "key update: --include-byok or --exclude-byok, not both");
 	buf_init(&body, BODY_MAX);
 	rc = write_body(&c, cli_option(&c, "--name"), &body);
 	if (!rc && body.len == 2)

@@ -11,7 +11,7 @@ enum { PARTS = 4, LABEL = 96, BODY_MAX = 64 << 20, RECORD_MAX = 4 << 20 };
 enum part { BY_MODEL, BY_KEY, BY_PROVIDER, BY_DAY };
 static const char *const part_names[PARTS] = { "model", "key", "provider", "day" };
 
-struct group { char labels[PARTS][LABEL]; int64_t requests, prompt, completion; money_sum charge, cost; };
+struct group { char labels[PARTS][LABEL]; int64_t requests, prompt, completion; money_sum charge, cost, own; };
 struct usage {
 	enum part by[PARTS];
 	size_t n_by;
@@ -108,6 +108,7 @@ static void add(struct group *g, int64_t prompt, int64_t completion, const struc
 	g->completion += completion;
 	g->charge += row->charge_nusd;
 	g->cost += (money_sum)row->cost_nusd + row->loss_nusd;
+	g->own += MG_HAS(row, own_nusd) ? row->own_nusd : 0;
 }
 
 static bool on_row(void *arg, const void *at)
@@ -174,6 +175,7 @@ static void put_group(struct mg_writer *w, const char *name, const struct usage 
 	json_put_int(w, "completion_tokens", g->completion);
 	put_usd(w, "usage", g->charge);
 	put_usd(w, "upstream_cost", g->cost);
+	put_usd(w, "byok_usage", g->own);
 	json_close(w);
 }
 
@@ -188,9 +190,10 @@ static int dearest(const void *pa, const void *pb)
 
 static int print(const struct cli *c, struct usage *u)
 {
-	struct column columns[PARTS + 6] = { { NULL, NULL, CELL_TEXT } };
+	struct column columns[PARTS + 7] = { { NULL, NULL, CELL_TEXT } };
 	static const struct column sums[] = { { "requests", "REQUESTS", CELL_NUMBER }, { "prompt_tokens", "IN", CELL_NUMBER },
 		{ "completion_tokens", "OUT", CELL_NUMBER }, { "usage", "CHARGED $", CELL_NUMBER }, { "upstream_cost", "COST $", CELL_NUMBER },
+		{ "byok_usage", "OWN ACCOUNTS $", CELL_NUMBER },
 		{ NULL, NULL, CELL_TEXT } };
 	static const char *const titles[PARTS] = { "MODEL", "KEY", "PROVIDER", "DAY" };
 	struct mg_writer w;

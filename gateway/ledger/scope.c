@@ -9,11 +9,12 @@ enum { CELLS = 2 };	/* the newest window and the one before: a hold may straddle
 #define DAY_MS INT64_C(86400000)
 #define NEVER INT64_MIN
 
-struct cell { int64_t id, posted, held; };
+struct cell { int64_t id; struct amount posted, held; };
 struct scope {
 	pthread_mutex_t lock;
 	int64_t limit;
 	enum window window;		/* of the limit */
+	bool counts_own;		/* ... which has own accounts in, too */
 	struct cell cells[WINDOWS][CELLS];
 	const char *kind;
 	char *id;
@@ -143,6 +144,13 @@ void scope_limit(struct scope *s, int64_t limit_nusd, int window)
 	unlock(s);
 }
 
+void scope_limit_own(struct scope *s, bool counts)
+{
+	lock(s);
+	s->counts_own = counts;
+	unlock(s);
+}
+
 static const struct cell *find(const struct scope *s, enum window w, int64_t id)
 {
 	for (int c = 0; c < CELLS; c++)
@@ -177,9 +185,27 @@ static int64_t not_before(const struct scope *s, int64_t wall_ms)
 	return wall_ms;
 }
 
-void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, int64_t monthly, int64_t wall_ms)
+static void add(struct amount *to, struct amount a)
 {
-	const int64_t posted[WINDOWS] = { total, daily, weekly, monthly };
+	to->charge = plus(to->charge, a.charge);
+	to->all = plus(to->all, a.all);
+}
+
+static struct amount minus(struct amount a)
+{
+	return (struct amount){ -a.charge, -a.all };
+}
+
+/* What of it counts against the limit. */
+static int64_t counted(const struct scope *s, struct amount a)
+{
+	return s->counts_own ? a.all : a.charge;
+}
+
+void scope_load(struct scope *s, const struct spending *charge, const struct spending *own, int64_t wall_ms)
+{
+	const struct amount posted[WINDOWS] = { { charge->total, charge->total + own->total }, { charge->daily, charge->daily + own->daily },
+		{ charge->weekly, charge->weekly + own->weekly }, { charge->monthly, charge->monthly + own->monthly } };
 
 	lock(s);
 	for (enum window w = 0; w < WINDOWS; w++)
@@ -187,35 +213,37 @@ void scope_load(struct scope *s, int64_t total, int64_t daily, int64_t weekly, i
 	unlock(s);
 }
 
-void scope_post(struct scope *s, int64_t nusd, int64_t wall_ms)
+void scope_post(struct scope *s, struct amount a, int64_t wall_ms)
 {
 	lock(s);
 	wall_ms = not_before(s, wall_ms);
-	for (enum window w = 0; w < WINDOWS; w++) {
-		struct cell *c = turn(s, w, window_id(w, wall_ms));
-
-		c->posted = plus(c->posted, nusd);
-	}
+	for (enum window w = 0; w < WINDOWS; w++)
+		add(&turn(s, w, window_id(w, wall_ms))->posted, a);
 	unlock(s);
 }
 
-static int64_t posted_in(const struct scope *s, enum window w, int64_t wall_ms)
+static struct amount posted_in(const struct scope *s, enum window w, int64_t wall_ms)
 {
 	const struct cell *c = find(s, w, window_id(w, wall_ms));
 
-	return c ? c->posted : 0;
+	return c ? c->posted : charged(0);
 }
 
 void scope_read(const struct scope *s, int64_t wall_ms, struct scope_facts *out)
 {
+	struct amount in[WINDOWS];
 	const struct cell *all;
 
 	lock(s);
 	wall_ms = not_before(s, wall_ms);
 	all = find(s, WINDOW_TOTAL, 0);
-	*out = (struct scope_facts){ .limit = s->limit, .window = s->window, .posted = posted_in(s, s->window, wall_ms),
-		.held = all ? all->held : 0, .total = all ? all->posted : 0, .daily = posted_in(s, WINDOW_DAILY, wall_ms),
-		.weekly = posted_in(s, WINDOW_WEEKLY, wall_ms), .monthly = posted_in(s, WINDOW_MONTHLY, wall_ms) };
+	for (enum window w = 0; w < WINDOWS; w++)
+		in[w] = posted_in(s, w, wall_ms);
+	*out = (struct scope_facts){ .limit = s->limit, .window = s->window, .posted = counted(s, in[s->window]),
+		.held = all ? counted(s, all->held) : 0,
+		.charged = { in[WINDOW_TOTAL].charge, in[WINDOW_DAILY].charge, in[WINDOW_WEEKLY].charge, in[WINDOW_MONTHLY].charge } };
+	out->own = (struct spending){ in[WINDOW_TOTAL].all - out->charged.total, in[WINDOW_DAILY].all - out->charged.daily,
+		in[WINDOW_WEEKLY].all - out->charged.weekly, in[WINDOW_MONTHLY].all - out->charged.monthly };
 	unlock(s);
 }
 
@@ -246,19 +274,19 @@ static void unlock_all(const struct hold *h)
 #define COUNTED (INT64_MAX - 1)
 
 /* May more be held?  Also nothing more: who is above the limit gets nothing, free or not (R51). */
-static bool fits(const struct scope *s, int64_t wall_ms, int64_t more)
+static bool fits(const struct scope *s, int64_t wall_ms, struct amount more)
 {
 	const struct cell *all = find(s, WINDOW_TOTAL, 0), *c;
 
-	if (all && plus(plus(all->posted, all->held), more) > COUNTED)
+	if (all && plus(plus(all->posted.all, all->held.all), more.all) > COUNTED)
 		return false;
 	if (s->limit == SCOPE_NO_LIMIT)
 		return true;
 	c = find(s, s->window, window_id(s->window, wall_ms));
-	return plus(c ? plus(c->posted, c->held) : 0, more) <= s->limit;
+	return plus(c ? plus(counted(s, c->posted), counted(s, c->held)) : 0, counted(s, more)) <= s->limit;
 }
 
-static int refused(const struct hold *h, int64_t more, struct scope **which)
+static int refused(const struct hold *h, struct amount more, struct scope **which)
 {
 	for (size_t i = 0; i < h->n; i++)
 		if (!fits(h->scopes[i], h->window[i], more)) {
@@ -269,70 +297,71 @@ static int refused(const struct hold *h, int64_t more, struct scope **which)
 	return MG_OK;
 }
 
-static void hold_more(const struct hold *h, int64_t more)
+static void hold_more(const struct hold *h, struct amount more)
 {
 	for (size_t i = 0; i < h->n; i++)
 		for (enum window w = 0; w < WINDOWS; w++)
-			turn(h->scopes[i], w, window_id(w, h->window[i]))->held += more;
+			add(&turn(h->scopes[i], w, window_id(w, h->window[i]))->held, more);
 }
 
-int hold_take(struct hold *h, struct scope *const *scopes, size_t n, int64_t nusd, int64_t wall_ms, struct scope **which)
+int hold_take(struct hold *h, struct scope *const *scopes, size_t n, struct amount a, int64_t wall_ms, struct scope **which)
 {
 	int rc;
 
-	assert(n <= 4 && nusd >= 0);
-	*h = (struct hold){ .n = n, .nusd = nusd };
+	assert(n <= 4 && a.charge >= 0 && a.all >= a.charge);
+	*h = (struct hold){ .n = n, .held = a };
 	memcpy(h->scopes, scopes, n * sizeof(*scopes));
 	lock_all(h);
 	for (size_t i = 0; i < n; i++)
 		h->window[i] = not_before(scopes[i], wall_ms);
-	rc = refused(h, nusd, which);
+	rc = refused(h, a, which);
 	if (!rc)
-		hold_more(h, nusd);
+		hold_more(h, a);
 	unlock_all(h);
 	h->open = !rc;
 	return rc;
 }
 
 /* A window that is gone has no limit any more; what is left of it is not touched. */
-static void change(const struct hold *h, int64_t held, int64_t posted)
+static void change(const struct hold *h, struct amount held, struct amount posted)
 {
 	for (size_t i = 0; i < h->n; i++)
 		for (enum window w = 0; w < WINDOWS; w++) {
 			struct cell *c = (struct cell *)find(h->scopes[i], w, window_id(w, h->window[i]));
 
 			if (c) {
-				c->held += held;
-				c->posted = plus(c->posted, posted);
+				add(&c->held, held);
+				add(&c->posted, posted);
 			}
 		}
 }
 
-int hold_raise(struct hold *h, int64_t nusd, struct scope **which)
+int hold_raise(struct hold *h, struct amount a, struct scope **which)
 {
+	struct amount more = { a.charge > h->held.charge ? a.charge - h->held.charge : 0, a.all > h->held.all ? a.all - h->held.all : 0 };
 	int rc;
 
 	assert(h->open);
-	if (nusd <= h->nusd)
+	if (!more.charge && !more.all)
 		return MG_OK;
 	lock_all(h);
-	rc = refused(h, nusd - h->nusd, which);
+	rc = refused(h, more, which);
 	if (!rc)
-		change(h, nusd - h->nusd, 0);
+		change(h, more, charged(0));
 	unlock_all(h);
 	if (!rc)
-		h->nusd = nusd;
+		add(&h->held, more);
 	return rc;
 }
 
-bool hold_settle(struct hold *h, int64_t charge_nusd)
+bool hold_settle(struct hold *h, struct amount a)
 {
-	assert(charge_nusd >= 0);
+	assert(a.charge >= 0 && a.all >= a.charge);
 	if (!h->open)
 		return false;
 	h->open = false;
 	lock_all(h);
-	change(h, -h->nusd, charge_nusd);
+	change(h, minus(h->held), a);
 	unlock_all(h);
 	return true;
 }
@@ -345,7 +374,7 @@ void scope_refund(struct scope *s, int64_t nusd, int64_t wall_ms)
 		struct cell *c = (struct cell *)find(s, w, window_id(w, wall_ms));
 
 		if (c)
-			c->posted -= nusd;
+			add(&c->posted, minus(charged(nusd)));
 	}
 	unlock(s);
 }

@@ -28,7 +28,23 @@ static struct budget budget_of(const struct scope *scope, int64_t now_ms)
 	if (!scope)
 		return (struct budget){ -1, 0 };
 	scope_read(scope, now_ms, &f);
-	return f.limit < 0 ? (struct budget){ -1, f.monthly + f.held } : (struct budget){ f.limit, f.posted + f.held };
+	return f.limit < 0 ? (struct budget){ -1, f.charged.monthly + f.held } : (struct budget){ f.limit, f.posted + f.held };
+}
+
+/* Whoever is in none has "". */
+static bool is_own(struct mg_str workspace, const char *id)
+{
+	return workspace.len ? mg_is(workspace, id) : !*id;
+}
+
+/* At list price, of a workspace's own accounts in this month. */
+static int64_t own_list(const struct decision *d, int64_t now_ms)
+{
+	struct scope_facts f = { 0 };
+
+	if (d->own_purse)
+		scope_read(d->own_purse, now_ms, &f);
+	return f.own.monthly;
 }
 
 /* (scope, id): "key" and the request's own key, "workspace" and the request's own, "org": the credits that all keys share. */
@@ -45,7 +61,7 @@ static struct budget budget(lua_State *L)
 		return scratch_budget(L, scope, id);
 	if (!strcmp(scope, "key") && !mg_is(d->facts.key.id, id))
 		luaL_error(L, "budget: of keys only the request's own is known: req.key.id");
-	if (!strcmp(scope, "workspace") && !mg_is(d->facts.key.workspace, id))
+	if ((!strcmp(scope, "workspace") || !strcmp(scope, "byok_list")) && !is_own(d->facts.key.workspace, id))
 		luaL_error(L, "budget: of workspaces only the request's own is known: req.key.workspace");
 	return budget_of(!strcmp(scope, "key") ? d->purse : !strcmp(scope, "org") ? d->balance : !strcmp(scope, "workspace") ? d->tenant : NULL, s->now_ms);
 }
@@ -72,14 +88,11 @@ static int used_now(lua_State *L)
 static int spent_now(lua_State *L)
 {
 	struct policy_state *s = state_of(L);
+	struct budget b = budget(L);
 
-	if (!s->testing && !strcmp(lua_tostring(L, 1), "byok_list")) {
-		struct mg_str workspace = { .at = lua_tolstring(L, 2, &workspace.len) };
-
-		lua_pushinteger(L, own_list(s->shared, workspace, s->now_ms));
-		return 1;
-	}
-	lua_pushinteger(L, budget(L).spent);
+	if (!s->testing && s->d && !strcmp(lua_tostring(L, 1), "byok_list"))
+		b.spent = own_list(s->d, s->now_ms);
+	lua_pushinteger(L, b.spent);
 	return 1;
 }
 

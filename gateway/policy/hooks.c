@@ -559,8 +559,6 @@ void policy_observe(struct policy_state *s, struct decision *d, const struct out
 	if (s->n_chain[HOOK_OBSERVE])
 		o->sticky_hit = stuck(s, d, o);
 	remember(s, d, o);
-	if (o->bill && o->bill->is_byok)
-		own_list_add(s->shared, d->facts.key.workspace, d->facts.now_ms, o->bill->own_nusd);
 	EACH_ENTRY(s, HOOK_OBSERVE, e) {
 		if (e->shadow)
 			continue;

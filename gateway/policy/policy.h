@@ -76,6 +76,8 @@ struct bill_line { const char *code; uint64_t qty; int64_t rate_pusd; money_sum 
 struct bill { size_t n; int64_t cost_nusd, own_nusd, charge_nusd, prompt_nusd, completion_nusd; bool needs_rating, is_byok; struct bill_line lines[48]; };
 /* Lines are only read below n: zeroing them, too, costs more than the whole bill. */
 static inline void bill_clear(struct bill *b) { memset(b, 0, offsetof(struct bill, lines)); }
+/* What is held for it, and posted. */
+static inline struct amount bill_amount(const struct bill *b) { return (struct amount){ b->charge_nusd, b->charge_nusd + b->own_nusd }; }
 struct outcome { int status; const char *kind; const struct endpoint *endpoint; unsigned attempts;
 	uint64_t ttft_ms, latency_ms; const struct mg_usage *usage; const struct bill *bill; bool hedged, sticky_hit; };
 
@@ -112,6 +114,7 @@ struct decision {
 	uint64_t lua_us; long fuel, shadow_fuel;
 	const json_t *conf;		/* the configuration, for lookup(); NULL: nobody is asked, it gives its fallback */
 	struct scope *purse, *tenant, *balance;	/* for budget.*: of the key, of its workspace, and the credits; NULL: none */
+	struct scope *own_purse;	/* ... and where the workspace's own accounts are counted, also those of none */
 	struct waiting *waits;		/* admit or resolve waits: see policy_question() */
 	uint64_t waited_us[2];		/* by admit and resolve, for answers */
 	const char *strategy;		/* what resolve said: "auto" ...; NULL: nothing */

@@ -215,40 +215,6 @@ bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t
 	return r != NULL;
 }
 
-/* What a workspace's own accounts took this month, at list price: counted here, since the ledger charges the fee alone. */
-static struct row *own_list_row(struct shared *sh, struct mg_str workspace, int64_t now_ms, bool make, struct shard **locked)
-{
-	time_t now = (time_t)(now_ms / 1000);
-	struct tm utc;
-	char month[16];
-	struct name n;
-
-	strftime(month, sizeof(month), "%Y-%m", gmtime_r(&now, &utc));
-	name_make(&n, "byok_list", words_of(month), workspace.at ? workspace.at : "", workspace.len);
-	*locked = shard_lock(sh, &n);
-	return row_at(*locked, &n, make);
-}
-
-void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, int64_t nusd)
-{
-	struct shard *s;
-	struct row *r = own_list_row(sh, workspace, now_ms, true, &s);
-
-	if (r && __builtin_add_overflow(r->n, nusd, &r->n))
-		r->n = INT64_MAX;
-	pthread_mutex_unlock(&s->lock);
-}
-
-int64_t own_list(struct shared *sh, struct mg_str workspace, int64_t now_ms)
-{
-	struct shard *s;
-	struct row *r = own_list_row(sh, workspace, now_ms, false, &s);
-	int64_t nusd = r ? r->n : 0;
-
-	pthread_mutex_unlock(&s->lock);
-	return nusd;
-}
-
 /* ---- for Lua */
 
 static void need_write(lua_State *L, const char *what)

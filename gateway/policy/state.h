@@ -391,9 +391,6 @@ void shared_free(struct shared *sh);
 struct shared *shared_process(void);
 enum { VALUE_BYTES = 200 };	/* with the NUL */
 bool sticky_find(struct shared *sh, struct mg_str owner, const char *key, size_t len, char out[static VALUE_BYTES]);
-/* nUSD at list price, of a workspace's own accounts in this month. */
-int64_t own_list(struct shared *sh, struct mg_str workspace, int64_t now_ms);
-void own_list_add(struct shared *sh, struct mg_str workspace, int64_t now_ms, int64_t nusd);
 void sticky_put(struct shared *sh, struct mg_str owner, const char *key, size_t len, const char *value, uint64_t ttl_s);
 
 /* ---- answers.c: what hooks give back, at index i of the stack; -1: nonsense */

@@ -16,48 +16,48 @@ void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_u
 		out->output = f->max_tokens && (f->max_tokens < most || !e->max_output) ? f->max_tokens : most;
 }
 
-static int price(struct relay *r, const struct endpoint *e, const struct mg_usage *u, int64_t *nusd)
+static int price(struct relay *r, const struct endpoint *e, const struct mg_usage *u, struct amount *a)
 {
 	struct bill bill;
 
 	if (policy_price(r->policy->state, &r->d, e, u, true, &bill) != MG_OK)
 		return MG_EINVAL;
-	*nusd = bill.charge_nusd;
+	*a = bill_amount(&bill);
 	return MG_OK;
 }
 
-int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd)
+int hold_estimate(struct relay *r, const struct endpoint *e, struct amount *a)
 {
 	struct mg_usage u;
 
 	relay_estimate(r, e, &u);
-	return price(r, e, &u, nusd);
+	return price(r, e, &u, a);
 }
 
-bool hold_for(struct relay *r, int64_t nusd, struct scope **which)
+bool hold_for(struct relay *r, struct amount a, struct scope **which)
 {
 	struct scope *const all[] = { accounts_balance(r->w->gw->accounts), r->key->tenant };
 	struct scope *scopes[3] = { r->key->scope };
 	size_t n = 1;
 
 	if (r->hold.open)
-		return hold_raise(&r->hold, nusd, which) == MG_OK;
+		return hold_raise(&r->hold, a, which) == MG_OK;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i])
 			scopes[n++] = all[i];
-	return hold_take(&r->hold, scopes, n, nusd, r->created_ms, which) == MG_OK;
+	return hold_take(&r->hold, scopes, n, a, r->created_ms, which) == MG_OK;
 }
 
 bool hold_pays_prompt(struct relay *r, const struct endpoint *e)
 {
 	struct mg_usage u;
-	int64_t nusd;
+	struct amount a;
 
 	if (!r->d.plan.max_charge_nusd)
 		return true;
 	relay_estimate(r, e, &u);
 	u.output = 0;
-	return price(r, e, &u, &nusd) == MG_OK && nusd <= r->d.plan.max_charge_nusd;
+	return price(r, e, &u, &a) == MG_OK && a.charge <= r->d.plan.max_charge_nusd;
 }
 
 /* Prices are the policies', so they are tried; more output is never cheaper. */
@@ -65,7 +65,7 @@ uint64_t hold_output_max(struct relay *r)
 {
 	struct mg_usage u;
 	uint64_t few = 0, many;
-	int64_t nusd;
+	struct amount a;
 
 	relay_estimate(r, r->endpoint, &u);
 	many = u.output + 1;
@@ -73,7 +73,7 @@ uint64_t hold_output_max(struct relay *r)
 		u = r->usage;		/* the prompt as the upstream counts it */
 	while (few + 1 < many) {
 		u.output = few + (many - few) / 2;
-		if (price(r, r->endpoint, &u, &nusd) == MG_OK && nusd <= r->d.plan.max_charge_nusd)
+		if (price(r, r->endpoint, &u, &a) == MG_OK && a.charge <= r->d.plan.max_charge_nusd)
 			few = u.output;
 		else
 			many = u.output;

@@ -23,7 +23,7 @@
 enum { LANES = 3 };			/* the first, and the two that a plan may ask for */
 #define LIMITED_MOST 0.1		/* share of 429 from which on an upstream is not asked for more than it must */
 
-struct lane { struct attempt *a; bool hedge; int64_t nusd; const struct endpoint *endpoint; struct mg_str upstream_id, native;
+struct lane { struct attempt *a; bool hedge; struct amount held; const struct endpoint *endpoint; struct mg_str upstream_id, native;
 	struct mg_usage usage; bool usage_reported; enum mg_finish finish; };
 
 struct race {
@@ -243,8 +243,8 @@ static bool limited(const struct endpoint *e)
 	return f.rate_429 >= LIMITED_MOST;
 }
 
-/* NULL: it may be asked, for nusd.  Else why not; "waits": something is fetched for it first. */
-static const char *unfit(struct race *q, struct candidate *c, int64_t first_nusd, int64_t *nusd)
+/* NULL: it may be asked, for that.  Else why not; "waits": something is fetched for it first. */
+static const char *unfit(struct race *q, struct candidate *c, struct amount first, struct amount *a)
 {
 	const struct endpoint *e = c->endpoint;
 	struct relay *r = q->r;
@@ -253,8 +253,8 @@ static const char *unfit(struct race *q, struct candidate *c, int64_t first_nusd
 
 	if (gate_full(e->provider->gate, e->provider->max_in_flight) || limited(e))
 		return "busy";
-	if (hold_estimate(r, e, nusd) != MG_OK || !hold_pays_prompt(r, e) ||
-	    (money_sum)*nusd * 100 > (money_sum)first_nusd * r->snap->catalog->hedge_price_percent)
+	if (hold_estimate(r, e, a) != MG_OK || !hold_pays_prompt(r, e) ||
+	    (money_sum)a->charge * 100 > (money_sum)first.charge * r->snap->catalog->hedge_price_percent)
 		return "price";
 	rc = inline_for(r, e, &err);
 	if (rc)
@@ -264,7 +264,7 @@ static const char *unfit(struct race *q, struct candidate *c, int64_t first_nusd
 
 /* In the policies' order, another provider before another endpoint of the same.  Its place in it, where it stays until
  * a hedge begins there; or n_order, and why. */
-static size_t pick(struct race *q, int64_t first_nusd, int64_t *nusd, const char **why)
+static size_t pick(struct race *q, struct amount first, struct amount *a, const char **why)
 {
 	struct relay *r = q->r;
 
@@ -273,7 +273,7 @@ static size_t pick(struct race *q, int64_t first_nusd, int64_t *nusd, const char
 		for (size_t i = r->next; i < r->d.n_order; i++) {
 			if (race_at(r, r->d.order[i]->endpoint->provider) != same || !choice_may(r, r->d.order[i]))
 				continue;
-			*why = unfit(q, r->d.order[i], first_nusd, nusd);
+			*why = unfit(q, r->d.order[i], first, a);
 			if (!*why)
 				return i;
 			if (!strcmp(*why, "waits"))
@@ -283,7 +283,7 @@ static size_t pick(struct race *q, int64_t first_nusd, int64_t *nusd, const char
 }
 
 /* With the i-th of the order. */
-static bool begin(struct race *q, size_t i, int64_t nusd)
+static bool begin(struct race *q, size_t i, struct amount a)
 {
 	const struct endpoint *e = q->r->d.order[i]->endpoint;
 	struct lane *was = lane_of(q->r, q->r->now);
@@ -293,7 +293,7 @@ static bool begin(struct race *q, size_t i, int64_t nusd)
 	put_aside(r, was);
 	take_up(r, &(struct lane){ .endpoint = e });
 	if (tried_intent(r, e, &err) == MG_OK && tried_launch(r, choice_take(r, i), &err)) {
-		q->lanes[q->n++] = (struct lane){ .a = r->now, .hedge = true, .nusd = nusd };
+		q->lanes[q->n++] = (struct lane){ .a = r->now, .hedge = true, .held = a };
 		return true;
 	}
 	log_at(LOG_WARN, EV_UPSTREAM_FAILED, r->name, LOG_S("endpoint", e->id), LOG_S("why", err.msg));
@@ -307,7 +307,7 @@ static const char *hedge(struct race *q)
 {
 	struct relay *r = q->r;
 	const struct endpoint *first = running(r, 0);
-	int64_t first_nusd, nusd, all = 0;
+	struct amount one, more, all;
 	const char *why;
 	size_t i;
 
@@ -315,24 +315,25 @@ static const char *hedge(struct race *q)
 		return "busy";
 	if (r->n_tried + race_running(r) >= choice_most(r))
 		return "attempts";
-	if (hold_estimate(r, first, &first_nusd) != MG_OK)
+	if (hold_estimate(r, first, &one) != MG_OK)
 		return "price";
 	if (!q->n)
-		q->lanes[q->n++] = (struct lane){ .a = r->now, .nusd = first_nusd };
-	for (i = 0; i < q->n; i++)
-		all += q->lanes[i].nusd;
-	i = pick(q, first_nusd, &nusd, &why);
+		q->lanes[q->n++] = (struct lane){ .a = r->now, .held = one };
+	i = pick(q, one, &more, &why);
 	if (why)
 		return why;
+	all = more;
+	for (size_t k = 0; k < q->n; k++)
+		all = (struct amount){ all.charge + q->lanes[k].held.charge, all.all + q->lanes[k].held.all };
 	if (!q->hedges && !gate_hedge(first->provider->gate, r->snap->catalog->hedge_percent))
 		why = "share";
-	else if (!hold_for(r, all + nusd, NULL))
+	else if (!hold_for(r, all, NULL))
 		why = "budget";
 	if (why) {
 		live_unallow(r->d.order[i]->endpoint->live);
 		return why;
 	}
-	return begin(q, i, nusd) ? NULL : "failed";
+	return begin(q, i, more) ? NULL : "failed";
 }
 
 static void try_hedge(struct race *q)

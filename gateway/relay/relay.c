@@ -49,9 +49,9 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 {
 	struct err err = { 0 };
 	struct scope *which = NULL;
-	int64_t nusd;
+	struct amount a;
 
-	if (hold_estimate(r, c->endpoint, &nusd) != MG_OK) {
+	if (hold_estimate(r, c->endpoint, &a) != MG_OK) {
 		c->dropped = "no_price";		/* never free by mistake (R49) */
 		live_unallow(c->endpoint->live);
 		relay_remember(r, &(struct refusal){ .status = 503, .error_type = "server", .message = "No price is configured for this model" });
@@ -64,7 +64,7 @@ static bool try_candidate(struct relay *r, struct candidate *c)
 			.message = "The prompt alone costs more than this request may" });
 		return false;
 	}
-	if (!hold_for(r, nusd, &which)) {
+	if (!hold_for(r, a, &which)) {
 		c->dropped = "budget";
 		live_unallow(c->endpoint->live);
 		if (r->next < r->d.n_order || r->n_tried)
@@ -472,6 +472,7 @@ void relay_start(struct relay *r)
 	r->d.purse = r->key->scope;
 	r->d.tenant = r->key->tenant;
 	r->d.balance = accounts_balance(r->w->gw->accounts);
+	r->d.own_purse = r->key->tenant ? r->key->tenant : accounts_apart(r->w->gw->accounts);
 	policy_retain(r->policy->state, &r->d);		/* first: also a refusal is logged */
 	name_it(r);
 	if (atomic_load_explicit(&r->w->gw->policy_stale, memory_order_relaxed))

@@ -208,9 +208,9 @@ uint64_t relay_deadline_ms(const struct relay *r, const struct provider *p);	/* 
 bool relay_has_time(const struct relay *r);
 /* The estimate that is held: prompt as counted, output to the limit. */
 void relay_estimate(const struct relay *r, const struct endpoint *e, struct mg_usage *out);
-int hold_estimate(struct relay *r, const struct endpoint *e, int64_t *nusd);	/* its price; MG_EINVAL: none is known (R49) */
-/* The first attempt takes the hold, a dearer one raises it to nusd, before any byte goes upstream.  false: which refused. */
-bool hold_for(struct relay *r, int64_t nusd, struct scope **which);
+int hold_estimate(struct relay *r, const struct endpoint *e, struct amount *a);	/* its price; MG_EINVAL: none is known (R49) */
+/* The first attempt takes the hold, a dearer one raises it to that, before any byte goes upstream.  false: which refused. */
+bool hold_for(struct relay *r, struct amount a, struct scope **which);
 bool hold_pays_prompt(struct relay *r, const struct endpoint *e);	/* false: the prompt alone passes max_charge_nusd of the plan */
 uint64_t hold_output_max(struct relay *r);	/* bytes of output that the plan pays for; UINT64_MAX: any */
 /* What an attempt cost that did not win, from its usage: before that is forgotten.  prompt: it was read, if nothing else is known. */

@@ -78,8 +78,12 @@ static void bill_of(struct relay *r, enum usage_source source)
 		return;
 	if (policy_price(r->policy->state, &r->d, r->endpoint, &r->usage, false, &r->w->bill) != MG_OK)
 		r->w->bill.needs_rating = true;
-	if (source != USAGE_REPORTED && r->w->bill.charge_nusd > r->hold.nusd)
-		r->w->bill.charge_nusd = r->hold.nusd;
+	if (source == USAGE_REPORTED)
+		return;
+	if (r->w->bill.charge_nusd > r->hold.held.charge)
+		r->w->bill.charge_nusd = r->hold.held.charge;
+	if (r->w->bill.own_nusd > r->hold.held.all - r->w->bill.charge_nusd)
+		r->w->bill.own_nusd = r->hold.held.all - r->w->bill.charge_nusd;
 }
 
 /* An attempt that failed after it had cost something: that is our own loss, whoever wins (R47). */
@@ -310,7 +314,7 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 			.provider = r->endpoint ? r->endpoint->provider->slug : "", .charge_nusd = r->w->bill.charge_nusd,
 			.cost_nusd = r->w->bill.cost_nusd, .loss_nusd = r->loss_nusd, .at_ms = r->created_ms, .delivered = delivered,
 			.json = json.failed ? "{}" : json.at, .labels = json.failed ? NULL : json.at + labels, .decision = decision_of(r),
-			.needs_rating = g.needs_rating },
+			.needs_rating = g.needs_rating, .own_nusd = r->w->bill.own_nusd },
 			record, permit(r, SINK_DECISION), &err) != MG_OK)
 		record_late(r, &err);
 	buf_release(&json);
@@ -463,7 +467,8 @@ void relay_settle(struct relay *r, int status, const char *outcome)
 	source = usage_of(r);
 	r->settled_us = clock_us();
 	bill_of(r, source);
-	hold_settle(&r->hold, r->w->bill.charge_nusd);
+	if (hold_settle(&r->hold, bill_amount(&r->w->bill)) && !r->key->tenant && r->w->bill.own_nusd)
+		scope_post(accounts_apart(r->w->gw->accounts), (struct amount){ 0, r->w->bill.own_nusd }, r->created_ms);
 	if (held)			/* refused before any hold: nothing was asked of anybody, nothing is kept */
 		write_record(r, source, status == 200 && source != USAGE_NONE);
 	else

@@ -183,8 +183,13 @@ static struct mg_usage usage_of(const struct generation *g)
 		.searches = g->search_results > 0 ? (uint64_t)g->search_results : 0, .requests = 1, .cost_nusd = -1 };
 }
 
-/* These three return what is charged. */
-static int64_t measured(struct tester *t, const struct mg_store_generation *row, const struct generation *g, bool failed)
+struct amount tested_amount(const struct mg_store_generation *g)
+{
+	return (struct amount){ g->charge_nusd, g->charge_nusd + (MG_HAS(g, own_nusd) ? g->own_nusd : 0) };
+}
+
+/* These three return what is charged, and what an own account takes. */
+static struct amount measured(struct tester *t, const struct mg_store_generation *row, const struct generation *g, bool failed)
 {
 	struct backtest *b = &t->sum;
 
@@ -194,10 +199,10 @@ static int64_t measured(struct tester *t, const struct mg_store_generation *row,
 	b->candidate.cost_nusd += row->cost_nusd;
 	b->candidate.failed += failed;
 	add_ms(&b->candidate, g->latency);
-	return row->charge_nusd;
+	return tested_amount(row);
 }
 
-static int64_t estimated(struct tester *t, const struct mg_store_generation *row, const struct generation *g, const struct first *then,
+static struct amount estimated(struct tester *t, const struct mg_store_generation *row, const struct generation *g, const struct first *then,
 	const struct first *now, bool failed)
 {
 	struct backtest *b = &t->sum;
@@ -213,14 +218,14 @@ static int64_t estimated(struct tester *t, const struct mg_store_generation *row
 	b->caused += !failed && fails;
 	b->candidate.failed += fails;
 	if (!now->endpoint)
-		return 0;	/* nothing would have been asked of anybody */
+		return charged(0);	/* nothing would have been asked of anybody */
 	add_ms(&b->candidate, then->live ? same_quantile(g->latency, then->live, now->live) : g->latency);
 	if (!row->delivered || policy_price(replay_state(t->replay), d, now->endpoint, &usage, false, &bill) != MG_OK)
-		return 0;
+		return charged(0);
 	b->would_nusd += bill.charge_nusd;
 	b->candidate.charge_nusd += bill.charge_nusd;
 	b->candidate.cost_nusd += bill.cost_nusd;
-	return bill.charge_nusd;
+	return bill_amount(&bill);
 }
 
 /* ---- the same without a model, where live drew */
@@ -243,7 +248,7 @@ static void weigh_outcome(struct tester *t, const struct drawn *then, const stru
 		weigh(&t->sum.first_ms, weight, first_ms);
 }
 
-static int64_t outcome(struct tester *t, const struct recorded *r, const struct mg_store_generation *row, const struct first *then, const struct first *now)
+static struct amount outcome(struct tester *t, const struct recorded *r, const struct mg_store_generation *row, const struct first *then, const struct first *now)
 {
 	bool failed = r->failures != NULL;
 	struct generation g;
@@ -287,20 +292,20 @@ static void count_sides(struct backtest *b, const struct refused *then, const st
 		b->providers[provider_at(b, z->endpoint->provider->slug)].candidate++;
 }
 
-/* What the candidate charges. */
-static int64_t compare(struct tester *t, const struct tested *row)
+/* What the candidate charges, and its own accounts take. */
+static struct amount compare(struct tester *t, const struct tested *row)
 {
 	const struct recorded *r = replay_recorded(t->replay);
 	const struct decision *d = replay_decision(t->replay);
 	struct backtest *b = &t->sum;
 	struct first then = first_then(r), now = first_now(d);
-	int64_t charge = 0;
+	struct amount spent = charged(0);
 
 	t->wants_order |= replay_strayed(t->replay);
 	count_sides(b, &r->refused, &d->refused, &then, &now);
 	audit(t, r, d, &then, &now);
 	if (row->generation) {
-		charge = outcome(t, r, row->generation, &then, &now);
+		spent = outcome(t, r, row->generation, &then, &now);
 	} else if (same_place(&then, &now)) {
 		b->measured++;
 	} else {
@@ -310,7 +315,7 @@ static int64_t compare(struct tester *t, const struct tested *row)
 		b->own++;
 		b->same += replay_same(t->replay);
 	}
-	return charge;
+	return spent;
 }
 
 static bool asked_for(struct tester *t, const struct mg_store_decision *row)
@@ -322,7 +327,7 @@ static bool asked_for(struct tester *t, const struct mg_store_decision *row)
 
 void tester_take(struct tester *t, const struct tested *row)
 {
-	int64_t charge = row->generation ? row->generation->charge_nusd : 0;
+	struct amount spent = row->generation ? tested_amount(row->generation) : charged(0);
 	struct err err;
 
 	if (asked_for(t, &row->decision)) {
@@ -330,10 +335,10 @@ void tester_take(struct tester *t, const struct tested *row)
 		if (replay_decide(t->replay, &row->decision, &err))
 			t->sum.unreadable++;
 		else
-			charge = compare(t, row);
+			spent = compare(t, row);
 	}
 	if (t->purses)
-		purses_spend(t->purses, row->decision.key_hash, charge, row->decision.at_ms);
+		purses_spend(t->purses, row->decision.key_hash, spent, row->decision.at_ms);
 }
 
 void tester_in_order(struct tester *t, struct purses *p)

@@ -24,6 +24,8 @@
 
 /* One decision and what came of it.  generation NULL: it was refused, and nothing came. */
 struct tested { struct mg_store_decision decision; const struct mg_store_generation *generation; };
+/* What it took from purses: the charge, and the customer's own account.  g may be of an older store. */
+struct amount tested_amount(const struct mg_store_generation *g);
 
 enum { PROVIDERS_MAX = 200, PROTECTS_MAX = 96 };
 struct tally {			/* of live, and of the candidate */

@@ -45,12 +45,12 @@ struct scope *purses_find(struct purses *p, const char *key)
 	return NULL;
 }
 
-void purses_spend(struct purses *p, const char *key, int64_t nusd, int64_t at_ms)
+void purses_spend(struct purses *p, const char *key, struct amount a, int64_t at_ms)
 {
 	struct scope *own = purses_find(p, key), *all = purses_find(p, "");
 
 	if (own)
-		scope_post(own, nusd, at_ms);
+		scope_post(own, a, at_ms);
 	if (all && own != all)
-		scope_post(all, nusd, at_ms);
+		scope_post(all, a, at_ms);
 }

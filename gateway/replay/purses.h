@@ -15,6 +15,6 @@ void purses_free(struct purses *p);
 /* Of a key, by its hash; "": of all.  One that was not met yet has no limit and has spent nothing.  NULL: no memory. */
 struct scope *purses_find(struct purses *p, const char *key);
 /* From the key's purse and from that of all. */
-void purses_spend(struct purses *p, const char *key, int64_t nusd, int64_t at_ms);
+void purses_spend(struct purses *p, const char *key, struct amount a, int64_t at_ms);
 
 #endif

@@ -125,15 +125,14 @@ void record_settle(struct buf *out, const struct mg_store_generation *g)
 {
 	const int64_t numbers[] = { g->charge_nusd, g->cost_nusd, g->loss_nusd, g->at_ms, g->delivered };
 	const char *texts[] = { g->attempt_id, g->generation_id, g->key_hash, g->model, g->provider, g->json, g->decision, g->labels };
-	const int64_t rate = 1;
+	const int64_t more[] = { g->needs_rating, g->own_nusd };	/* as far as there is anything to say */
 	size_t at = open_record(out);
 
 	buf_put(out, numbers, sizeof(numbers));
 	for (size_t n = 0; n < sizeof(texts) / sizeof(texts[0]); n++)
 		put_text(out, texts[n]);
 	buf_put(out, &g->until_ms, sizeof(g->until_ms));
-	if (g->needs_rating)
-		buf_put(out, &rate, sizeof(rate));
+	buf_put(out, more, g->own_nusd ? sizeof(more) : g->needs_rating ? sizeof(more[0]) : 0);
 	close_record(out, at, MG_ROW_GENERATION);
 }
 
@@ -206,6 +205,7 @@ static bool read_row(struct reader *r, uint32_t kind, union record_row *row)
 		g->labels = r->at < r->end ? take_text(r) : "";		/* ... or here */
 		g->until_ms = r->at < r->end ? take_number(r) : 0;
 		g->needs_rating = r->at < r->end && take_number(r) != 0;
+		g->own_nusd = r->at < r->end ? take_number(r) : 0;
 	} else if (kind == MG_ROW_ENDPOINT) {
 		row->endpoint = (struct mg_store_endpoint){ .size = sizeof(row->endpoint) };
 		row->endpoint.hash = take_text(r);

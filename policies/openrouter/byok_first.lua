@@ -5,8 +5,8 @@
 --   -> shared capacity -> fallback accounts
 --   always = true: no shared capacity of that provider for a model that the account is for
 -- Data policies ran before this (filters): an own account never makes an endpoint eligible.
--- Fee: a share of the list price, charged only above a monthly allowance of list-price volume. The volume is
--- counted in memory, over all workers and reloads; a restart of the gateway begins to count anew.
+-- Fee: a share of the list price, charged only above a monthly allowance of list-price volume, which the
+-- ledger counts: by workspace, and together for all keys that are in none.
 local function own(e) return e.cred == "byok" end
 local function seq(e) return e.byok.seq end
 local function provider(e) return e.provider end

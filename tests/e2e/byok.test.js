@@ -1,11 +1,11 @@
 // byok.test.js - accounts that customers have with providers themselves: who uses
 // them, in which order, what is charged.
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { eq, ok, run, test } from './tap.js';
-import { call, chat, record } from './checks.js';
+import { audit, call, chat, management, moongate, nanos, ownKey, pool, record, settled } from './checks.js';
 import { binary, completion, managementKey, sameDay, sendJson, startGateway, startUpstream } from './gateway.js';
 
 const refuses = new Set();	// these credentials
@@ -15,15 +15,17 @@ const u = await startUpstream((req, res) => {
   return sendJson(res, 200, completion(who, { prompt_tokens: 1000000, completion_tokens: 0 }));
 });
 const bundle = mkdtempSync(join(tmpdir(), 'moongate-byok-'));
-writeFileSync(join(bundle, 'bundle.lua'), `return { base = "openrouter", policies = { workspace = { ws_fee = { { use = "byok_first", with = { allowance_usd = 1.5 }, order = { price = "last" } } } } } }`);
+writeFileSync(join(bundle, 'bundle.lua'), `return { base = "openrouter", policies = { workspace = { ws_fee = { { use = "byok_first", with = { allowance_usd = 1.5 }, order = { price = "last" } } } }, org = { org_none = { { use = "byok_first", with = { allowance_usd = 1.5 }, order = { price = "last" } } } } } }`);
 const provider = (more) => `{ dialect = "openai", base_url = "${u.url}/v1", api_key = "shared", ${more} }`;
-const g = await startGateway(`
+const home = mkdtempSync(join(tmpdir(), 'moongate-byok-home-'));
+const config = `
   policy = { bundle = "${bundle}" },
   providers = {
     cloud = ${provider('data = { known = true, retains = true, retention_days = 30 }, byok = { { api_key = "acme-1", private_to = { "ws_acme" } }, { api_key = "acme-2", private_to = { "ws_acme" } }, { api_key = "fee", private_to = { "ws_fee" } }, { api_key = "agreed", private_to = { "ws_agreed" }, data = { zdr = true } } }')},
     strict = ${provider('byok = { { api_key = "only", private_to = { "ws_acme" }, always = true } }')},
     late = ${provider('byok = { { api_key = "spare", fallback = true } }')},
     some = ${provider('byok = { { api_key = "one-model", models = { "acme/of*" } } }')},
+    sim = { dialect = "sim", base_url = "sim:", byok = { { api_key = "sim-own", private_to = { "ws_sim" } } } },
   },
   models = {
     ["acme/cloud"] = { endpoints = { { provider = "cloud", price = { input = 1, output = 1 } } } },
@@ -31,7 +33,9 @@ const g = await startGateway(`
     ["acme/late"] = { endpoints = { { provider = "late", price = { input = 1, output = 1 } } } },
     ["acme/of-account"] = { endpoints = { { provider = "some", price = { input = 1, output = 1 } } } },
     ["acme/other"] = { endpoints = { { provider = "some", price = { input = 1, output = 1 } } } },
-  },`);
+    ["acme/cent"] = { endpoints = { { provider = "sim", model = "echo", price = { input = 0, output = 0, request = "0.01" }, options = { ttft_ms = 100, answer = "ok" } } } },
+  },`;
+let g = await startGateway(config, { dir: home });
 const keys = {};
 for (const ws of ['acme', 'other', 'fee', 'agreed']) keys[ws] = await g.newKey({ workspace_id: 'ws_' + ws });
 const ask = async (ws, model, more = {}) => {
@@ -114,13 +118,92 @@ test('clients see no accounts of others', async () => {
   eq(list.map((e) => e.tag), ['cloud']);
 });
 
-test('no limit can have their cost in: that is refused, not forgotten', async () => {
-  const ask = (method, path, body) => call(g, '/api/v1/keys' + path, { method, headers: { authorization: `Bearer ${managementKey}`, 'content-type': 'application/json' }, body });
-  let r = await ask('POST', '', { name: 'all', limit: 1, include_byok_in_limit: true });
-  eq([r.status, /include_byok_in_limit: .* leave it out/.test(JSON.parse(r.text).error.message)], [400, true]);
-  r = await ask('POST', '', { name: 'all', limit: 1, include_byok_in_limit: false });
-  eq(r.status, 201);
-  eq((await ask('PATCH', '/' + JSON.parse(r.text).data.hash, { include_byok_in_limit: true })).status, 400);
+const windows = ['', '_daily', '_weekly', '_monthly'];
+const byok = (k) => windows.map((w) => k['byok_usage' + w]);
+const usage = (k) => windows.map((w) => k['usage' + w]);
+const listed = async (key) => { const label = (await ownKey(g, key)).label; return (await management(g, '/keys')).data.find((k) => k.label === label); };
+
+test('what own accounts took is told of the key, beside what it was charged, today, this week and this month', async () => {
+  await sameDay();
+  const key = keys.counted = await g.newKey({ workspace_id: 'ws_acme', limit: 5 });
+  for (const n of [1, 2]) {
+    const r = await chat(g, key, { model: 'acme/cloud' });
+    eq([r.status, JSON.parse(r.text).usage.is_byok], [200, true]);
+    const k = await ownKey(g, key);
+    eq([byok(k), usage(k), k.limit_remaining, k.include_byok_in_limit], [[n, n, n, n], [0, 0, 0, 0], 5, false]);
+  }
+  const fee = await ownKey(g, keys.fee), k = await listed(keys.fee);
+  eq([byok(fee), usage(fee), byok(k), usage(k)], [[3, 3, 3, 3], [0.075, 0.075, 0.075, 0.075], [3, 3, 3, 3], [0.075, 0.075, 0.075, 0.075]]);
+  eq(byok(await ownKey(g, keys.other)), [2, 2, 2, 2], 'by accounts that are for everybody');
+  const paid = await Promise.all(Object.values(keys).map(async (k) => nanos((await ownKey(g, k)).usage)));
+  eq(nanos((await management(g, '/credits')).data.total_usage), paid.reduce((a, b) => a + b), 'the credits do not pay for it');
+});
+
+test('keys in no workspace have one allowance, together', async () => {
+  await sameDay();
+  keys.one = await g.newKey({ organization_id: 'org_none' });
+  keys.two = await g.newKey({ organization_id: 'org_none' });
+  const before = (await ask('one', 'of-account')).usage, after = (await ask('two', 'of-account')).usage;
+  eq([before.is_byok, before.cost, after.is_byok, after.cost], [true, 0, true, 0.025]);
+  eq([byok(await ownKey(g, keys.one)), byok(await ownKey(g, keys.two))], [[1, 1, 1, 1], [1, 1, 1, 1]]);
+});
+
+test('a limit that has them in: what is left, who is refused, and what the refusal says', async () => {
+  await sameDay();
+  const key = await g.newKey({ workspace_id: 'ws_sim', limit: 0.025, limit_reset: 'daily', include_byok_in_limit: true });
+  const once = async () => { const r = await chat(g, key, { model: 'acme/cent' }); return { status: r.status, ...JSON.parse(r.text) }; };
+  const a = await once();
+  eq([a.status, a.usage.is_byok, a.usage.cost, (await ownKey(g, key)).limit_remaining], [200, true, 0, 0.015]);
+  eq((await once()).status, 200);
+  const no = await once();
+  eq([no.status, no.error.metadata.limit_source, no.error.metadata.limit_usd, no.error.metadata.spend_usd], [403, 'openrouter_key_limit', 0.025, 0.02]);
+  const { hash } = await listed(key);
+  let k = (await management(g, '/keys/' + hash, 'PATCH', { include_byok_in_limit: false })).data;
+  eq([k.include_byok_in_limit, k.limit_remaining, k.byok_usage, k.usage], [false, 0.025, 0.02, 0]);
+  eq((await once()).status, 200);
+  k = (await management(g, '/keys/' + hash, 'PATCH', { include_byok_in_limit: true })).data;
+  eq([k.include_byok_in_limit, k.limit_remaining, k.byok_usage], [true, 0, 0.03]);
+  eq((await once()).status, 403, 'from the next request on');
+});
+
+test('a limit that has them in and pays for 10: of 200 requests over 50 connections exactly 10 succeed', async () => {
+  await sameDay();
+  const key = await g.newKey({ workspace_id: 'ws_sim', limit: 0.1, include_byok_in_limit: true }), agent = pool(50), count = {};
+  await Promise.all(Array.from({ length: 200 }, async () => { const r = await chat(g, key, { model: 'acme/cent' }, { agent }); count[r.status] = (count[r.status] || 0) + 1; }));
+  agent.destroy();
+  eq(count, { 200: 10, 403: 190 });
+  const k = await ownKey(g, key);
+  eq([byok(k), usage(k), k.limit_remaining], [[0.1, 0.1, 0.1, 0.1], [0, 0, 0, 0], 0]);
+});
+
+test('by command: a key with such a limit, what its own accounts took, and by model and key', async () => {
+  let r = await moongate(g, ['key', 'create', 'of-all', '--limit', '1', '--include-byok', '--output', 'json']);
+  eq([r.code, r.code || JSON.parse(r.out).data.include_byok_in_limit], [0, true], r.err);
+  r = await moongate(g, ['key', 'update', 'of-all', '--exclude-byok', '--output', 'json']);
+  eq([r.code, r.code || JSON.parse(r.out).data.include_byok_in_limit], [0, false], r.err);
+  r = await moongate(g, ['key', 'update', 'of-all', '--exclude-byok', '--include-byok']);
+  eq([r.code, /not both/.test(r.err)], [2, true], r.err);
+  r = await moongate(g, ['key', 'show', (await listed(keys.counted)).hash]);
+  ok(/own accounts, USD +2\b/.test(r.out), r.out + r.err);
+  await settled(g);
+  r = await moongate(g, ['usage', '--by', 'model', '--output', 'json']);
+  const rows = JSON.parse(r.out).data;
+  eq([rows.find((m) => m.model === 'acme/cent').byok_usage, rows.find((m) => m.model === 'acme/other').byok_usage], [0.13, 0], r.out);
+});
+
+test('all of it is kept: after a start it is as it was, and the allowance does not begin anew', async () => {
+  await sameDay();
+  const told = async () => Promise.all(Object.values(keys).map(async (key) => { const k = await ownKey(g, key); return [byok(k), usage(k), k.limit_remaining]; }));
+  const before = await told();
+  await settled(g);
+  await g.stop();
+  g = await startGateway(config, { dir: home });
+  eq(await told(), before);
+  eq((await ask('fee', 'cloud')).usage.cost, 0.05, 'a fee on all of it');
+  eq((await ask('two', 'of-account')).usage.cost, 0.05, 'also of keys in no workspace');
+  await settled(g);
+  const found = await audit(g);
+  eq(found.code, 0, found.text);
 });
 
 test('in a configuration: what is wrong is named', async () => {
@@ -137,4 +220,4 @@ test('in a configuration: what is wrong is named', async () => {
   ok(r.status !== 0 && r.stderr.includes('private_to'), r.stderr + r.stdout);
 });
 
-await run(async () => { await g.stop(); await u.stop(); });
+await run(async () => { await g.stop(); await u.stop(); for (const d of [home, bundle]) rmSync(d, { recursive: true, force: true }); });

@@ -36,7 +36,7 @@ static unsigned roll(unsigned n)
 
 /* ---- a store in memory: committed rows, and those of the open transaction */
 
-struct row { char gen[24], key[8]; int64_t hold, charge, loss, at_ms; bool settled; };
+struct row { char gen[24], key[8]; int64_t hold, charge, own, loss, at_ms; bool settled; };
 struct table { struct row rows[ROWS]; size_t n; };
 static struct table disk, work;
 static unsigned trouble;		/* one call in so many fails; 0: none */
@@ -107,6 +107,7 @@ static int m_put(void *h, enum mg_store_row kind, const void *row, char why[256]
 	}
 	r->settled = true;
 	r->charge = g->charge_nusd;
+	r->own = g->own_nusd;
 	r->loss = g->loss_nusd;
 	r->at_ms = g->at_ms;
 	return MG_OK;
@@ -142,7 +143,7 @@ static int64_t now;
 
 /* ---- the model: what was acknowledged, and must be true for ever */
 
-struct fact { char gen[24]; int key; int64_t charge, at_ms, held; bool settled; };
+struct fact { char gen[24]; int key; int64_t charge, own, at_ms, held; bool settled; };
 static struct { struct fact facts[ROWS]; size_t n; } model;
 
 static bool broken(const char *what)
@@ -161,13 +162,29 @@ static int64_t spent(int key, bool today)
 	return sum;
 }
 
+static int64_t own(int key)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < model.n; i++)
+		if (model.facts[i].key == key)
+			sum += model.facts[i].own;
+	return sum;
+}
+
+/* The limit of the last key has customers' own accounts in. */
+static int64_t counted(int key, struct amount a)
+{
+	return key == KEYS - 1 ? a.all : a.charge;
+}
+
 static int64_t held(int key)
 {
 	int64_t sum = 0;
 
 	for (int i = 0; i < OPEN; i++)
 		if (requests[i].hold.open && requests[i].key == key)
-			sum += requests[i].hold.nusd;
+			sum += counted(key, requests[i].hold.held);
 	return sum;
 }
 
@@ -177,9 +194,9 @@ static bool same(void)
 		struct scope_facts f;
 
 		scope_read(scopes[k], now, &f);
-		if (f.total != spent(k, false) || f.held != held(k))
+		if (f.charged.total != spent(k, false) || f.own.total != own(k) || f.held != held(k))
 			return broken("a scope and the model differ");
-		if (k == 0 && f.daily != spent(k, true))
+		if (k == 0 && f.charged.daily != spent(k, true))
 			return broken("a day's spending is wrong");
 		if (k && f.posted + f.held > f.limit)
 			return broken("a limit was passed");
@@ -196,7 +213,7 @@ static bool kept(void)
 		const struct fact *f = &model.facts[i];
 		const struct row *r = row_of(&disk, f->gen);
 
-		if (!r || (f->settled && (!r->settled || r->charge != f->charge || r->at_ms != f->at_ms)))
+		if (!r || (f->settled && (!r->settled || r->charge != f->charge || r->own != f->own || r->at_ms != f->at_ms)))
 			return broken("an acknowledged entry is lost or wrong");
 		if (!f->settled && r->settled && r->charge)
 			return broken("what nobody saw finish was charged");
@@ -235,8 +252,9 @@ static bool start(void)
 	}
 	for (int k = 0; k < KEYS; k++) {
 		scopes[k] = scope_new("key", "k");
-		scope_load(scopes[k], spent(k, false), spent(k, true), 0, 0, now);
+		scope_load(scopes[k], &(struct spending){ .total = spent(k, false), .daily = spent(k, true) }, &(struct spending){ .total = own(k) }, now);
 		scope_limit(scopes[k], k ? LIMIT * 4 : LIMIT, k ? WINDOW_TOTAL : WINDOW_DAILY);
+		scope_limit_own(scopes[k], k == KEYS - 1);
 	}
 	journal = store_journal(store, 0, &err);
 	return journal && kept();
@@ -263,21 +281,22 @@ static void die(bool torn)
 static bool ask(struct request *q)
 {
 	int64_t nusd = roll(400);
+	struct amount a = { nusd, nusd + (roll(2) ? roll(300) : 0) };
 	struct fact *f = &model.facts[model.n];
 
 	if (model.n == ROWS)
 		return true;
 	q->key = (int)roll(KEYS);
-	if (hold_take(&q->hold, &scopes[q->key], 1, nusd, now, NULL)) {
+	if (hold_take(&q->hold, &scopes[q->key], 1, a, now, NULL)) {
 		struct scope_facts s;
 
 		scope_read(scopes[q->key], now, &s);
-		return s.limit < (q->key ? s.posted + held(q->key) : s.daily + s.held) + nusd || broken("refused, and it would fit");
+		return s.limit < (q->key ? s.posted + held(q->key) : s.charged.daily + s.held) + counted(q->key, a) || broken("refused, and it would fit");
 	}
 	snprintf(q->gen, sizeof(q->gen), "g%zu", model.n);
 	if (journal_intent(journal, &(struct mg_store_intent){ sizeof(struct mg_store_intent), q->gen, q->gen, (char[]){ (char)('a' + q->key), 0 },
 			"e", nusd, now }, NULL)) {
-		hold_settle(&q->hold, 0);
+		hold_settle(&q->hold, charged(0));
 		return true;
 	}
 	*f = (struct fact){ .key = q->key, .at_ms = now, .held = nusd };
@@ -297,29 +316,30 @@ static bool beside(struct request *q)
 	struct fact *f = fact_of(q);
 	char id[32];
 
-	if (hold_raise(&q->hold, q->hold.nusd + roll(200), NULL))
+	if (hold_raise(&q->hold, (struct amount){ q->hold.held.charge + roll(200), q->hold.held.all + 200 }, NULL))
 		return true;
 	snprintf(id, sizeof(id), "%s-2", q->gen);
 	if (!journal_intent(journal, &(struct mg_store_intent){ sizeof(struct mg_store_intent), id, q->gen, (char[]){ (char)('a' + q->key), 0 },
-			"other", q->hold.nusd, f->at_ms }, NULL))
-		f->held = q->hold.nusd;
+			"other", q->hold.held.charge, f->at_ms }, NULL))
+		f->held = q->hold.held.charge;
 	return true;
 }
 
 static bool finish(struct request *q)
 {
 	struct fact *f = fact_of(q);
-	int64_t charge = q->hold.nusd ? roll((unsigned)q->hold.nusd) : 0;
+	int64_t charge = q->hold.held.charge ? roll((unsigned)q->hold.held.charge) : 0;
 
-	if (!roll(4) && hold_raise(&q->hold, q->hold.nusd + roll(100), NULL) == MG_OK)
-		charge = q->hold.nusd;
-	if (!hold_settle(&q->hold, charge) || hold_settle(&q->hold, 999))
+	if (!roll(4) && hold_raise(&q->hold, charged(q->hold.held.charge + roll(100)), NULL) == MG_OK)
+		charge = q->hold.held.charge;
+	f->own = roll((unsigned)(q->hold.held.all - charge) + 1);
+	if (!hold_settle(&q->hold, (struct amount){ charge, charge + f->own }) || hold_settle(&q->hold, charged(999)))
 		return broken("a hold that does not resolve once");
 	f->charge = charge;
 	f->settled = true;
 	return !journal_settle(journal, &(struct mg_store_generation){ .size = sizeof(struct mg_store_generation), .attempt_id = q->gen,
 		.generation_id = q->gen, .key_hash = (char[]){ (char)('a' + q->key), 0 }, .model = "m", .provider = "p",
-		.charge_nusd = charge, .at_ms = f->at_ms, .delivered = true, .json = "{}" }, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), NULL) || broken("not journalled");
+		.charge_nusd = charge, .at_ms = f->at_ms, .delivered = true, .json = "{}", .own_nusd = f->own }, rig_permit(SINK_RECORD), rig_permit(SINK_DECISION), NULL) || broken("not journalled");
 }
 
 static bool step(void)

@@ -213,7 +213,10 @@ static void limits(void)
 static const char reads[] = "return policy { name = \"p\", api = 1, admit = function(req)\n"
 	" note(\"key %s %s %s\", tostring(budget.left_nusd(\"key\", req.key.id)), budget.used_bps(\"key\", req.key.id), budget.spent_nusd(\"key\", req.key.id))\n"
 	" note(\"org %s %s %s\", tostring(budget.left_nusd(\"org\", req.key.org)), budget.used_bps(\"org\", req.key.org), budget.spent_nusd(\"org\", req.key.org))\n"
+	" note(\"own %s %s\", tostring(budget.left_nusd(\"byok_list\", req.key.workspace)), budget.spent_nusd(\"byok_list\", req.key.workspace))\n"
 	" return true end }";
+
+static struct scope *own_purse;
 
 static bool budgets_are(struct world *w, struct scope *purse, struct scope *balance, const char *key, const char *org)
 {
@@ -223,6 +226,7 @@ static bool budgets_are(struct world *w, struct scope *purse, struct scope *bala
 
 	d->purse = purse;
 	d->balance = balance;
+	d->own_purse = own_purse;
 	good = policy_admit(w->state, d, &no) && noted(d, key) && noted(d, org);
 	for (const struct note *n = good ? NULL : d->notes; n; n = n->next)
 		printf("# %s\n", n->text);
@@ -252,22 +256,29 @@ static void budgets(void)
 		abort();
 	ok(budgets_are(&w, NULL, NULL, "key nil 0 0", "org nil 0 0"), "no account");
 	ok(budgets_are(&w, purse, balance, "key nil 0 0", "org nil 0 0"), "no limit");
-	scope_load(purse, 5000, 1000, 2000, 3000, 1767787200000);
+	scope_load(purse, &(struct spending){ 5000, 1000, 2000, 3000 }, &(struct spending){ 500, 100, 200, 300 }, 1767787200000);
 	ok(budgets_are(&w, purse, balance, "key nil 0 3000", "org nil 0 0"), "no limit: spent in this month");
 	scope_limit(purse, 10000, WINDOW_TOTAL);
 	scope_limit(balance, 40000, WINDOW_TOTAL);
 	ok(budgets_are(&w, purse, balance, "key 5000 5000 5000", "org 40000 0 0"), "a limit, and what is left of it");
+	scope_limit_own(purse, true);
+	ok(budgets_are(&w, purse, balance, "key 4500 5500 5500", "own nil 0"), "of one that has own accounts in, less");
+	scope_limit_own(purse, false);
+	own_purse = purse;
+	ok(budgets_are(&w, purse, balance, "key 5000 5000 5000", "own nil 300"), "what own accounts took this month, of the purse that counts it");
+	own_purse = NULL;
 	scope_limit(purse, 10000, WINDOW_DAILY);
 	ok(budgets_are(&w, purse, balance, "key 9000 1000 1000", "org 40000 0 0"), "in the limit's own window");
-	hold_take(&h, (struct scope *[]){ purse, balance }, 2, 500, 1767787200000, &which);
+	hold_take(&h, (struct scope *[]){ purse, balance }, 2, charged(500), 1767787200000, &which);
 	ok(budgets_are(&w, purse, balance, "key 8500 1500 1500", "org 39500 125 500"), "what is held counts as spent");
-	hold_settle(&h, 200);
+	hold_settle(&h, charged(200));
 	ok(budgets_are(&w, purse, balance, "key 8800 1200 1200", "org 39800 50 200"), "and then what it cost");
 	scope_limit(purse, 0, WINDOW_TOTAL);
 	ok(budgets_are(&w, purse, balance, "key -5200 10000 5200", "org 39800 50 200"), "a limit of nothing is used up");
 	world_release(&w);
 	ok(raises("budget.left_nusd(\"team\", \"x\")", "'team' is no scope"), "a scope that there is not");
 	ok(raises("budget.left_nusd(\"key\", \"other\")", "only the request's own"), "another key's");
+	ok(raises("budget.spent_nusd(\"byok_list\", \"other\")", "only the request's own"), "another workspace's own accounts");
 	scope_free(purse);
 	scope_free(balance);
 }

@@ -283,7 +283,7 @@ static void test_budgets(void)
 		begin(&x, lives[i], &candidate, NULL);
 		purses = purses_new();
 		scope_limit(purses_find(purses, "key_1"), 10000000, WINDOW_TOTAL);
-		scope_post(purses_find(purses, "key_1"), 1000000, 1767787200000);
+		scope_post(purses_find(purses, "key_1"), charged(1000000), 1767787200000);
 		tester_in_order(x.t, purses);
 		take_some(&x, lives[i], 5);	/* 9.0, 3.72, -1.56 ... millions are left, at 5.28 each while there are any */
 		scope_read(purses_find(purses, "key_1"), 1767787200000, &f);

@@ -75,7 +75,7 @@ static void test_find(void)
 	k.created_ms = 5;
 	ok(!accounts_update(keys, &k, &err) && !accounts_find(keys, str(plain), &found, &err) && found.expires_ms == k.expires_ms &&
 		found.created_ms > INT64_C(1600000000000) && found.updated_ms >= found.created_ms, "its times are kept to the millisecond; it stays as old as it is");
-	ok(hold_take(&(struct hold){ .n = 0 }, &k.scope, 1, 11, clock_wall_ms(), NULL) == MG_EDENIED, "a new limit holds from the next hold on");
+	ok(hold_take(&(struct hold){ .n = 0 }, &k.scope, 1, charged(11), clock_wall_ms(), NULL) == MG_EDENIED, "a new limit holds from the next hold on");
 	ok(!accounts_delete(keys, k.hash, &err) && accounts_find(keys, str(plain), &found, &err) == MG_EDENIED &&
 		!strcmp(err.msg, "User not found."), "a deleted key is unknown");
 	ok(accounts_update(keys, &k, &err) == MG_EINVAL && accounts_delete(keys, k.hash, &err) == MG_EINVAL, "and does not come back");
@@ -149,7 +149,7 @@ static void test_wire(void)
 		says("\"expires_at\":\"2099-12-31T23:59:59") && says("\"updated_at\":null") && says("\"creator_user_id\":\"me\"") &&
 		says("\"key\":\"sk-or-v1-"), "POST /keys");
 	accounts_select(keys, &(struct key_filter){ .disabled = true }, 0, 1, &k, NULL);
-	ok(!hold_take(&h, &k.scope, 1, 2000000000, now, NULL) && hold_settle(&h, 1500000001), "something is spent");
+	ok(!hold_take(&h, &k.scope, 1, charged(2000000000), now, NULL) && hold_settle(&h, charged(1500000001)), "something is spent");
 	buf_reset(&out);
 	ok(!wire_own_key(keys, &k, now, &out, &why) && says("\"usage\":1.500000001,") && says("\"limit_remaining\":48.499999999,") &&
 		says("\"is_management_key\":false") && says("\"rate_limit\":{\"requests\":-1"), "GET /key, to the last digit");
@@ -178,7 +178,7 @@ static int spend(const struct mg_store *ops, void *handle, void *arg, struct err
 {
 	const struct key_facts *k = arg;
 	struct mg_store_generation g = { .size = sizeof(g), .attempt_id = "g-1", .generation_id = "g", .key_hash = k->hash, .model = "m",
-		.provider = "p", .charge_nusd = 7, .at_ms = clock_wall_ms(), .json = "{}" };
+		.provider = "p", .charge_nusd = 7, .at_ms = clock_wall_ms(), .json = "{}", .own_nusd = 3 };
 	char words[256];
 
 	return ops->put(handle, MG_ROW_GENERATION, &g, words);
@@ -198,14 +198,22 @@ static void test_restart(void)
 	down();
 	ok(up(true) && !accounts_find(keys, str(plain), &found, NULL) && !strcmp(found.name, "kept"), "a key survives a restart");
 	scope_read(found.scope, clock_wall_ms(), &f);
-	ok(f.total == 7 && f.daily == 7 && f.weekly == 7 && f.monthly == 7, "and what it has spent");
-	ok(hold_take(&(struct hold){ .n = 0 }, &found.scope, 1, 4, clock_wall_ms(), NULL) == MG_EDENIED, "which counts against its limit");
+	ok(f.charged.total == 7 && f.charged.daily == 7 && f.charged.weekly == 7 && f.charged.monthly == 7, "and what it has spent");
+	ok(hold_take(&(struct hold){ .n = 0 }, &found.scope, 1, charged(4), clock_wall_ms(), NULL) == MG_EDENIED, "which counts against its limit");
+	ok(f.posted == 7 && f.own.total == 3 && f.own.daily == 3 && f.own.weekly == 3 && f.own.monthly == 3, "and what its own accounts took, which does not");
+	buf_reset(&out);
+	ok(!wire_key_update(keys, found.hash, body("{\"include_byok_in_limit\":true}"), &out, &why) && says("\"usage\":0.000000007,") && says("\"limit_remaining\":0,") &&
+		says("\"include_byok_in_limit\":true") && says("\"byok_usage\":0.000000003,\"byok_usage_daily\":0.000000003,\"byok_usage_weekly\":0.000000003,\"byok_usage_monthly\":0.000000003,"),
+		"unless the limit is to have it in");
+	ok(hold_take(&(struct hold){ .n = 0 }, &found.scope, 1, charged(1), clock_wall_ms(), NULL) == MG_EDENIED, "and then nothing is left");
+	scope_read(accounts_apart(keys), clock_wall_ms(), &f);
+	ok(f.own.monthly == 3 && !f.charged.total, "of keys in no workspace it is counted, too");
 	scope_read(accounts_balance(keys), clock_wall_ms(), &f);
-	ok(f.limit == 100 && f.posted == 7, "and against the balance");
+	ok(f.limit == 100 && f.posted == 7 && f.own.total == 3, "and against the balance");
 	buf_reset(&out);
 	ok(!wire_credits(keys, &out, &why) && says("{\"data\":{\"total_credits\":0.0000001,\"total_usage\":0.000000007}}"), "GET /credits");
 	ok(!accounts_credit(keys, "refund-1", -100, NULL, NULL) && accounts_bought(keys) == 0, "credit can be taken back");
-	ok(hold_take(&(struct hold){ .n = 0 }, (struct scope *[]){ accounts_balance(keys) }, 1, 0, clock_wall_ms(), NULL) == MG_EDENIED,
+	ok(hold_take(&(struct hold){ .n = 0 }, (struct scope *[]){ accounts_balance(keys) }, 1, charged(0), clock_wall_ms(), NULL) == MG_EDENIED,
 		"below zero nothing is given, not even for free");
 	for (int i = 0; i < 9; i++) {
 		snprintf(plain, sizeof(plain), "large-%d", i);
@@ -297,7 +305,7 @@ static int64_t spent_by(const struct scope *s)
 	struct scope_facts f;
 
 	scope_read(s, clock_wall_ms(), &f);
-	return f.monthly;
+	return f.charged.monthly;
 }
 
 static void test_tenants(void)
@@ -313,7 +321,7 @@ static void test_tenants(void)
 	for (int i = 0; i < 4; i++)
 		made &= accounts_create(keys, all[i], plain, NULL) == MG_OK && accounts_get(keys, all[i]->hash, all[i]) == MG_OK;
 	ok(made && one.tenant && one.tenant == two.tenant && other.tenant && other.tenant != one.tenant && !none.tenant, "the keys of a workspace have one purse more, together");
-	made = hold_take(&h, (struct scope *[]){ one.scope, one.tenant }, 2, 100, clock_wall_ms(), &which) == MG_OK && hold_settle(&h, 90);
+	made = hold_take(&h, (struct scope *[]){ one.scope, one.tenant }, 2, charged(100), clock_wall_ms(), &which) == MG_OK && hold_settle(&h, charged(90));
 	ok(made && spent_by(two.tenant) == 90 && !spent_by(two.scope) && !spent_by(other.tenant), "what one of them spends is in it");
 	accounts_refund(keys, one.hash, 40, clock_wall_ms());
 	accounts_refund(keys, none.hash, 0, clock_wall_ms());

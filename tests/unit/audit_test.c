@@ -17,6 +17,7 @@ static bool true_ledger(void)
 	bool good = h;
 
 	g[1].delivered = false;
+	g[0].own_nusd = 25;
 	g[3].needs_rating = g[4].needs_rating = true;
 	g[4].at_ms = 90000000;
 	g[4].key_hash = "another";
@@ -69,7 +70,7 @@ static const struct { const char *name, *without, *sql, *finds; } damages[] = {
 	{ "an own loss", NULL, "UPDATE generations SET loss_nusd=0 WHERE generation_id='g2' AND delivered=0", "loss 4 nUSD, posted" },
 	{ "a charge that moved to another generation", NULL, "UPDATE generations SET charge_nusd=charge_nusd+CASE generation_id WHEN 'g1' THEN -5 ELSE 5 END WHERE generation_id IN ('g1','g3')", "posted 40" },
 	{ "a generation that is gone", NULL, "DELETE FROM generations WHERE generation_id='g1'", "rows 1 to 1 sum to 0 nUSD, posted 40" },
-	{ "one that came by itself", NULL, "INSERT INTO generations SELECT 99,'gx',attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,NULL,NULL,NULL FROM generations WHERE generation_id='g1'", "generations: charged 197, " },
+	{ "one that came by itself", NULL, "INSERT INTO generations SELECT 99,'gx',attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,NULL,NULL,NULL,own_nusd FROM generations WHERE generation_id='g1'", "generations: charged 197, " },
 	{ "an entry that is gone", NULL, "DELETE FROM entries WHERE nusd=40", "generations: charged 157, " },
 	{ "an entry that is another", NULL, "UPDATE entries SET nusd=41 WHERE nusd=40", "sum to 40 nUSD, posted 41" },
 	{ "an entry on other accounts", NULL, "UPDATE entries SET debited=3, credited=4 WHERE nusd=40", "sum to 20 nUSD, posted 40" },
@@ -83,6 +84,11 @@ static const struct { const char *name, *without, *sql, *finds; } damages[] = {
 	{ "a hold of what is settled", NULL, "UPDATE intents SET generation_id='g1', attempt_id='g1-2'", "settled, and its hold is still open" },
 	{ "a day's sum", NULL, "UPDATE totals SET nusd=nusd-1 WHERE day=0", "charges sum to 1 nUSD too many or too few" },
 	{ "a day's sum that is gone", NULL, "DELETE FROM totals WHERE key_hash='another'", "key another, day 1: charges sum to 7" },
+	{ "what an own account took", NULL, "UPDATE generations SET own_nusd=24 WHERE generation_id='g1'", "day 0: own accounts took -1 nUSD too many" },
+	{ "one that took something by itself", NULL, "UPDATE generations SET own_nusd=1 WHERE generation_id='g4'", "key another, day 1: own accounts took 1" },
+	{ "a day's sum of that", NULL, "UPDATE totals SET own_nusd=own_nusd+1 WHERE key_hash='another'", "key another, day 1: own accounts took -1" },
+	{ "a day's sum of that, gone", NULL, "UPDATE totals SET own_nusd=0", "day 0: own accounts took 25" },
+	{ "an own account's with a fraction", "generations  STRICT", "UPDATE generations SET own_nusd=24.5 WHERE generation_id='g1'", "money that is no integer" },
 	{ "a charge on another day", NULL, "UPDATE generations SET at_ms=at_ms+86400000 WHERE generation_id='g1'", "day 1: charges sum to 40" },
 	{ "a charge of another key", NULL, "UPDATE parties SET key_hash='thief' WHERE key_hash='another'", "key thief, day 1: charges sum to 7" },
 	{ "a party that is gone", NULL, "DELETE FROM parties WHERE key_hash='another'", "of a party that is not there" },

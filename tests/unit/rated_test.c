@@ -74,25 +74,41 @@ static void test_rated(void)
 	ok(rig_audited(plugin->store, "rated.db") == 3, "and one of nothing");
 }
 
-/* What the schema before this one has stays, and gets the new tables. */
+/* What the schemas before this one have stays, and gets what has come since. */
+#define TO_6 "DROP TRIGGER generations_update; ALTER TABLE generations DROP COLUMN own_nusd; ALTER TABLE totals DROP COLUMN own_nusd;" \
+	"CREATE TRIGGER generations_update BEFORE UPDATE OF charge_nusd ON generations BEGIN SELECT RAISE(ABORT,'a settled generation never changes'); END; PRAGMA user_version=6"
+static const struct { const char *name, *file, *sql, *version; } olders[] = {
+	{ "one of schema 5 is not only read", "older5.db", TO_6 "; DROP VIEW ledger; DROP TABLE unrated; DROP TABLE adjustments; PRAGMA user_version=5;"
+		"CREATE VIEW ledger AS SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited", "has schema 5" },
+	{ "nor one of schema 6", "older6.db", TO_6, "has schema 6" },
+};
+
 static void test_older(void)
 {
-	struct mg_store_generation g = rig_generation("gen-o1", "gen-o1-1", 100);
-	void *h = rig_open("older.db", false);
+	static const int64_t since[3] = { 0, 0, 0 };
+	struct mg_store_sums sums = { .own_total = -1 };
 
-	ok(h && !rig_put(h, MG_ROW_GENERATION, &g), "a store");
-	if (!h)
-		return;
-	plugin->store->close(h);
-	rig_sql("older.db", "DROP VIEW ledger; DROP TABLE unrated; DROP TABLE adjustments; PRAGMA user_version=5;"
-		"CREATE VIEW ledger AS SELECT e.id, first, last, credit, name account, nusd FROM entries e JOIN accounts a ON a.id=debited");
-	ok(!rig_open("older.db", true) && strstr(rig_why, "has schema 5"), "one of the schema before it is not only read");
-	h = rig_open("older.db", false);
-	g = rig_generation("gen-o2", "gen-o2-1", 50);
-	g.needs_rating = true;
-	ok(h && !rig_put(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
-	plugin->store->close(h);
-	ok(!rig_audited(plugin->store, "older.db"), "with all that it had");
+	for (size_t i = 0; i < sizeof(olders) / sizeof(olders[0]); i++) {
+		const char *file = olders[i].file;
+		struct mg_store_generation g = rig_generation("gen-o1", "gen-o1-1", 100);
+		void *h = rig_open(file, false);
+
+		ok(h && !rig_put(h, MG_ROW_GENERATION, &g), "a store");
+		if (!h)
+			return;
+		plugin->store->close(h);
+		rig_sql(file, olders[i].sql);
+		ok(!rig_open(file, true) && strstr(rig_why, olders[i].version), olders[i].name);
+		h = rig_open(file, false);
+		g = rig_generation("gen-o2", "gen-o2-1", 50);
+		g.needs_rating = true;
+		g.own_nusd = 9;
+		ok(h && !rig_put(h, MG_ROW_GENERATION, &g) && !adjust(h, "gen-o2", 20), "but opened for writing it is brought up");
+		ok(h && !plugin->store->sums(h, RIG_KEY, since, &sums, rig_why) && sums.total == 130 && sums.own_total == 9, "and counts what it could not");
+		plugin->store->close(h);
+		ok(strstr(rig_sql(file, "UPDATE generations SET own_nusd=0"), "never changes"), "for good");
+		ok(!rig_audited(plugin->store, file), "with all that it had");
+	}
 }
 
 /* One is committed, of the next one the process sees no end. */

@@ -55,18 +55,18 @@ static const struct { const char *name; int window; const char *story; int64_t p
 static bool act(char letter, struct scope *s, struct hold *h, int64_t *now)
 {
 	switch (letter) {
-	case 'h': case 'H': return !hold_take(h, &s, 1, letter == 'h' ? 4 : 8, *now, NULL);
-	case 'x': return hold_take(&(struct hold){ .n = 0 }, &s, 1, 8, *now, NULL) == MG_EDENIED;
-	case '0': return !hold_take(h, &s, 1, 0, *now, NULL);
-	case 'z': return hold_take(&(struct hold){ .n = 0 }, &s, 1, 0, *now, NULL) == MG_EDENIED;
-	case 'r': return !hold_raise(h, 6, NULL);
-	case 'R': return hold_raise(h, 11, NULL) == MG_EDENIED && h->nusd == 6;
-	case 's': return hold_settle(h, 3);
-	case 'S': return hold_settle(h, 12);
-	case 'v': return hold_settle(h, 0) || true;
-	case '2': return !hold_settle(h, 3);
-	case 'p': scope_post(s, 6, *now); return true;
-	case 'P': scope_post(s, -6, *now); return true;
+	case 'h': case 'H': return !hold_take(h, &s, 1, charged(letter == 'h' ? 4 : 8), *now, NULL);
+	case 'x': return hold_take(&(struct hold){ .n = 0 }, &s, 1, charged(8), *now, NULL) == MG_EDENIED;
+	case '0': return !hold_take(h, &s, 1, charged(0), *now, NULL);
+	case 'z': return hold_take(&(struct hold){ .n = 0 }, &s, 1, charged(0), *now, NULL) == MG_EDENIED;
+	case 'r': return !hold_raise(h, charged(6), NULL);
+	case 'R': return hold_raise(h, charged(11), NULL) == MG_EDENIED && h->held.charge == 6;
+	case 's': return hold_settle(h, charged(3));
+	case 'S': return hold_settle(h, charged(12));
+	case 'v': return hold_settle(h, charged(0)) || true;
+	case '2': return !hold_settle(h, charged(3));
+	case 'p': scope_post(s, charged(6), *now); return true;
+	case 'P': scope_post(s, charged(-6), *now); return true;
 	case 'd': *now += DAY; return true;
 	case 'D': *now -= DAY; return true;
 	case 'w': *now += 7 * DAY; return true;
@@ -87,9 +87,9 @@ static void test_stories(void)
 		while (*at && act(*at, s, &h, &now))
 			at++;
 		scope_read(s, now, &f);
-		if (*at || f.posted != stories[i].posted || f.held != stories[i].held || f.total != stories[i].total)
-			printf("# stopped at '%s': posted %lld, held %lld, total %lld\n", at, (long long)f.posted, (long long)f.held, (long long)f.total);
-		ok(!*at && f.posted == stories[i].posted && f.held == stories[i].held && f.total == stories[i].total, stories[i].name);
+		if (*at || f.posted != stories[i].posted || f.held != stories[i].held || f.charged.total != stories[i].total)
+			printf("# stopped at '%s': posted %lld, held %lld, total %lld\n", at, (long long)f.posted, (long long)f.held, (long long)f.charged.total);
+		ok(!*at && f.posted == stories[i].posted && f.held == stories[i].held && f.charged.total == stories[i].total, stories[i].name);
 		scope_free(s);
 	}
 }
@@ -101,19 +101,19 @@ static void test_ends(void)
 	struct hold a, b, c;
 	struct scope_facts f;
 
-	ok(!hold_take(&a, &s, 1, INT64_MAX / 2, 0, NULL) && !hold_take(&b, &s, 1, INT64_MAX / 2, 0, NULL) &&
-		hold_take(&c, &s, 1, INT64_MAX / 2, 0, NULL) == MG_EDENIED && hold_raise(&a, INT64_MAX - 1, NULL) == MG_EDENIED,
+	ok(!hold_take(&a, &s, 1, charged(INT64_MAX / 2), 0, NULL) && !hold_take(&b, &s, 1, charged(INT64_MAX / 2), 0, NULL) &&
+		hold_take(&c, &s, 1, charged(INT64_MAX / 2), 0, NULL) == MG_EDENIED && hold_raise(&a, charged(INT64_MAX - 1), NULL) == MG_EDENIED,
 		"without a limit: what does not fit into the sum is refused");
 	scope_read(s, 0, &f);
 	ok(f.held == INT64_MAX - 1, "and changes nothing");
-	hold_settle(&a, INT64_MAX - 10);
-	hold_settle(&b, INT64_MAX - 10);
-	scope_post(s, INT64_MAX, 0);
+	hold_settle(&a, charged(INT64_MAX - 10));
+	hold_settle(&b, charged(INT64_MAX - 10));
+	scope_post(s, charged(INT64_MAX), 0);
 	scope_read(s, 0, &f);
-	ok(!f.held && f.posted == INT64_MAX && f.daily == INT64_MAX, "charges that do not fit stay at the end, and never begin anew below zero");
-	ok(hold_take(&c, &s, 1, 1, 0, NULL) == MG_EDENIED, "nothing more fits");
+	ok(!f.held && f.posted == INT64_MAX && f.charged.daily == INT64_MAX, "charges that do not fit stay at the end, and never begin anew below zero");
+	ok(hold_take(&c, &s, 1, charged(1), 0, NULL) == MG_EDENIED, "nothing more fits");
 	scope_limit(s, 10, WINDOW_TOTAL);
-	ok(hold_take(&c, &s, 1, 0, 0, NULL) == MG_EDENIED, "above a limit");
+	ok(hold_take(&c, &s, 1, charged(0), 0, NULL) == MG_EDENIED, "above a limit");
 	scope_free(s);
 }
 
@@ -125,28 +125,72 @@ static void test_several(void)
 
 	scope_limit(key, 100, WINDOW_TOTAL);
 	scope_limit(balance, 10, WINDOW_TOTAL);
-	ok(hold_take(&h, both, 2, 20, 0, &which) == MG_EDENIED && which == balance && !h.open, "the scope that refuses is named");
+	ok(hold_take(&h, both, 2, charged(20), 0, &which) == MG_EDENIED && which == balance && !h.open, "the scope that refuses is named");
 	scope_read(key, 0, &f);
 	ok(!f.held, "and nothing is left held in the others");
-	ok(!hold_take(&h, both, 2, 10, 0, &which) && hold_settle(&h, 7), "both or none");
+	ok(!hold_take(&h, both, 2, charged(10), 0, &which) && hold_settle(&h, charged(7)), "both or none");
 	scope_read(balance, 0, &f);
 	ok(f.posted == 7 && !f.held && f.limit == 10, "a charge is posted in each");
 	scope_limit(balance, SCOPE_NO_LIMIT, WINDOW_TOTAL);
-	ok(!hold_take(&h, &balance, 1, INT64_MAX / 2, 0, NULL) && hold_settle(&h, 0), "no limit is no limit");
+	ok(!hold_take(&h, &balance, 1, charged(INT64_MAX / 2), 0, NULL) && hold_settle(&h, charged(0)), "no limit is no limit");
 	scope_limit(balance, INT64_MAX, WINDOW_TOTAL);
-	ok(hold_take(&h, &balance, 1, INT64_MAX, 0, NULL) == MG_EDENIED, "a sum that does not fit is refused");
+	ok(hold_take(&h, &balance, 1, charged(INT64_MAX), 0, NULL) == MG_EDENIED, "a sum that does not fit is refused");
 	test_ends();
-	scope_load(key, 99, 1, 2, 3, AT(20774, 0));
+	scope_load(key, &(struct spending){ 99, 1, 2, 3 }, &(struct spending){ 7, 4, 5, 6 }, AT(20774, 0));
 	scope_limit(key, 100, WINDOW_TOTAL);
 	scope_read(key, AT(20774, 5), &f);
-	ok(f.total == 99 && f.daily == 1 && f.weekly == 2 && f.monthly == 3, "what was spent before the start is known");
+	ok(f.charged.total == 99 && f.charged.daily == 1 && f.charged.weekly == 2 && f.charged.monthly == 3, "what was spent before the start is known");
 	scope_read(key, AT(20775, 0), &f);
-	ok(f.total == 99 && !f.daily && f.weekly == 2, "a window that is over reads as empty, without a hold");
-	ok(hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) == MG_EDENIED, "and it counts");
+	ok(f.charged.total == 99 && !f.charged.daily && f.charged.weekly == 2, "a window that is over reads as empty, without a hold");
+	ok(hold_take(&h, &key, 1, charged(2), AT(20774, 5), NULL) == MG_EDENIED, "and it counts");
 	scope_refund(key, 1, AT(20773, 5));
 	scope_read(key, AT(20774, 5), &f);
-	ok(f.total == 98 && f.daily == 1 && f.weekly == 1 && f.monthly == 2, "what is given back counts in the windows of its own time");
-	ok(!hold_take(&h, &key, 1, 2, AT(20774, 5), NULL) && hold_settle(&h, 0), "and can be spent at once");
+	ok(f.charged.total == 98 && f.charged.daily == 1 && f.charged.weekly == 1 && f.charged.monthly == 2, "what is given back counts in the windows of its own time");
+	ok(!hold_take(&h, &key, 1, charged(2), AT(20774, 5), NULL) && hold_settle(&h, charged(0)), "and can be spent at once");
+	scope_free(key);
+	scope_free(balance);
+}
+
+/* A key whose limit has own accounts in, and a balance that has not: of each hold 1 is charged. */
+static void test_own(void)
+{
+	const struct amount eight = { 1, 8 }, one = { 1, 1 };
+	struct scope *key = scope_new("key", "k"), *balance = scope_new("balance", ""), *both[] = { key, balance }, *which = NULL;
+	struct hold h, more;
+	struct scope_facts f;
+
+	scope_limit(key, 10, WINDOW_DAILY);
+	scope_limit_own(key, true);
+	scope_limit(balance, 10, WINDOW_TOTAL);
+	ok(!hold_take(&h, both, 2, eight, AT(20774, 0), &which) && hold_take(&more, both, 2, eight, AT(20774, 0), &which) == MG_EDENIED && which == key,
+		"what an own account may take is held, too");
+	ok(!hold_take(&more, both, 2, one, AT(20774, 0), &which) && hold_raise(&more, (struct amount){ 1, 3 }, &which) == MG_EDENIED && which == key &&
+		!hold_raise(&more, (struct amount){ 1, 2 }, NULL) && more.held.charge == 1 && more.held.all == 2, "and raised as far as it fits");
+	scope_read(key, AT(20774, 0), &f);
+	ok(f.held == 10 && !f.posted, "all of it counts in the one");
+	scope_read(balance, AT(20774, 0), &f);
+	ok(f.held == 2 && !f.posted, "what is charged in the other");
+	ok(hold_settle(&h, eight) && hold_settle(&more, one), "both settle");
+	scope_read(key, AT(20774, 0), &f);
+	ok(f.posted == 9 && !f.held && f.charged.total == 2 && f.charged.monthly == 2 && f.own.total == 7 && f.own.daily == 7 && f.own.weekly == 7 && f.own.monthly == 7,
+		"each is told for itself, and their sum is what counts");
+	scope_read(balance, AT(20774, 0), &f);
+	ok(f.posted == 2 && f.charged.total == 2 && f.own.total == 7, "or one of them");
+	scope_read(key, AT(20780, 0), &f);
+	ok(!f.posted && f.own.total == 7 && !f.own.daily && !f.own.weekly && f.own.monthly == 7, "their windows are those of what is charged");
+	ok(hold_take(&h, &key, 1, (struct amount){ 0, 2 }, AT(20774, 9), NULL) == MG_EDENIED, "the limit is used up");
+	scope_limit_own(key, false);
+	ok(!hold_take(&h, &key, 1, (struct amount){ 8, 90 }, AT(20774, 9), NULL) && hold_raise(&h, (struct amount){ 9, 90 }, NULL) == MG_EDENIED && hold_settle(&h, charged(0)),
+		"not where it has them no more, from the next hold on");
+	ok(!hold_take(&h, &key, 1, (struct amount){ 0, 6 }, AT(20774, 9), NULL) && !hold_raise(&h, charged(4), NULL) && h.held.charge == 4 && h.held.all == 6 &&
+		hold_settle(&h, charged(4)), "of an own account and another one the dearer is held, once");
+	scope_post(key, (struct amount){ 0, 5 }, AT(20774, 9));
+	scope_read(key, AT(20774, 9), &f);
+	ok(f.posted == 6 && f.own.daily == 12 && f.charged.daily == 6, "what nobody held is posted the same way");
+	scope_load(key, &(struct spending){ 4, 3, 2, 1 }, &(struct spending){ 40, 30, 20, 10 }, AT(20774, 9));
+	scope_limit_own(key, true);
+	scope_read(key, AT(20774, 9), &f);
+	ok(f.posted == 33 && f.own.total == 40 && f.own.daily == 30 && f.own.weekly == 20 && f.own.monthly == 10 && f.charged.weekly == 2, "and known from before the start");
 	scope_free(key);
 	scope_free(balance);
 }
@@ -166,7 +210,7 @@ static void *take_all(void *arg)
 	for (int i = 0; i < EACH; i++) {
 		struct hold *h = &o->c->holds[o->n * EACH + i];
 
-		if (!hold_take(h, order, 2, 1000, 0, NULL))
+		if (!hold_take(h, order, 2, charged(1000), 0, NULL))
 			atomic_fetch_add(&o->c->taken, 1);
 	}
 	return NULL;
@@ -202,7 +246,7 @@ static void test_crowd(void)
 
 		ten &= crowd_round(&c) == 10;
 		for (int i = 0; i < THREADS * EACH; i++)
-			hold_settle(&c.holds[i], 0);
+			hold_settle(&c.holds[i], charged(0));
 		scope_read(c.scopes[0], 0, &f);
 		back &= !f.held && !f.posted;
 	}
@@ -217,6 +261,7 @@ int main(void)
 	test_windows();
 	test_stories();
 	test_several();
+	test_own();
 	test_crowd();
 	return tap_done();
 }

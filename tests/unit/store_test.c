@@ -52,6 +52,12 @@ static bool on_endpoint(void *arg, const void *row)
 	return true;
 }
 
+static bool on_own(void *arg, const void *row)
+{
+	*(int64_t *)arg += ((const struct mg_store_generation *)row)->own_nusd;
+	return true;
+}
+
 static bool on_decided(void *arg, const void *row)
 {
 	struct seen *s = arg;
@@ -109,6 +115,63 @@ static void test_rows(void)
 	ok(h && rig_count(ops, h, MG_ROW_GENERATION, RIG_KEY) == 2 && !ops->audit(h, rig_finding, NULL, rig_why), "the copy has it all");
 	ok(h && ops->begin(h, rig_why) == MG_EDENIED, "who reads does not write");
 	ops->close(h);
+}
+
+/* What customers' own accounts took, beside the charges: by key and day, once. */
+static void test_own(void)
+{
+	const struct mg_store *ops = plugin->store;
+	struct mg_store_generation g[] = { rig_generation("o1", "o1-1", 0), rig_generation("o2", "o2-1", 5), rig_generation("o3", "o3-1", 7), rig_generation("o4", "o4-1", 0) };
+	const int64_t since[3] = { 0, 86400000, 172800000 };
+	struct mg_store_sums s = { .total = -1 }, all = { .total = -1 };
+	void *h = rig_open("own.db", false);
+	bool good = h;
+
+	g[0].own_nusd = 100;
+	g[1].own_nusd = 20;
+	g[3].own_nusd = 1000;
+	g[1].at_ms = g[2].at_ms = 86400000;
+	g[3].key_hash = "another";
+	ops->begin(h, rig_why);
+	for (size_t i = 0; i < sizeof(g) / sizeof(g[0]); i++)
+		good = good && !ops->put(h, MG_ROW_GENERATION, &g[i], rig_why);
+	good = good && !ops->put(h, MG_ROW_GENERATION, &g[0], rig_why) && !ops->commit(h, rig_why) && !rig_put(h, MG_ROW_GENERATION, &g[0]);
+	ok(good && !ops->sums(h, RIG_KEY, since, &s, rig_why) && s.total == 12 && s.own_total == 120 && s.own_daily == 120 && s.own_weekly == 20 && !s.own_monthly,
+		"what own accounts took is summed for itself, also where nothing was charged");
+	ok(!ops->sums(h, NULL, since, &all, rig_why) && all.own_total == 1120 && all.total == 12, "and of all keys");
+	all.own_total = 0;
+	ops->each(h, MG_ROW_GENERATION, "o1", 0, 0, on_own, &all.own_total, rig_why);
+	ok(all.own_total == 100, "a row has it back");
+	g[0] = rig_generation("o5", "o5-1", 1);
+	g[0].own_nusd = -1;
+	ok(rig_put(h, MG_ROW_GENERATION, &g[0]) == MG_EINVAL, "below zero it is refused");
+	ok(!ops->audit(h, rig_finding, NULL, rig_why), "the audit agrees");
+	ops->close(h);
+	ok(strstr(rig_sql("own.db", "UPDATE generations SET own_nusd=1"), "never changes"), "and nobody changes it");
+}
+
+/* A journal tells it, and reads what was written before there was any. */
+static void test_own_journalled(void)
+{
+	struct mg_store_generation g = rig_generation("j1", "j1-1", 3);
+	enum mg_store_row kind;
+	union record_row row;
+	size_t sizes[4];
+	bool same = true;
+	struct buf b;
+
+	buf_init(&b, 1 << 12);
+	for (int i = 0; i < 4; i++) {
+		buf_reset(&b);
+		g.needs_rating = i & 1;
+		g.own_nusd = i & 2 ? 77 : 0;
+		record_settle(&b, &g);
+		sizes[i] = b.len;
+		same &= record_read(b.at, b.len, &kind, &row) == (int64_t)b.len && kind == MG_ROW_GENERATION && row.generation.needs_rating == (i & 1) &&
+			row.generation.own_nusd == g.own_nusd && row.generation.charge_nusd == 3;
+	}
+	ok(same && sizes[1] == sizes[0] + 8 && sizes[2] == sizes[0] + 16 && sizes[3] == sizes[2], "in the journal it is said where there is some");
+	buf_release(&b);
 }
 
 /* What a transaction gathers is there for who reads in it, and gone with it. */
@@ -627,6 +690,8 @@ int main(void)
 	test_crc();
 	plugin = rig_start();
 	test_rows();
+	test_own();
+	test_own_journalled();
 	test_one_transaction();
 	test_times();
 	test_parties();

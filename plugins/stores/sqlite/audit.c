@@ -38,6 +38,9 @@ static const char *const questions[] = {
 	" FROM generations GROUP BY generation_id HAVING sum(delivered)>1 OR sum(charge_nusd>0)>1",
 	"SELECT 'attempt '||i.attempt_id||': settled, and its hold is still open' FROM intents i"
 	" WHERE EXISTS(SELECT 1 FROM generations g WHERE g.generation_id=i.generation_id)",
+	"SELECT 'key '||key_hash||', day '||day||': own accounts took '||sum(n)||' nUSD too many or too few' FROM"
+	" (SELECT key_hash, at_ms/86400000 day, own_nusd n FROM generations JOIN parties USING(party) WHERE own_nusd<>0 UNION ALL"
+	" SELECT key_hash, day, -own_nusd FROM totals WHERE own_nusd<>0) GROUP BY key_hash, day HAVING sum(n)<>0",
 	"SELECT 'key '||key_hash||', day '||day||': charges sum to '||sum(n)||' nUSD too many or too few' FROM"
 	" (SELECT key_hash, at_ms/86400000 day, charge_nusd n FROM generations JOIN parties USING(party) UNION ALL"
 	" SELECT key_hash, at_ms/86400000, -refund_nusd FROM adjustments JOIN generations USING(id) JOIN parties USING(party) UNION ALL SELECT key_hash, day, -nusd FROM totals)"
@@ -51,7 +54,7 @@ static const char *const questions[] = {
 	"SELECT 'attempt '||generation_id||attempt||': not found by its time' FROM generations"
 	" WHERE coalesce(id<(SELECT first FROM minutes WHERE minute>=at_ms/60000 ORDER BY minute LIMIT 1), 1)",
 	"SELECT 'attempt '||generation_id||attempt||': money that is no integer' FROM generations WHERE typeof(charge_nusd)<>'integer'"
-	" OR typeof(cost_nusd)<>'integer' OR typeof(loss_nusd)<>'integer'",
+	" OR typeof(cost_nusd)<>'integer' OR typeof(loss_nusd)<>'integer' OR typeof(own_nusd)<>'integer'",
 	"WITH kept(t) AS (VALUES('entries'),('generations'),('parties'),('credits'),('adjustments')), deeds(d) AS (VALUES('_update'),('_delete'))"
 	" SELECT 'trigger '||t||d||': is not there' FROM kept, deeds WHERE NOT EXISTS"
 	" (SELECT 1 FROM sqlite_master WHERE type='trigger' AND name=t||d AND tbl_name=t)",

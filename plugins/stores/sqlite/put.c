@@ -13,7 +13,7 @@
 enum { GATHERED = 1024, LEAVING = 16 };	/* then they are written: as much as a group has */
 
 struct intent { uint64_t hash; size_t text; int64_t hold_nusd, at_ms; };	/* text: generation_id, attempt_id, key_hash, endpoint */
-struct total { uint64_t hash; size_t text; int64_t day, nusd; };		/* text: key_hash */
+struct total { uint64_t hash; size_t text; int64_t day, nusd, own_nusd; };	/* text: key_hash */
 struct leaving { int64_t until_s, first, last; };
 struct gathered {
 	struct intent intents[GATHERED];
@@ -106,6 +106,7 @@ static int write_totals(struct store *s, struct gathered *g, char why[256])
 		text(q, 1, g->texts + g->totals[i].text);
 		sqlite3_bind_int64(q, 2, g->totals[i].day);
 		sqlite3_bind_int64(q, 3, g->totals[i].nusd);
+		sqlite3_bind_int64(q, 4, g->totals[i].own_nusd);
 		rc = run(s, q, why);
 	}
 	return rc;
@@ -238,6 +239,11 @@ static bool sound(int64_t nusd)
 	return nusd >= 0 && nusd <= MONEY_MAX;
 }
 
+static int64_t own_of(const struct mg_store_generation *g)
+{
+	return MG_HAS(g, own_nusd) ? g->own_nusd : 0;
+}
+
 static int post(struct store *s, int64_t id, const struct mg_store_generation *row, char why[256])
 {
 	const int64_t nusd[3] = { row->charge_nusd, row->cost_nusd, row->loss_nusd };
@@ -254,28 +260,37 @@ static int post(struct store *s, int64_t id, const struct mg_store_generation *r
 	return rc;
 }
 
+static bool add_to(struct total *t, int64_t nusd, int64_t own_nusd)
+{
+	int64_t sum, own_sum;
+
+	if (__builtin_add_overflow(t->nusd, nusd, &sum) || __builtin_add_overflow(t->own_nusd, own_nusd, &own_sum))
+		return false;
+	t->nusd = sum;
+	t->own_nusd = own_sum;
+	return true;
+}
+
 static int add_total(struct store *s, const struct mg_store_generation *row, char why[256])
 {
 	struct gathered *g = s->gathered;
 	const char *key = or_empty(row->key_hash);
-	int64_t day = row->at_ms / DAY_MS, sum;
+	int64_t day = row->at_ms / DAY_MS, own = own_of(row);
 	uint64_t hash = hash_of(key);
 	size_t i = 0;
 	int rc;
 
 	for (; i < g->n_totals; i++)
 		if (g->totals[i].hash == hash && g->totals[i].day == day && !strcmp(g->texts + g->totals[i].text, key) &&
-				!__builtin_add_overflow(g->totals[i].nusd, row->charge_nusd, &sum)) {
-			g->totals[i].nusd = sum;
+				add_to(&g->totals[i], row->charge_nusd, own))
 			return MG_OK;
-		}
 	if (i == GATHERED) {
 		rc = gathered_write(s, why);
 		if (rc)
 			return rc;
 		i = 0;
 	}
-	g->totals[i] = (struct total){ hash, g->len, day, row->charge_nusd };
+	g->totals[i] = (struct total){ hash, g->len, day, row->charge_nusd, own };
 	if (!keep(g, key))
 		return say(why, MG_ENOMEM, "no memory for a total");
 	g->n_totals = i + 1;
@@ -346,7 +361,7 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 	int64_t party, id, leaves = until_s(g);
 	int rc;
 
-	if (!sound(g->charge_nusd) || !sound(g->cost_nusd) || !sound(g->loss_nusd) || g->at_ms < 0)
+	if (!sound(g->charge_nusd) || !sound(g->cost_nusd) || !sound(g->loss_nusd) || !sound(own_of(g)) || g->at_ms < 0)
 		return say(why, MG_EINVAL, "attempt %.80s: amount or time out of bounds", g->attempt_id);
 	if (strncmp(g->attempt_id, g->generation_id, same))
 		return say(why, MG_EINVAL, "attempt %.80s: does not begin with its generation's id, %.80s", g->attempt_id, g->generation_id);
@@ -365,6 +380,7 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 		sqlite3_bind_int64(q, 12, leaves);
 	else
 		sqlite3_bind_null(q, 12);
+	sqlite3_bind_int64(q, 13, own_of(g));
 	rc = run(s, q, why);
 	if (rc || !sqlite3_changes(s->db))
 		return rc;	/* settled before: the second time changes nothing */
@@ -373,7 +389,7 @@ static int put_generation(struct store *s, const struct mg_store_generation *g, 
 	rc = rc || !leaves ? rc : mark_leaving(s, leaves, id, why);
 	rc = rc || !MG_HAS(g, needs_rating) || !g->needs_rating ? rc : mark_unrated(s, id, why);
 	rc = rc ? rc : post(s, id, g, why);
-	if (!rc && g->charge_nusd)
+	if (!rc && (g->charge_nusd || own_of(g)))
 		rc = add_total(s, g, why);
 	return rc ? rc : resolve(s, g->generation_id, why);
 }

@@ -23,7 +23,7 @@ static void read_row(sqlite3_stmt *q, enum mg_store_row kind, union row *r)
 		r->generation = (struct mg_store_generation){ sizeof(r->generation), column(q, 0), column(q, 1), column(q, 2),
 			column(q, 3), column(q, 4), sqlite3_column_int64(q, 5), sqlite3_column_int64(q, 6),
 			sqlite3_column_int64(q, 7), sqlite3_column_int64(q, 8), sqlite3_column_int(q, 9), column(q, 10), column(q, 11), column(q, 12),
-			sqlite3_column_int64(q, 13) * 1000, false, sqlite3_column_int64(q, 14) };
+			sqlite3_column_int64(q, 13) * 1000, false, sqlite3_column_int64(q, 14), sqlite3_column_int64(q, 15) };
 		break;
 	case MG_ROW_CREDIT:
 		r->credit = (struct mg_store_credit){ sizeof(r->credit), column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2) };
@@ -56,7 +56,7 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 		[MG_ROW_INTENT] = { "attempt_id,generation_id,key_hash,endpoint,hold_nusd,at_ms FROM intents",
 			"generation_id=?1", "at_ms", "generation_id, attempt_id" },
 		[MG_ROW_GENERATION] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd-coalesce(refund_nusd,0),cost_nusd,loss_nusd,"
-			"at_ms,delivered,json,decision,labels,until_s,coalesce(rated_ms,0)"
+			"at_ms,delivered,json,decision,labels,until_s,coalesce(rated_ms,0),own_nusd"
 			" FROM generations JOIN parties USING(party) LEFT JOIN adjustments USING(id)", "generation_id=?1", "at_ms", "id" },
 		[MG_ROW_CREDIT] = { "external_id,nusd,at_ms FROM credits", "external_id=?1", "at_ms", "id" },
 		[MG_ROW_DECISION] = { "generation_id,at_ms,json,key_hash,until_ms FROM decided", "generation_id=?1", "at_ms", "at_ms" },
@@ -64,7 +64,7 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 		[MG_ROW_REFUSED] = { "generation_id,at_ms,json,key_hash,until_ms FROM decisions", "generation_id=?1", "at_ms", "id" },
 		[MG_ROW_ADJUSTMENT] = { "generation,refund_nusd,rated_ms FROM adjustments", "generation=?1", "rated_ms", "id" },
 		[MG_ROW_UNRATED] = { "generation_id||attempt,generation_id,key_hash,model,provider,charge_nusd,cost_nusd,loss_nusd,"
-			"at_ms,delivered,json,decision,labels,until_s,0 FROM unrated JOIN generations USING(id) JOIN parties USING(party)",
+			"at_ms,delivered,json,decision,labels,until_s,0,own_nusd FROM unrated JOIN generations USING(id) JOIN parties USING(party)",
 			"generation_id=?1", "at_ms", "id" },
 	};
 	static const char from_minute[] = " AND id>=(SELECT first FROM minutes WHERE minute>=?2/60000 ORDER BY minute LIMIT 1)";
@@ -103,14 +103,16 @@ int each(void *handle, enum mg_store_row kind, const char *where, int64_t since_
 	return rc;
 }
 
-#define SUMS "coalesce(sum(nusd),0)," \
-	"coalesce(sum(nusd) FILTER (WHERE day>=?1),0),coalesce(sum(nusd) FILTER (WHERE day>=?2),0)," \
-	"coalesce(sum(nusd) FILTER (WHERE day>=?3),0)"
+#define SUMS_OF(column) "coalesce(sum(" column "),0)," \
+	"coalesce(sum(" column ") FILTER (WHERE day>=?1),0),coalesce(sum(" column ") FILTER (WHERE day>=?2),0)," \
+	"coalesce(sum(" column ") FILTER (WHERE day>=?3),0)"
+#define SUMS SUMS_OF("nusd") "," SUMS_OF("own_nusd")
 
 static void read_sums(sqlite3_stmt *q, struct mg_store_sums *out)
 {
 	*out = (struct mg_store_sums){ sizeof(*out), sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1),
-		sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3) };
+		sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4), sqlite3_column_int64(q, 5),
+		sqlite3_column_int64(q, 6), sqlite3_column_int64(q, 7) };
 }
 
 static sqlite3_stmt *sums_query(struct store *s, const char *sql, const int64_t since_ms[3], char why[256])
@@ -153,7 +155,7 @@ int sums_each(void *handle, const int64_t since_ms[3],
 		return sick(s->db, why);
 	while (!rc && (code = sqlite3_step(q)) == SQLITE_ROW) {
 		read_sums(q, &one);
-		fn(arg, column(q, 4), &one);
+		fn(arg, column(q, 8), &one);
 	}
 	if (code != SQLITE_DONE)
 		rc = sick(s->db, why);

@@ -18,7 +18,7 @@
 #define SQLITE_SCHEMA_H
 
 /* PRAGMA user_version: from the oldest on a file is brought up to it, step by step; no other is opened. */
-enum { OLDEST = 5, SCHEMA = 6 };
+enum { OLDEST = 5, SCHEMA = 7 };
 
 #define MONEY(column) column " INTEGER NOT NULL CHECK(" column " BETWEEN 0 AND 1000000000000000000),"
 
@@ -90,7 +90,15 @@ static const char schema_rates[] =
 	"CREATE TRIGGER adjustments_update BEFORE UPDATE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never change'); END;"
 	"CREATE TRIGGER adjustments_delete BEFORE DELETE ON adjustments BEGIN SELECT RAISE(ABORT,'adjustments never go'); END;";
 
-static const char *const schema_steps[SCHEMA - OLDEST] = { schema_rates };	/* from OLDEST + n to the next */
+/* Behind those of schema 6: what customers' own accounts took. */
+static const char schema_own[] =
+	"ALTER TABLE generations ADD COLUMN own_nusd INTEGER NOT NULL DEFAULT 0 CHECK(own_nusd BETWEEN 0 AND 1000000000000000000);"
+	"ALTER TABLE totals ADD COLUMN own_nusd INTEGER NOT NULL DEFAULT 0 CHECK(own_nusd>=0);"
+	"DROP TRIGGER generations_update;"
+	"CREATE TRIGGER generations_update BEFORE UPDATE OF generation_id, attempt, party, charge_nusd, cost_nusd,"
+	"	loss_nusd, at_ms, delivered, own_nusd ON generations BEGIN SELECT RAISE(ABORT,'a settled generation never changes'); END;";
+
+static const char *const schema_steps[SCHEMA - OLDEST] = { schema_rates, schema_own };	/* from OLDEST + n to the next */
 
 #undef MONEY
 #endif

@@ -12,7 +12,7 @@
  *	credits		what was bought; external_id is unique (R51)
  *	entries		double entry: a row is a movement from one account to another (R50),
  *			of a payment, or of the generations of one transaction
- *	totals		charges by key and UTC day: derived, and checked by the audit
+ *	totals		charges, and what own accounts took, by key and UTC day: derived, and checked by the audit
  *	decisions	of requests without a generation: what policy explain replays
  *	endpoints	what policies saw of them, by its hash, which decisions name
  *
@@ -45,13 +45,13 @@ static const char *const statements[STATEMENTS] = {
 	[S_RESOLVE] = "DELETE FROM intents WHERE generation_id=?1",
 	[S_FIND_PARTY] = "SELECT party FROM parties WHERE key_hash=?1 AND model=?2 AND provider=?3",
 	[S_PARTY] = "INSERT INTO parties(key_hash,model,provider) VALUES(?1,?2,?3)",
-	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,decision,labels,until_s)"
-		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT(generation_id,attempt) DO NOTHING",
+	[S_GENERATION] = "INSERT INTO generations(generation_id,attempt,party,charge_nusd,cost_nusd,loss_nusd,at_ms,delivered,json,decision,labels,until_s,own_nusd)"
+		" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13) ON CONFLICT(generation_id,attempt) DO NOTHING",
 	[S_MINUTE] = "INSERT INTO minutes(minute,first) VALUES(?1,?2)",
 	[S_CREDIT] = "INSERT INTO credits(external_id,nusd,at_ms) VALUES(?1,?2,?3) ON CONFLICT(external_id) DO NOTHING",
 	[S_ENTRY] = "INSERT INTO entries(first,last,credit,debited,credited,nusd) VALUES(?1,?2,?3,?4,?5,?6)",
-	[S_TOTAL] = "INSERT INTO totals(key_hash,day,nusd) VALUES(?1,?2,?3)"
-		" ON CONFLICT(key_hash,day) DO UPDATE SET nusd=nusd+excluded.nusd",
+	[S_TOTAL] = "INSERT INTO totals(key_hash,day,nusd,own_nusd) VALUES(?1,?2,?3,?4)"
+		" ON CONFLICT(key_hash,day) DO UPDATE SET nusd=nusd+excluded.nusd, own_nusd=own_nusd+excluded.own_nusd",
 	[S_DECISION] = "INSERT INTO decisions(generation_id,at_ms,key_hash,json,until_ms) VALUES(?1,?2,?3,?4,?5) ON CONFLICT(generation_id) DO NOTHING",
 	[S_LEAVING] = "INSERT INTO leaving(until_s,first,last) VALUES(?1,?2,?3)"
 		" ON CONFLICT(until_s) DO UPDATE SET first=min(first,excluded.first), last=max(last,excluded.last)",
