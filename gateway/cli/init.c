@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cli/cli.h"
+#include "cli/table.h"
 
 static const char config_lua[] =
 	"-- Moongate.  'moongate config check' reads it, 'moongate config schema' lists every member.\n"
@@ -53,23 +53,25 @@ static int make_dir(const char *path)
 	return EXIT_OK;
 }
 
-static int write_one(const char *dir, const char *name, const char *text, mode_t mode)
+static int write_one(struct made *made, const char *dir, const char *name, const char *text, mode_t mode)
 {
 	struct err err = { 0 };
 	char path[4096];
+	bool kept;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (access(path, F_OK) == 0)
-		return cli_say(EXIT_OK, "kept   %s", path);
-	if (file_write(path, text, mode, &err) != MG_OK)
+	kept = access(path, F_OK) == 0;
+	if (!kept && file_write(path, text, mode, &err) != MG_OK)
 		return cli_fail(EXIT_FAILED, &err);
-	return cli_say(EXIT_OK, "wrote  %s", path);
+	made_file(made, path, kept);
+	return EXIT_OK;
 }
 
 int init_run(int argc, char **argv)
 {
 	char policies[4096];
 	const char *dir;
+	struct made made;
 	struct cli c;
 	int rc = cli_begin(&c, "init", argc, argv, 0, 1);
 
@@ -81,10 +83,11 @@ int init_run(int argc, char **argv)
 	snprintf(policies, sizeof(policies), "%s/policies", dir);
 	rc = make_dir(dir);
 	rc = rc ? rc : make_dir(policies);
-	rc = rc ? rc : write_one(dir, "config.lua", config_lua, 0644);
-	rc = rc ? rc : write_one(dir, ".env.example", env_example, 0644);
-	rc = rc ? rc : write_one(policies, "bundle.lua", bundle_lua, 0644);
-	if (!rc)
+	made_begin(&made, &c);
+	rc = rc ? rc : write_one(&made, dir, "config.lua", config_lua, 0644);
+	rc = rc ? rc : write_one(&made, dir, ".env.example", env_example, 0644);
+	rc = rc ? rc : write_one(&made, policies, "bundle.lua", bundle_lua, 0644);
+	if (!rc && c.output == OUTPUT_TABLE)
 		cli_note("next: %s%s%smoongate serve --first-key\n", c.argc ? "cd " : "", c.argc ? dir : "", c.argc ? " && " : "");
-	return rc;
+	return made_end(&made, dir, rc);
 }

@@ -20,6 +20,7 @@ int plugin_new_run(int argc, char **argv)
 {
 	struct places places;
 	struct err err = { 0 };
+	struct made made;
 	const char *dir;
 	struct cli c;
 	int rc = cli_begin(&c, "plugin new", argc, argv, 1, 2);
@@ -30,9 +31,11 @@ int plugin_new_run(int argc, char **argv)
 	places_find(&places, NULL);
 	if (plugin_new(c.argv[0], places.template, dir, &err) != MG_OK)
 		return cli_fail(EXIT_FAILED, &err);
-	printf("wrote  %s\n", dir);
-	cli_note("next: cd %s && make test && moongate plugin check %s.so\n", dir, c.argv[0]);
-	return EXIT_OK;
+	made_begin(&made, &c);
+	made_file(&made, dir, false);
+	if (c.output == OUTPUT_TABLE)
+		cli_note("next: cd %s && make test && moongate plugin check %s.so\n", dir, c.argv[0]);
+	return made_end(&made, dir, EXIT_OK);
 }
 
 int plugin_check_run(int argc, char **argv)

@@ -114,7 +114,7 @@ static bool good_name(const char *name)
 	return n && n < 48 && !name[n] && !isdigit((unsigned char)name[0]);
 }
 
-static int write_new(const char *dir, const char *file, const char *form, const char *name)
+static int write_new(struct made *made, const char *dir, const char *file, const char *form, const char *name)
 {
 	char path[4200], text[4096];
 	struct err err = { 0 };
@@ -124,7 +124,10 @@ static int write_new(const char *dir, const char *file, const char *form, const 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"	/* the three texts above */
 	snprintf(text, sizeof(text), form, name, name);
 #pragma GCC diagnostic pop
-	return file_write(path, text, 0644, &err) == MG_OK ? cli_say(EXIT_OK, "wrote  %s", path) : cli_fail(EXIT_CONFLICT, &err);
+	if (file_write(path, text, 0644, &err) != MG_OK)
+		return cli_fail(EXIT_CONFLICT, &err);
+	made_file(made, path, false);
+	return EXIT_OK;
 }
 
 int policy_new_run(int argc, char **argv)
@@ -132,6 +135,7 @@ int policy_new_run(int argc, char **argv)
 	struct local l = { .ops = NULL };
 	const char *dir, *name;
 	char file[80], path[4200];
+	struct made made;
 	bool bundle;
 	struct cli c;
 	int rc = cli_begin(&c, "policy new", argc, argv, 1, 2);
@@ -152,17 +156,19 @@ int policy_new_run(int argc, char **argv)
 		rc = cli_say(EXIT_FAILED, "cannot make '%s': %s", dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/bundle.lua", rc ? "" : dir);
 	bundle = !rc && access(path, F_OK) == 0;
+	made_begin(&made, &c);
 	snprintf(file, sizeof(file), "%s.lua", name);
-	rc = rc ? rc : write_new(dir, file, policy_lua, name);
+	rc = rc ? rc : write_new(&made, dir, file, policy_lua, name);
 	snprintf(file, sizeof(file), "%s_test.lua", name);
-	rc = rc ? rc : write_new(dir, file, policy_test_lua, name);
+	rc = rc ? rc : write_new(&made, dir, file, policy_test_lua, name);
 	if (!rc && !bundle)
-		rc = write_new(dir, "bundle.lua", bundle_lua, name);
-	else if (!rc)
+		rc = write_new(&made, dir, "bundle.lua", bundle_lua, name);
+	else if (!rc && c.output == OUTPUT_TABLE)
 		cli_note("next: name it in %s: policies = { guard = { { use = \"%s\" } } }\n", path, name);
 	rc = rc ? rc : policy_types_write(dir);
-	if (!rc)
+	if (!rc && c.output == OUTPUT_TABLE)
 		cli_note("then: moongate policy check %s && moongate policy test %s\n", dir, dir);
+	rc = made_end(&made, rc ? "" : dir, rc);
 	local_close(&l);
 	return rc;
 }

@@ -240,6 +240,42 @@ int table_done(const struct cli *c, const char *note, const char *const *pairs)
 	return EXIT_OK;
 }
 
+/* ------------------------------------------------ files */
+
+void made_begin(struct made *m, const struct cli *c)
+{
+	m->c = c;
+	buf_init(&m->wrote, TABLE_MAX);
+	buf_init(&m->kept, TABLE_MAX);
+}
+
+void made_file(struct made *m, const char *path, bool kept)
+{
+	struct buf *list = kept ? &m->kept : &m->wrote;
+
+	if (m->c->output == OUTPUT_TABLE) {
+		printf("%s  %s\n", kept ? "kept " : "wrote", path);
+		return;
+	}
+	buf_text(list, list->len ? "," : "");
+	json_quote(list, (struct mg_str){ path, strlen(path) });
+}
+
+int made_end(struct made *m, const char *dir, int rc)
+{
+	struct buf name;
+
+	buf_init(&name, TABLE_MAX);
+	json_quote(&name, (struct mg_str){ dir, strlen(dir) });
+	if (!rc && m->c->output != OUTPUT_TABLE)
+		printf("{\"data\":{\"dir\":%.*s,\"wrote\":[%.*s],\"kept\":[%.*s]}}\n", (int)name.len, name.at,
+			(int)m->wrote.len, m->wrote.len ? m->wrote.at : "", (int)m->kept.len, m->kept.len ? m->kept.at : "");
+	buf_release(&name);
+	buf_release(&m->wrote);
+	buf_release(&m->kept);
+	return rc;
+}
+
 /* ------------------------------------------------ from a body */
 
 static int parsed(struct mg_str body, struct pool **p, struct mg_view *data)

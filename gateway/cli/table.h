@@ -21,6 +21,13 @@ int table_one(const struct cli *c, struct mg_str body, const struct column *colu
 int table_done(const struct cli *c, const char *note, const char *const *pairs);
 #define DONE(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+/* Files that a command makes: said as each is there, or at the end as {"data":{"dir":...,"wrote":[...],"kept":[...]}};
+ * kept: there was one already.  made_end: returns rc. */
+struct made { const struct cli *c; struct buf wrote, kept; };
+void made_begin(struct made *m, const struct cli *c);
+void made_file(struct made *m, const char *path, bool kept);
+int made_end(struct made *m, const char *dir, int rc);
+
 /* Lines that a check says while it runs: printed as they come, or at the end as
  * {"problems":n,"lines":[...]}.  report_end: EXIT_PROBLEMS when there are any. */
 struct report { const struct cli *c; struct buf lines; };

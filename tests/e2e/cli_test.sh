@@ -69,6 +69,7 @@ run 2 usage --since x --json && err '^{"error":{"code":"usage","message":.*"hint
 run 0 init gw && [ -f gw/config.lua ] && [ -f gw/.env.example ] && [ -f gw/policies/bundle.lua ]; ok "init writes three files"
 echo '-- mine' >>gw/config.lua
 run 0 init gw && out '^kept .*config.lua' && grep -q '^-- mine' gw/config.lua; ok "init overwrites nothing"
+rm gw/.env.example; run 0 init gw --json && out '^{"data":{"dir":"gw","wrote":\["gw/.env.example"\],"kept":\["gw/config.lua","gw/policies/bundle.lua"\]}}$' && silent err; ok "init --json"
 cd gw || exit 1
 sed -i 's/127.0.0.1:8080/127.0.0.1:0/' config.lua
 run 0 config check && out 'is good: 1 providers, 1 models'; ok "config check"
@@ -115,6 +116,7 @@ run 0 plugin list && out '^sqlite  *store' && out '^sim  *provider'; ok "plugin 
 run 0 plugin info sim --json && out '"operations":\["chat"'; ok "plugin info"
 run 6 plugin info nobody; ok "no such plugin: 6"
 run 0 plugin new brook && [ -f brook/brook.c ] && run 1 plugin new brook; ok "plugin new, once"
+run 0 plugin new rill --json && out '^{"data":{"dir":"rill","wrote":\["rill"\],"kept":\[\]}}$' && silent err && run 1 plugin new rill --json && err '^{"error":{"code":.*rill' && silent out; ok "plugin new --json"
 echo nonsense >wrong.so
 run 8 plugin check ./wrong.so && out '^not ok'; ok "plugin check: 8"
 run 0 policy new no_slow && run 0 policy check && run 0 policy test --only no_slow && out '^ok 1 '; ok "policy new, check, test"
@@ -124,6 +126,7 @@ run 0 policy test --mutate -k no_slow && out '^ok 1 - no_slow.lua: [0-9]* change
 sed -i '/drop/,/^end)/d' policies/no_slow_test.lua && printf 'test("none", function(t) t.eq(P.filter(t.req {}, t.ep {}), true) end)\n' >>policies/no_slow_test.lua
 run 8 policy test --mutate -k no_slow && out '^not ok 1 - no_slow.lua' && out "no_slow.lua:[0-9]*: 'false' to 'true' is not noticed, and keeps more: ep.provider=slow-"; ok "policy test --mutate: a weak test is 8, with the line"
 run 7 policy new no_slow; ok "policy new overwrites nothing"
+run 0 policy new one_more made --json && out '^{"data":{"dir":"made","wrote":\["made/one_more.lua","made/one_more_test.lua","made/bundle.lua"\],"kept":\[\]}}$' && silent err && rm -r made; ok "policy new --json"
 run 0 policy check && err '^note: no_slow.lua runs nowhere: bundle.lua does not name it' && printf 'return { base = "openrouter", policies = { guard = { { use = "no_slow" } } } }\n' >b.lua &&
 	mv policies/bundle.lua kept && mv b.lua policies/bundle.lua && run 0 policy check && ! err note; ok "a policy that no list names is a note"
 mv kept policies/bundle.lua
@@ -157,6 +160,9 @@ run 5 chat sim/echo hello --url http://127.0.0.1:1; ok "chat without a key: 5"
 run 0 env && out '^claude-code'; ok "env lists clients"
 run 0 env claude-code --url http://gw:8080 && out "^export ANTHROPIC_BASE_URL='http://gw:8080/api'" && out "^export ANTHROPIC_API_KEY=''"; ok "env claude-code"
 run 0 env codex --url http://gw:8080/v1 && out 'base_url = "http://gw:8080/api/v1"' && out 'wire_api = "responses"'; ok "env codex"
+run 0 env --json && out '^{"data":\[{"name":"moongate","about":".*{"name":"zed",' && silent err; ok "env --json"
+run 0 env claude-code --url http://gw:8080 --json && out '^{"data":{"ANTHROPIC_BASE_URL":"http://gw:8080/api","ANTHROPIC_AUTH_TOKEN":".*","ANTHROPIC_API_KEY":""}}$'; ok "env claude-code --json"
+run 0 env codex --url http://gw:8080/v1 --json && out '^{"data":{"config.toml":"# .*wire_api = ."responses' ; ok "env codex --json"
 run 2 env emacs; ok "env: unknown client"
 
 # ---- beside a running gateway

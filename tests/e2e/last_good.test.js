@@ -91,9 +91,10 @@ test('without a gateway: publish, list and rollback are for the next start', asy
     eq((await live(g)).version, r.out.trim());
     eq(await provider(g, key), 'beta');
   });
-  const back = await moongate(away, ['policy', 'rollback']);
-  eq(back.code, 0, back.err);
+  const back = await moongate(away, ['policy', 'rollback', '--json']);
+  eq([back.code, JSON.parse(back.out).data.live], [0, 'next start'], back.err);
   await gateway(async (g) => {
+    eq((await live(g)).version, JSON.parse(back.out).data.version);
     eq(await provider(g, key), 'alpha');
     eq((await live(g)).guards, ['seven'], 'the guard stayed');
     eq((await moongate(g, ['policy', 'publish', '--drop-guards', dir])).code, 0);

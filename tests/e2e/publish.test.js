@@ -145,6 +145,19 @@ test('rollback: to the one before, to a version by its beginning; the folder is 
   eq((await moongate(g, ['policy', 'rollback', now.slice(0, 3)])).code, 6, 'too short to mean one');
 });
 
+test('publish and rollback as JSON: the version, since when; nothing beside it, and errors are JSON, too', async () => {
+  const at = folder(files('alpha', { extra: 'as JSON' })), before = (await live(g)).version;
+  const p = await publish(at, '--json'), now = (await live(g)).version;
+  eq([p.code, JSON.parse(p.out)], [0, { data: { version: now, live: 'now' } }], p.err);
+  ok(now !== before, now);
+  const r = await moongate(g, ['policy', 'rollback', before.slice(0, 10), '--json']);
+  eq([r.code, JSON.parse(r.out), r.err], [0, { data: { version: before, live: 'now' } }, '']);
+  const none = await moongate(g, ['policy', 'rollback', 'ffffffff', '--json']), bad = await publish(folder(failing), '--json');
+  eq([none.code, none.out, bad.code, bad.out], [6, '', 8, '']);
+  eq(JSON.parse(none.err).error.code, 'not_found');
+  ok(/pick_test\.lua:3: /.test(JSON.parse(bad.err).error.message), bad.err);
+});
+
 test('list: a table with the one that is live, and what last failed', async () => {
   const r = await moongate(g, ['policy', 'list']);
   eq(r.code, 0);
