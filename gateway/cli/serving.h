@@ -40,7 +40,7 @@ void unread_log(const struct config *conf);
 /* From the main thread; done soon, one after the other, not twice at once. */
 void serving_reload(struct serving *s);
 void serving_look(struct serving *s);	/* frees what is old, sees whether prices, policies or their folder need something */
-/* Every second or so.  Aborts where a worker has been in one and the same turn for 5 s. */
+/* Every second or so.  Aborts where a worker has been in one and the same turn for 10 s. */
 void watchdog_look(struct watchdog *d, const struct gateway *gw);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "cli/serving.h"
 
-enum { STUCK_MS = 5000, LOOK_COUNTS_MS = 1500 };
+enum { STUCK_MS = 10000, LOOK_COUNTS_MS = 1500 };
 
 /* However long ago the last look was: a machine that slept is no worker that hangs. */
 static uint64_t since_last(struct watchdog *d)
@@ -31,8 +31,8 @@ void watchdog_look(struct watchdog *d, const struct gateway *gw)
 		if (d->of[i].stuck_ms < STUCK_MS)
 			continue;
 		log_at(LOG_ERROR, EV_STUCK, NULL, LOG_N("worker", i), LOG_N("ms", d->of[i].stuck_ms));
-		fprintf(stderr, "moongate: worker %u has not turned for 5 s: the process ends\n"
-			"hint: a plugin that waits, or a disk that does not answer\n", i);
+		fprintf(stderr, "moongate: worker %u has not turned for %d s: the process ends\n"
+			"hint: a plugin that waits, or a disk that does not answer\n", i, STUCK_MS / 1000);
 		abort();
 	}
 }
