@@ -57,6 +57,8 @@ static int read_rows(const struct mg_store *ops, void *handle, void *arg, struct
 	char why[256] = "";
 	int rc = ops->each(handle, MG_ROW_GENERATION, l->id, 0, 16, on_generation, l, why);
 
+	if (l->told)
+		*err = l->err;		/* the waiter's takes its place */
 	return rc ? fail(err, rc, "%s", why) : l->told;
 }
 

@@ -1,13 +1,13 @@
 // receipt.test.js - the signed receipt of who was sent a request: checked by another
 // implementation, compared with what each upstream got.
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createPublicKey, verify as check } from 'node:crypto';
 import { createServer } from 'node:net';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { eq, ok, run, test } from './tap.js';
-import { bearer, call, chat, record } from './checks.js';
+import { eq, ok, run, skip, test } from './tap.js';
+import { bearer, call, chat, record, sanitized } from './checks.js';
 import { binary, chunk, completion, loads, managementKey, sendJson, startGateway, startUpstream, until } from './gateway.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'moongate-receipt-'));
@@ -197,6 +197,23 @@ test('after kill -9 it says of whom nothing more is known', async () => {
   const s = await receipt(id);
   ok(good(s), 'by the same key');
   eq(s.payload.attempts.map((a) => [a.endpoint, a.bytes_sent, a.outcome, a.data_policy]), [['m/all@fails3', null, null, null], ['m/all@slow', null, null, null]]);
+});
+
+test('a receipt that cannot be signed is a 503, and the record is told all the same', async () => {
+  if (sanitized) skip('a sanitizer is loaded before all else');
+  const c = join(dir, 'mute.c'), so = join(dir, 'mute.so');	// the library, but it does not sign
+  writeFileSync(c, 'int EVP_DigestSign(void *c, unsigned char *out, unsigned long *n, const unsigned char *in, unsigned long len)\n{\n\treturn 0;\n}\n');
+  execFileSync('cc', ['-shared', '-fPIC', '-o', so, c]);
+  await g.stop();
+  const mute = await startGateway(config(facts.works), { dir: g.home, env: { LD_PRELOAD: so } });
+  const id = JSON.parse((await chat(mute, key, { model: 'm/sim' })).text).id;
+  eq((await record(mute, key, id)).id, id);
+  const r = await call(mute, `/api/v1/generation?id=${id}&receipt=true`, { headers: bearer(key) });
+  eq([r.status, r.headers['retry-after'], JSON.parse(r.text).error.message], [503, '1', 'Service temporarily unavailable']);
+  ok(/"event":"store_error"[^\n]*cannot be signed/.test(mute.log), mute.log.slice(-400));
+  eq((await mute.stop()).code, 0);
+  g = await startGateway(config(facts.works), { dir: g.home });
+  ok(good(await receipt(id)), 'and then it is signed');
 });
 
 test('a key that others may read is refused', async () => {
