@@ -34,20 +34,39 @@ size_t utf8_char(const unsigned char *at, size_t len)
 	return 4;
 }
 
-static inline unsigned char special(unsigned char c)
+static inline bool special(unsigned char c)
 {
 	return ((signed char)c < 0x20) | (c == '"') | (c == '\\');	/* signed: 0x80 and above too */
 }
 
-/* No branch inside, so that the compiler makes a few vector instructions of it. */
-__attribute__((optimize("O3")))
-static bool plain_block(const unsigned char *at)
-{
-	unsigned char any = 0;
+/* The same of 16 bytes in one: what the compiler makes of a loop over single bytes takes half as long again. */
+typedef signed char bytes16 __attribute__((vector_size(16)));
 
-	for (int i = 0; i < BLOCK; i++)
-		any |= special(at[i]);
-	return !any;
+static inline bool plain_block(const unsigned char *at)
+{
+	bytes16 part, printing = ~(bytes16){ 0 }, any = { 0 };
+	uint64_t words[2];
+
+#pragma GCC unroll 4
+	for (size_t i = 0; i < BLOCK; i += sizeof(part)) {
+		memcpy(&part, at + i, sizeof(part));
+		printing &= part > 0x1f;
+		any |= (part == '"') | (part == '\\');
+	}
+	any |= ~printing;
+	memcpy(words, &any, sizeof(words));
+	return !(words[0] | words[1]);
+}
+
+/* Most strings never come here, and should not pay for it. */
+__attribute__((noinline))
+static size_t plain_blocks(const unsigned char *at, size_t len)
+{
+	size_t i = 0;
+
+	while (len - i >= BLOCK && plain_block(at + i))
+		i += BLOCK;
+	return i;
 }
 
 /* Up to 16 bytes, as names and words are: two words, in which some of them may stand twice. */
@@ -81,8 +100,7 @@ size_t utf8_plain(const unsigned char *at, size_t len)
 			return i + (size_t)__builtin_ctzll(bits) / 8;
 		i += 8;
 		if (i == 32)	/* most strings are short; this one is not */
-			while (len - i >= BLOCK && plain_block(at + i))
-				i += BLOCK;
+			i += plain_blocks(at + i, len - i);
 	}
 	if (i && !utf8_special(at + len - 8))	/* with some of those before a second time */
 		return len;
