@@ -48,7 +48,7 @@ static struct server_limits limits_of(const struct config *conf, unsigned worker
 
 	return (struct server_limits){
 		.header_bytes = member(l, "header"), .body_bytes = member(l, "body"),
-		.head_ms = 10000, .body_ms = 60000, .keepalive_ms = 60000,
+		.head_ms = 10000, .body_ms = 60000, .keepalive_ms = 60000, .room_kept_ms = 30000,
 		.stall_ms = member(l, "stall") ? member(l, "stall") : 60000,
 		.connections = connections, .connections_per_ip = (unsigned)member(l, "connections_per_ip"),
 		.daemons = DAEMONS * (shards < SHARDS_MIN ? SHARDS_MIN : shards > SHARDS_MAX ? SHARDS_MAX : shards),

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, LARGE = 4 * 1024 * 1024 };
+enum { PAGE = 4096, HUGE_PAGE = 2 * 1024 * 1024, LARGE = 4 * 1024 * 1024 };
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
@@ -32,6 +32,18 @@ static void in_huge_pages(const struct buf *b)
 	size_t before = (uintptr_t)b->at % PAGE;
 
 	madvise(b->at - before, (before + b->size + PAGE - 1) / PAGE * PAGE, MADV_HUGEPAGE);
+}
+
+/* What the kernel did not take by then costs nothing to write again.  Whole huge pages
+ * alone: one in part would be split; and never the heap's header, before the first. */
+void buf_lend(struct buf *b)
+{
+	uintptr_t from = ((uintptr_t)b->at + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	uintptr_t to = ((uintptr_t)b->at + b->size) / HUGE_PAGE * HUGE_PAGE;
+
+	buf_reset(b);
+	if (from < to)
+		madvise((char *)b->at + (from - (uintptr_t)b->at), to - from, MADV_FREE);
 }
 
 char *buf_more(struct buf *b, size_t more)

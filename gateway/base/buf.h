@@ -19,6 +19,7 @@ static inline struct buf buf_on(char *at, size_t size)
 }
 void buf_release(struct buf *b);		/* may be used again after another init */
 void buf_reset(struct buf *b);			/* empty, not failed, memory kept */
+void buf_lend(struct buf *b);			/* empty; the kernel may take most of the memory until it is written again */
 /* Room for len bytes behind what is there, or NULL and a failed buffer; what was written
  * there is taken by adding its length to len. */
 char *buf_more(struct buf *b, size_t len);

@@ -2,12 +2,13 @@
  * body.c - a request's body, gathered piece by piece.
  *
  * The kernel clears each page that it gives: for 20 MB that takes as long as checking
- * them.  Large bodies come in bursts, from clients that send images, so the room of the
- * last one is kept for the next, for a second.
+ * them, and several times that where it has to ask its own host.  Who sends images sends
+ * them again with the next turn of the talk, so the room of the last one is kept for it;
+ * the kernel may have it sooner, if it needs it.
  */
 #include "net/server_parts.h"
 
-enum { PART = 128 * 1024, LARGE = 1024 * 1024, KEEP_MS = 1000 };	/* bytes, bytes */
+enum { PART = 128 * 1024, LARGE = 1024 * 1024 };	/* bytes */
 
 /* In one step, and not for a promise alone: some of it has come. */
 static void room_for_all(struct req *q)
@@ -46,7 +47,8 @@ void body_release(struct req *q)
 	buf_release(&s->kept_body);
 	s->kept_body = q->body;
 	q->body = (struct buf){ .at = NULL };
-	loop_timer_set(s->loop, &s->kept_until, KEEP_MS);
+	buf_lend(&s->kept_body);
+	loop_timer_set(s->loop, &s->kept_until, s->limits.room_kept_ms);
 }
 
 void body_forget(struct timer *t)

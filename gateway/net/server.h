@@ -56,6 +56,7 @@ struct http_request {
 struct server_limits {
 	size_t header_bytes, body_bytes;		/* R4, R7 */
 	uint64_t head_ms, body_ms, keepalive_ms, stall_ms;	/* R8, R19 */
+	uint64_t room_kept_ms;				/* of the last large body, for the next one */
 	unsigned connections, connections_per_ip;	/* R9; of this process */
 	unsigned daemons;				/* shards */
 	bool half_close;				/* R18 */

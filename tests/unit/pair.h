@@ -326,7 +326,7 @@ static inline void get(const char *path)
 static inline bool pair_start(void)
 {
 	static const struct server_limits lim = { .header_bytes = 6144, .body_bytes = 32 << 20, .head_ms = 10000, .body_ms = 60000,
-		.keepalive_ms = 60000, .stall_ms = 60000, .connections = 1000, .daemons = 2 };
+		.keepalive_ms = 60000, .stall_ms = 60000, .room_kept_ms = 1000, .connections = 1000, .daemons = 2 };
 	static const struct server_events on = { on_head, on_body, on_drained, on_gone, on_ended };
 	struct listener l = { .at = "127.0.0.1:0" };
 	struct err err = { 0, "" };
