@@ -1,4 +1,4 @@
-/* store_test - the store under kill -9, a full disk, a flipped byte, a second process. */
+/* store_test - the store under kill -9, a full disk, a sync that fails, a flipped byte, a second process. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/log.h"
@@ -256,6 +257,56 @@ static void test_many_late(void)
 	store_close(s);
 }
 
+/* ---- a sync that fails (R99), and whether there is one at all (R96): the C library's, for this process */
+
+static atomic_uint syncs;
+static atomic_bool no_sync;
+
+__attribute__((visibility("default")))
+int fdatasync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&no_sync)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* A journal's file is made once, the database's log grows with each commit. */
+static void test_sync(void)
+{
+	struct err err = { 0 };
+	struct look l = { .like = "sync-" };
+	struct recovered r;
+	struct store *s = store_open(plugin, rig_dir, false, NULL, &err);
+	struct journal *j = s ? store_journal(s, 0, &err) : NULL;
+	unsigned before;
+	bool each = true, taken;
+
+	for (int i = 0; j && i < 5; i++) {
+		char gen[32];
+
+		before = atomic_load(&syncs);
+		snprintf(gen, sizeof(gen), "sync-%d", i);
+		each &= do_one(j, gen, 1) && !store_run(s, look, &(struct look){ .like = "" }, &err) && atomic_load(&syncs) > before;
+	}
+	ok(j && each, "each group is on the disk when it is committed");
+	atomic_store(&no_sync, true);
+	taken = j && do_one(j, "sync-5", 1);
+	for (int n = 0; n < 5000 && store_healthy(s); n++)
+		usleep(1000);
+	atomic_store(&no_sync, false);		/* what is said once is not asked again: nobody knows what the disk has */
+	before = atomic_load(&syncs);
+	usleep(300000);
+	ok(taken && !store_healthy(s) && !do_one(j, "sync-6", 1) && atomic_load(&syncs) == before, "a sync that fails: nothing is tried again, no request is taken until a restart");
+	store_close(s);
+	s = store_open(plugin, rig_dir, false, NULL, &err);
+	ok(s && !ledger_recover(s, &r, &err) && !store_run(s, look, &l, &err) && l.rows == 6 && l.charged == 6, "the restart has it from the journal, once");
+	store_close(s);
+	ok(audit("moongate.db") == 0, "and the audit is clean");
+}
+
 /* ---- a journal that somebody else changes under a running gateway (R100) */
 
 static atomic_bool go_on;
@@ -381,6 +432,7 @@ int main(int argc, char **argv)
 	test_full();
 	test_late();
 	test_many_late();
+	test_sync();
 	test_changed();
 	test_second();
 	test_flip();
