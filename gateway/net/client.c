@@ -64,6 +64,7 @@ static void exchange_free(struct exchange *x)
 	loop_timer_clear(m->client->loop, &x->timer);
 	if (x->added)
 		exchange_give_up(x);
+	lookup_leave(x);
 	if (x->easy)
 		easy_back(m, x->easy, x->done ? x->kind : 0);
 	if (x->place)
@@ -89,6 +90,12 @@ static void later(struct exchange *x)
 		m->later = x;
 	}
 	loop_timer_set(m->client->loop, &m->client->work, 0);
+}
+
+void exchange_again(struct exchange *x)
+{
+	x->start = true;
+	later(x);
 }
 
 static void unlist(struct exchange *x)
@@ -210,6 +217,20 @@ static void run_later(struct multi *m)
 	}
 }
 
+/* Another one looks up its name: it is begun again. */
+static bool waits(struct exchange *x)
+{
+	struct multi *m = x->multi;
+
+	if (!x->waits || x->cancelled)
+		return false;
+	m->busy++;
+	curl_multi_remove_handle(m->curl, x->easy);
+	m->busy--;
+	x->added = false;
+	return lookup_waits(x);
+}
+
 static void settle(struct multi *m)
 {
 	CURLMsg *msg;
@@ -228,9 +249,13 @@ static void settle(struct multi *m)
 			sweep_over(m);
 			continue;
 		}
+		if (waits(x))
+			continue;
 		x->done = true;
 		if (code)
 			x->kind = 0;
+		if (code == CURLE_COULDNT_RESOLVE_HOST)
+			lookup_missing(x);
 		if (x->cancelled) {
 			unlist(x);
 			exchange_free(x);
@@ -382,7 +407,7 @@ struct client *client_new(struct loop *loop, unsigned shards, unsigned max_conne
 	c->keep_s = SWEEP_KEEP_S;
 	c->places = calloc(PLACES, sizeof(*c->places));
 	c->share = curl_share_init();
-	if (!c->places || !c->share || !multi_open(&c->multis[0])) {
+	if (!c->places || names_new(c) || !c->share || !multi_open(&c->multis[0])) {
 		fail(err, MG_ENOMEM, "no memory for the HTTP client");
 		client_free(c);
 		return NULL;
@@ -424,6 +449,7 @@ void client_free(struct client *c)
 	if (c->share)
 		curl_share_cleanup(c->share);
 	places_free(c);
+	names_free(c);
 	free(c);
 }
 

@@ -39,12 +39,14 @@ struct client {
 	struct exchange *all;
 	unsigned n, cached;		/* multis; connections that one of them keeps */
 	struct place *places;
+	struct name *names;	/* that are looked up: lookup.c */
 	struct multi multis[];
 };
 
 struct exchange {
 	struct exchange *prev, *next;		/* of the client */
-	struct exchange *next_later;
+	struct exchange *next_later, *next_waiting;
+	struct name *name;			/* it looks it up, or waits for who does */
 	struct multi *multi;
 	CURL *easy;
 	struct place *place;
@@ -68,6 +70,7 @@ struct exchange {
 	bool listed, added, start, cancelled, resume, paused, ended;
 	bool foreign, refused, too_large, headed;
 	bool done;		/* libcurl said so */
+	bool waits;		/* it was stopped, since another one looks up its name */
 	bool kept, stale;	/* on a connection that was used before; which had ended */
 	char *error;		/* CURL_ERROR_SIZE bytes, where TLS may have something to say; else NULL */
 };
@@ -88,6 +91,14 @@ int transfer_connected(void *arg, char *ip, char *local_ip, int port, int local_
 bool exchange_out_on_kept(const struct exchange *x);	/* some of the request has left, on a connection that was used before */
 curl_socket_t transfer_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a);
 
+/* lookup.c */
+int names_new(struct client *c);
+void names_free(struct client *c);
+int transfer_lookup(void *state, void *reserved, void *exchange);	/* libcurl does not know the name; not 0: do not look */
+bool lookup_waits(struct exchange *x);		/* of one that has ended, and is off its multi: it was stopped, and goes on by itself */
+void lookup_missing(struct exchange *x);	/* its name was not found */
+void lookup_leave(struct exchange *x);
+
 /* timeouts.c */
 void exchange_deadline(struct timer *t);
 void exchange_arm(struct exchange *x);
@@ -103,6 +114,7 @@ void exchange_give_up(struct exchange *x);	/* takes it off its multi */
 
 /* client.c */
 void exchange_over(struct exchange *x, int how, const char *why);
+void exchange_again(struct exchange *x);	/* of one that is on no multi: it starts once libcurl is out of its callbacks */
 void multi_close(struct multi *m);	/* of one without exchanges: until it is used again */
 
 #endif

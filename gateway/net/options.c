@@ -291,6 +291,7 @@ static void set_callbacks(CURL *e)
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_data);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_connected);
+	curl_easy_setopt(e, CURLOPT_RESOLVER_START_FUNCTION, transfer_lookup);
 }
 
 /* What no two exchanges have in common; exchange_unset() takes it off again. */
@@ -308,6 +309,7 @@ static void set_own(struct exchange *x, const struct exchange_conf *conf)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
+	curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, x);
 	if (x->place->plain)
 		return;
 	x->error = calloc(1, CURL_ERROR_SIZE);	/* without: libcurl's words on TLS are less exact */
@@ -325,6 +327,7 @@ void exchange_unset(CURL *e)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, NULL);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, NULL);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, NULL);
+	curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, NULL);
 }
 
 /* 0: what is set for this exchange is for no other. */
