@@ -71,6 +71,7 @@ struct exchange {
 	bool foreign, refused, too_large, headed;
 	bool done;		/* libcurl said so */
 	bool waits;		/* it was stopped, since another one looks up its name */
+	bool spared;		/* by a deadline that came late */
 	bool kept, stale;	/* on a connection that was used before; which had ended */
 	char *error;		/* CURL_ERROR_SIZE bytes, where TLS may have something to say; else NULL */
 };

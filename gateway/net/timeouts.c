@@ -9,7 +9,8 @@
  *	total		everything
  *
  * The timer is lazy: bytes only note the time, and the timer looks at it when
- * it fires.
+ * it fires.  Where it fires late the loop was not there to see what came: the
+ * exchange has that time once more, but for the total, which is promised.
  */
 #include "net/client_parts.h"
 
@@ -67,11 +68,16 @@ void exchange_deadline(struct timer *t)
 {
 	static const char *const why[] = { "no connection in time", "no answer in time", "the answer stopped" };
 	struct exchange *x = loop_owner(t, struct exchange, timer);
-	uint64_t now = loop_now_ms(x->multi->client->loop);
+	struct loop *l = x->multi->client->loop;
+	uint64_t now = loop_now_ms(l), late = now - t->due_ms;
 	bool total = x->total_ms && now >= x->began_ms + x->total_ms;
 
-	if (due_of(x) > now || (!total && still_uploading(x)))
+	if (due_of(x) > now || (!total && still_uploading(x))) {
 		exchange_arm(x);
-	else
+	} else if (!total && late && !x->spared) {
+		x->spared = true;
+		loop_timer_set(l, t, late);
+	} else {
 		exchange_over(x, EXCHANGE_TIMEOUT, total ? "it took too long in all" : why[x->phase]);
+	}
 }

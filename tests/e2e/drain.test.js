@@ -56,7 +56,7 @@ const costs = (all) => all.reduce((sum, r) => sum + nanos(events(r.text).find((e
 
 test('200 streams and SIGTERM: all come to their end, exit 0', async () => {
   const home = dir();
-  const g = await startGateway(`${config}\n  logging = { file = "${home}/log" },`, { dir: home });
+  const g = await startGateway(`${config}\n  logging = { file = "${home}/log" },`, { dir: home, args: ['--drain', '2m'] });	// nobody is to be hurried
   const key = await g.newKey();
   let begun = 0;
   const all = Array.from({ length: 200 }, () => chat(g, key, { model: 'acme/slow', stream: true }, { onData: (d, req, res) => { if (!res.begun) { res.begun = true; begun++; } } }));

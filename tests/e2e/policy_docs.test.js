@@ -105,7 +105,7 @@ test('and none of these tests passes when its block is broken', async () => {
     writeFileSync(file, b.text);
     ok(r.code !== 0, `${b.at} ${b.name}\n${r.text}`);
   }
-}, 120000);
+}, 400000);
 
 test('README.md of the project leads here', () => { ok(readFileSync(join(root, '../README.md'), 'utf8').includes('policies/README.md')); });
 

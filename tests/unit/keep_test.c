@@ -8,7 +8,7 @@
 #include "net/client.h"
 #include "tap.h"
 
-enum { CONNS = 64, PATIENCE_MS = 60000, LARGE = 300000 };
+enum { CONNS = 256, PATIENCE_MS = 60000, LARGE = 300000 };
 
 static struct loop *loop;
 static struct client *client;
@@ -90,7 +90,7 @@ static bool upstream_open(void)
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 64) || getsockname(fd, (struct sockaddr *)&a, &len))
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, CONNS) || getsockname(fd, (struct sockaddr *)&a, &len))
 		return false;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", ntohs(a.sin_port));
 	up.door = (struct watch){ .fd = fd, .ready = door_ready };
@@ -99,7 +99,8 @@ static bool upstream_open(void)
 
 /* ---- one exchange, and waiting for a condition with a deadline */
 
-static struct { int how, ends; bool stale; char why[120]; } got;
+static struct { int how, ends, done; bool stale; char why[120]; } got;
+static uint64_t connect_ms = 3000;
 static bool (*met)(void);
 static uint64_t deadline;
 static struct timer tick;
@@ -130,6 +131,7 @@ static void on_end(void *owner, struct exchange *x, const struct exchange_result
 	got.stale = r->stale;
 	snprintf(got.why, sizeof(got.why), "%s", r->why);
 	got.ends++;
+	got.done += r->how == EXCHANGE_DONE;
 }
 
 static bool all_ended(void)
@@ -140,7 +142,7 @@ static bool all_ended(void)
 static struct exchange *start(const char *method, const struct mg_str *body, size_t pieces)
 {
 	static const struct exchange_events events = { .end = on_end };
-	struct exchange_conf c = { .method = method, .url = url, .body = body, .pieces = pieces, .connect_ms = 3000,
+	struct exchange_conf c = { .method = method, .url = url, .body = body, .pieces = pieces, .connect_ms = connect_ms,
 		.headers_ms = 5000, .plain_http = true };
 	struct err err = { 0 };
 	struct exchange *x = exchange_start(client, &c, &events, NULL, &err);
@@ -236,7 +238,7 @@ static void crowd_leave(void)
 		close(crowd.fds[i]);
 	while ((fd = accept(up.door.fd, NULL, NULL)) >= 0)
 		close(fd);
-	listen(up.door.fd, 64);
+	listen(up.door.fd, CONNS);
 	loop_watch(loop, &up.door, EPOLLIN);
 }
 
@@ -284,6 +286,35 @@ static void nothing_yet(void)
 	x = start("POST", &body, 1);
 	ok(got.how == EXCHANGE_DONE && !exchange_sent(x), "of one that has only begun nothing is sent");
 	exchange_cancel(x);
+}
+
+static void on_stall(struct timer *t)
+{
+	(void)t;
+	usleep(200000);
+}
+
+static bool many_ended(void)
+{
+	return got.ends == 200;
+}
+
+/* Of so many the loop sees some at a time. */
+static void nobody_looked(void)
+{
+	struct timer stall = { .fire = on_stall };
+
+	begin();
+	memset(&got, 0, sizeof(got));
+	connect_ms = 50;
+	for (int i = 0; i < 200; i++)
+		start("GET", NULL, 0);
+	connect_ms = 3000;
+	loop_timer_set(loop, &stall, 0);
+	until(many_ended);
+	ok(got.done == 200, "while the loop stood still no deadline has passed: what came meanwhile is seen");
+	if (got.done != 200)
+		printf("# %d of %d, the last: %s\n", got.done, got.ends, got.why);
 }
 
 static bool none_open(void)
@@ -400,6 +431,7 @@ int main(void)
 	found_dead();
 	swept();
 	swept_dead();
+	nobody_looked();
 	begin();
 	client_free(client);
 	loop_unwatch(loop, &up.door);
