@@ -1,7 +1,8 @@
 /*
  * watchdog.c - a worker that does not turn serves nobody, and nothing calls it back: a
  * plugin that waits, a disk that hangs.  The process ends, so that its supervisor starts
- * another; what the journal has is settled there.
+ * another; what the journal has is settled there.  A turn of many requests may take long
+ * where the disk is slow: whoever has written goes on.
  */
 #include <stdlib.h>
 #include "base/clock.h"

@@ -279,6 +279,12 @@ void loop_stop(struct loop *l)
 	wake(l);
 }
 
+/* Odd stays odd. */
+void loop_step(struct loop *l)
+{
+	atomic_store_explicit(&l->turned, atomic_load_explicit(&l->turned, memory_order_relaxed) + 2, memory_order_relaxed);
+}
+
 uint64_t loop_turns(const struct loop *l)
 {
 	return atomic_load_explicit(&l->turned, memory_order_relaxed);
@@ -366,7 +372,7 @@ static int patience(const struct loop *l)
 	return wait < 60000 ? (int)wait : 60000;
 }
 
-static void step(struct loop *l)
+static void half_turn(struct loop *l)
 {
 	atomic_store_explicit(&l->turned, atomic_load_explicit(&l->turned, memory_order_relaxed) + 1, memory_order_relaxed);
 }
@@ -376,7 +382,7 @@ static void turn(struct loop *l)
 	uint64_t us;
 	int n = epoll_wait(l->ep, l->batch, BATCH, patience(l));
 
-	step(l);
+	half_turn(l);
 	us = clock_us();
 	l->now_ms = us / 1000;
 	l->at = 0;
@@ -389,7 +395,7 @@ static void turn(struct loop *l)
 	us = run_timers(l, us);
 	run_turns(l, true, us);
 	log_flush();
-	step(l);
+	half_turn(l);
 }
 
 void loop_run(struct loop *l)

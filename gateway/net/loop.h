@@ -45,7 +45,8 @@ void loop_due(struct loop *l);		/* from within a turn: runs the timers that are 
 /* Runs fn(arg) on the loop's thread, soon and in order.  From any thread. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
-uint64_t loop_turns(const struct loop *l);	/* from any thread; odd: in the midst of one, even: it waits */
+uint64_t loop_turns(const struct loop *l);	/* from any thread; odd: in the midst of one, even: it waits; the same as before: it has not gone on */
+void loop_step(struct loop *l);		/* what may take long is done, and there is more of it in this turn: it goes on */
 uint64_t loop_callback_max_us(struct loop *l);	/* longest callback since the last call (R88) */
 
 #endif

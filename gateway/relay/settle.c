@@ -317,6 +317,7 @@ static void write_record(struct relay *r, enum usage_source source, bool deliver
 			.needs_rating = g.needs_rating, .own_nusd = r->w->bill.own_nusd },
 			record, permit(r, SINK_DECISION), &err) != MG_OK)
 		record_late(r, &err);
+	loop_step(r->w->loop);
 	buf_release(&json);
 }
 

@@ -40,11 +40,14 @@ const char *relay_attempt_id(const struct relay *r, unsigned n, char out[static 
 int tried_intent(struct relay *r, const struct endpoint *e, struct err *err)
 {
 	char id[ATTEMPT_ID];
+	int rc;
 
 	/* a number of its own, also behind one that did not begin: the store has one intent by an id, and its hold */
-	return journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
+	rc = journal_intent(r->w->journal, &(struct mg_store_intent){ .size = sizeof(struct mg_store_intent),
 		.attempt_id = relay_attempt_id(r, ++r->n_intents, id), .generation_id = r->id, .key_hash = r->key->hash, .endpoint = e->id,
 		.hold_nusd = r->hold.held.charge, .at_ms = r->created_ms }, err);
+	loop_step(r->w->loop);
+	return rc;
 }
 
 bool tried_launch(struct relay *r, struct candidate *c, struct err *err)

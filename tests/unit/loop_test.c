@@ -237,6 +237,26 @@ static void longest(void)
 	ok(!loop_callback_max_us(loop), "... once");
 }
 
+static uint64_t steps[2];
+
+static void many_things(struct timer *t)
+{
+	(void)t;
+	steps[0] = loop_turns(loop);
+	loop_step(loop);
+	steps[1] = loop_turns(loop);
+}
+
+static void goes_on(void)
+{
+	struct timer t = { .fire = many_things };
+
+	loop_timer_set(loop, &t, 0);
+	turn_for(1);
+	ok((steps[0] & 1) && (steps[1] & 1) && steps[0] != steps[1], "a turn that does one thing after the other is told from one that hangs");
+	ok(!(loop_turns(loop) & 1), "... and from a wait");
+}
+
 int main(void)
 {
 	struct err err = { 0, "" };
@@ -251,6 +271,7 @@ int main(void)
 	soon();
 	prompt();
 	longest();
+	goes_on();
 	loop_free(loop);
 	return tap_done();
 }
