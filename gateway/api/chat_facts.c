@@ -157,6 +157,8 @@ static int prefs_numbers(struct pool *pool, struct mg_view v, struct prefs *p, s
 	if (!rc)
 		rc = number(pool, json_get(max, "image"), "provider.max_price.image", &p->max_image, err);
 	if (!rc)
+		rc = number(pool, json_get(max, "audio"), "provider.max_price.audio", &p->max_audio, err);
+	if (!rc)
 		rc = percentiles(pool, json_get(v, "preferred_max_latency"), "provider.preferred_max_latency", p->latency_s, err);
 	if (!rc)
 		rc = percentiles(pool, json_get(v, "preferred_min_throughput"), "provider.preferred_min_throughput",
@@ -418,7 +420,7 @@ static void features_of(struct pool *pool, struct mg_view request, struct featur
 {
 	struct mg_view schema = json_get(json_get(request, "response_format"), "type");
 
-	*f = (struct features){ .lang = MG_STR("") };
+	*f = (struct features){ 0 };
 	for (struct mg_view m = json_at(json_get(request, "messages"), 0); m.doc; m = json_next(m))
 		count_message(f, m);
 	f->tools = json_len(json_get(request, "tools"));

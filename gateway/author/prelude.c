@@ -44,7 +44,7 @@ const char *const policy_prelude[] = {
 "    max_latency_s = {}, min_throughput_tps = {}, service_tier = \"\", guards = {} },\n",
 "  key = { id = \"key_1\", org = \"org_1\", workspace = \"ws_1\", user = \"usr_1\", plan = \"\", labels = {}, credits_bought_nusd = 0 },\n",
 "  feat = { prompt_tokens = 1000, max_tokens = 500, messages = 2, turns = 1, images = 0, audio_s = 0, files = 0, tools = 0,\n",
-"    json_schema = false, code_blocks = 0, user_chars = 400, reasoning = \"none\", lang = \"\" } }\n",
+"    json_schema = false, code_blocks = 0, user_chars = 400, reasoning = \"none\" } }\n",
 "local EP = { model = \"acme/large\", provider = \"alpha\", tier = \"default\", region = \"us\", quantization = \"bf16\",\n",
 "  context_length = 128000, max_output = 16000, params = {}, params_known = true, private = false, private_to = {}, free = false,\n",
 "  distillable = true, priced = true, cred = \"shared\", byok = { seq = 0, section = \"\", always = false },\n",

@@ -195,7 +195,7 @@ static void draw_field(struct probes *p, struct pool *pool, const struct field *
 	case K_WORDS: case K_SET: *(struct words *)at = draw_words(p, pool, 1 + draw(p, 3)); break;
 	case K_PAIRS: *(struct words *)at = draw_pairs(p, pool); break;
 	case K_CUTS: case K_PRICES:
-		for (int i = 0; i < 4; i++)
+		for (size_t i = 0; i < numbers_of(f); i++)
 			cuts[i] = (struct number){ draw(p, 2), (double)number(p) };
 		break;
 	default: break;

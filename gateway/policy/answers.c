@@ -256,17 +256,17 @@ static int read_cut(lua_State *L, int i, const char *of, const char *name, struc
 	return 0;
 }
 
-/* Four numbers in a row, by their names in a table. */
-struct four { const char *name, *such; const char *const *names; size_t at; bool tighten; };
+/* Numbers in a row, by their names in a table. */
+struct row { const char *name, *such; const char *const *names; size_t at; bool tighten; };
 
-static int read_four(lua_State *L, int i, const struct four *f, struct prefs *p)
+static int read_row(lua_State *L, int i, const struct row *f, struct prefs *p)
 {
 	struct number *out = (struct number *)(void *)((char *)p + f->at);
 	int rc = 0, type = answer_field(L, i, f->name), at = lua_gettop(L);
 
 	if (type != LUA_TNIL)
 		rc = table_at(L, at) ? answer_only(L, at, f->name, f->names) : answer_odd(L, "%s must be a table, such as { %s }", f->name, f->such);
-	for (int k = 0; type != LUA_TNIL && !rc && k < 4; k++)
+	for (int k = 0; type != LUA_TNIL && !rc && f->names[k]; k++)
 		rc = read_cut(L, at, f->name, f->names[k], &out[k], f->tighten);
 	lua_pop(L, 1);
 	return rc;
@@ -274,13 +274,13 @@ static int read_four(lua_State *L, int i, const struct four *f, struct prefs *p)
 
 static int cuts_tighten(lua_State *L, int i, struct prefs *p)
 {
-	static const struct four fours[] = { { "max_price", "prompt = 1.0", price_names, offsetof(struct prefs, max_prompt), true },
+	static const struct row rows[] = { { "max_price", "prompt = 1.0", price_names, offsetof(struct prefs, max_prompt), true },
 		{ "max_latency_s", "p90 = 1.5", pct_names, offsetof(struct prefs, latency_s), false },
 		{ "min_throughput_tps", "p90 = 1.5", pct_names, offsetof(struct prefs, throughput_tps), false } };
 	int rc = 0;
 
-	for (size_t k = 0; k < sizeof(fours) / sizeof(fours[0]) && !rc; k++)
-		rc = read_four(L, i, &fours[k], p);
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]) && !rc; k++)
+		rc = read_row(L, i, &rows[k], p);
 	return rc;
 }
 

@@ -4,8 +4,9 @@
 #include "base/config.h"
 #include "policy/fields.h"
 
-const char *const pct_names[] = { "p50", "p75", "p90", "p99", NULL }, *const price_names[] = { "prompt", "completion", "request", "image", NULL };
-_Static_assert(offsetof(struct prefs, max_image) == offsetof(struct prefs, max_prompt) + 3 * sizeof(struct number), "four prices in a row");
+const char *const pct_names[] = { "p50", "p75", "p90", "p99", NULL }, *const price_names[] = { "prompt", "completion", "request", "image", "audio", NULL };
+enum { PERCENTILES = 4, PRICES = 5 };
+_Static_assert(offsetof(struct prefs, max_audio) == offsetof(struct prefs, max_prompt) + (PRICES - 1) * sizeof(struct number), "prices in a row");
 
 static void push_text(lua_State *L, struct mg_str s, const char *otherwise)
 {
@@ -72,14 +73,28 @@ static void number_in(lua_State *L, const char *name, const struct number *n)
 	}
 }
 
-static void push_numbers(lua_State *L, const struct number at[4], const char *const names[4])
+size_t numbers_of(const struct field *f)
 {
-	if (!at[0].set && !at[1].set && !at[2].set && !at[3].set) {
+	return f->kind == K_PRICES ? PRICES : PERCENTILES;
+}
+
+static bool none_set(const struct number *at, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any |= at[i].set;
+	return !any;
+}
+
+static void push_numbers(lua_State *L, const struct number *at, size_t n, const char *const *names)
+{
+	if (none_set(at, n)) {
 		empty_push(L);
 		return;
 	}
-	lua_createtable(L, 0, 4);
-	for (size_t i = 0; i < 4; i++)
+	lua_createtable(L, 0, (int)n);
+	for (size_t i = 0; i < n; i++)
 		number_in(L, names[i], &at[i]);
 	proxy_push(L, SIGHT_PLAIN);
 }
@@ -111,8 +126,8 @@ void field_push(lua_State *L, const struct field *f, const void *thing)
 	case K_SET: push_set(L, at); break;
 	case K_PAIRS: push_pairs(L, at); break;
 	case K_DENY: lua_pushstring(L, *(const bool *)at ? "deny" : "allow"); break;
-	case K_CUTS: push_numbers(L, at, pct_names); break;
-	case K_PRICES: push_numbers(L, at, price_names); break;
+	case K_CUTS: push_numbers(L, at, PERCENTILES, pct_names); break;
+	case K_PRICES: push_numbers(L, at, PRICES, price_names); break;
 	case K_KNOWN:
 		n = *(const uint64_t *)at;
 		lua_pushinteger(L, n ? clamp(n) : INT64_MAX);
@@ -196,14 +211,13 @@ void record_close(lua_State *L, const char *what, const char *const *lacks)
 bool field_usual(const struct field *f, const void *at, const void *blank)
 {
 	const struct mg_str *s = at;
-	const struct number *four = at;
 
 	switch (f->kind) {
 	case K_STR: return !s->at || !s->len || (f->otherwise && mg_is(*s, f->otherwise));
 	case K_U64: case K_I64: return !*(const uint64_t *)at;
 	case K_BOOL: case K_DENY: return *(const bool *)at == *(const bool *)blank;
 	case K_WORDS: case K_SET: case K_PAIRS: return !((const struct words *)at)->n;
-	case K_CUTS: case K_PRICES: return !four[0].set && !four[1].set && !four[2].set && !four[3].set;
+	case K_CUTS: case K_PRICES: return none_set(at, numbers_of(f));
 	default: return true;
 	}
 }
@@ -236,14 +250,14 @@ static int image_words(const struct words *w, char *out, size_t size)
 	return (int)len;
 }
 
-static int image_numbers(const struct number at[4], char *out, size_t size)
+static int image_numbers(const struct number *at, size_t n, char *out, size_t size)
 {
 	size_t len = 1;
 
-	if (size < 1 + 4 * sizeof(double))
+	if (size < 1 + n * sizeof(double))
 		return -1;
 	*out = 0;
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < n; i++)
 		if (at[i].set) {
 			*out = (char)(*out | 1 << i);
 			memcpy(out + len, &at[i].n, sizeof(double));
@@ -274,7 +288,7 @@ int field_image(const struct field *f, const void *thing, char *out, size_t size
 		return 1;
 	case K_STR: return image_text(*(const struct mg_str *)at, out, size);
 	case K_WORDS: case K_SET: case K_PAIRS: return image_words(at, out, size);
-	case K_CUTS: case K_PRICES: return image_numbers(at, out, size);
+	case K_CUTS: case K_PRICES: return image_numbers(at, numbers_of(f), out, size);
 	default: return -1;
 	}
 }

@@ -23,7 +23,8 @@ struct field {
 #define SET "table<string,boolean>"
 
 extern const struct field req_fields[], prefs_fields[], key_fields[], feat_fields[], endpoint_fields[], live_fields[], usage_fields[];
-extern const char *const pct_names[5], *const price_names[5];	/* four, then NULL */
+extern const char *const pct_names[5], *const price_names[6];	/* then NULL */
+size_t numbers_of(const struct field *f);	/* how many there are in a row of K_CUTS or K_PRICES */
 /* A member of req by its name, "variant" or "feat.images": its field, and which struct of a request it is in. */
 enum base { OF_REQ, OF_PREFS, OF_KEY, OF_FEAT, BASES };
 extern const struct base_fields { const char *name, *called; const struct field *fields; } parts[BASES];	/* "prefs", "req.prefs" */

@@ -28,12 +28,12 @@ struct prefs {				/* the `provider` object */
 	struct words order, only, ignore, quantizations, guards;
 	bool allow_fallbacks, require_parameters, deny_data_collection, zdr, distillable;
 	struct mg_str sort_by, partition, service_tier;		/* "", "price" ...; "model", "none"; "default" ... */
-	struct number max_prompt, max_completion, max_request, max_image;	/* USD per million tokens; USD */
+	struct number max_prompt, max_completion, max_request, max_image, max_audio;	/* USD per million tokens; USD */
 	struct number latency_s[4], throughput_tps[4];		/* p50 p75 p90 p99 */
 };
 extern const struct prefs prefs_none;	/* of who asks for nothing */
 struct features { uint64_t prompt_tokens, max_tokens, messages, turns, images, audio_s, files, tools, code_blocks, user_chars;
-	bool json_schema; struct mg_str reasoning, lang; };
+	bool json_schema; struct mg_str reasoning; };
 struct facts {
 	struct mg_str id, api, model, variant, session, data_class, policy;
 	struct words models;		/* in order, as sent, variants removed */

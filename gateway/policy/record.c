@@ -100,11 +100,13 @@ static void put_true(struct buf *b, const char *name, bool yes)
 
 /* ---- the request */
 
-/* The four of a kind, those that were not given as null. */
-static void put_four(struct buf *b, const struct number *at)
+/* All of a kind, those that were not given as null; but what came to be after the first four is left out then. */
+static void put_numbers(struct buf *b, const struct number *at, size_t n)
 {
+	while (n > 4 && !at[n - 1].set)
+		n--;
 	LIT(b, "[");
-	for (int i = 0; i < 4; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (i)
 			LIT(b, ",");
 		if (at[i].set)
@@ -122,7 +124,7 @@ static void put_value(struct buf *b, const struct field *f, const void *at)
 	case K_U64: case K_I64: put_int(b, *(const int64_t *)at); break;
 	case K_BOOL: case K_DENY: put(b, *(const bool *)at ? "true" : "false", 5 - *(const bool *)at); break;
 	case K_WORDS: case K_SET: case K_PAIRS: put_list(b, at); break;
-	default: put_four(b, at);
+	default: put_numbers(b, at, numbers_of(f));
 	}
 }
 

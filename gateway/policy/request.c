@@ -19,7 +19,7 @@ const struct field prefs_fields[] = {
 	FIELD("distillable", K_BOOL, AT(prefs, distillable), "boolean", "enforce_distillable_text"),
 	FIELD("sort_by", K_STR, AT(prefs, sort_by), "\"\"|\"price\"|\"throughput\"|\"latency\"|\"exacto\"", "", .otherwise = ""),
 	FIELD("partition", K_STR, AT(prefs, partition), "\"model\"|\"none\"", "", .otherwise = "model"),
-	FIELD("max_price", K_PRICES, AT(prefs, max_prompt), "{prompt?:number,completion?:number,request?:number,image?:number}", "USD per 1M tokens; USD per request, image"),
+	FIELD("max_price", K_PRICES, AT(prefs, max_prompt), "{prompt?:number,completion?:number,request?:number,image?:number,audio?:number}", "USD per 1M tokens; USD per request, image, audio token"),
 	FIELD("max_latency_s", K_CUTS, AT(prefs, latency_s), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "seconds to first token"),
 	FIELD("min_throughput_tps", K_CUTS, AT(prefs, throughput_tps), "table<\"p50\"|\"p75\"|\"p90\"|\"p99\",number>", "tokens per second"),
 	FIELD("service_tier", K_STR, AT(prefs, service_tier), "\"\"|\"default\"|\"priority\"|\"flex\"", ""),
@@ -45,8 +45,7 @@ const struct field feat_fields[] = {
 	FIELD("json_schema", K_BOOL, AT(features, json_schema), "boolean", ""),
 	FIELD("code_blocks", K_U64, AT(features, code_blocks), "integer", ""),
 	FIELD("user_chars", K_U64, AT(features, user_chars), "integer", "length of the last user message"),
-	FIELD("reasoning", K_STR, AT(features, reasoning), "\"none\"|\"minimal\"|\"low\"|\"medium\"|\"high\"|\"xhigh\"|\"max\"", "", .otherwise = "none"),
-	FIELD("lang", K_STR, AT(features, lang), "string", "ISO 639-1; \"\": not known, and nobody guesses it yet"), { 0 } };
+	FIELD("reasoning", K_STR, AT(features, reasoning), "\"none\"|\"minimal\"|\"low\"|\"medium\"|\"high\"|\"xhigh\"|\"max\"", "", .otherwise = "none"), { 0 } };
 const struct field req_fields[] = {
 	FIELD("id", K_STR, AT(facts, id), "string", ""),
 	FIELD("now_ms", K_I64, AT(facts, now_ms), "integer", "Unix time of arrival, ms; frozen for the whole request"),

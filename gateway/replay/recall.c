@@ -74,11 +74,11 @@ static void put_lists(struct telling *t, const struct prefs *p)
 
 static void put_cuts(struct telling *t, const struct prefs *p)
 {
-	static const char *const prices[4] = { "max_prompt", "max_completion", "max_request", "max_image" };
-	const struct number *price[4] = { &p->max_prompt, &p->max_completion, &p->max_request, &p->max_image };
+	static const char *const prices[] = { "max_prompt", "max_completion", "max_request", "max_image", "max_audio" };
+	const struct number *price[] = { &p->max_prompt, &p->max_completion, &p->max_request, &p->max_image, &p->max_audio };
 	char name[40];
 
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(prices) / sizeof(prices[0]); i++)
 		if (price[i]->set)
 			put_number(t, prices[i], price[i]->n);
 	for (int i = 0; i < 4; i++) {

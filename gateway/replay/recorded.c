@@ -8,10 +8,10 @@
 
 struct reader { struct scan s; struct recorded *out; struct facts after; struct mg_str asked, before; bool models_said; struct mg_str session; /* with its quotes */ };
 
-static void four(struct scan *s, struct number *at)
+static void take_numbers(struct scan *s, struct number *at, size_t n)
 {
 	scan_expect(s, '[');
-	for (int i = 0; i < 4; i++) {
+	for (size_t i = 0; i < n && (i < 4 || (s->at < s->end && *s->at == ',')); i++) {
 		if (i)
 			scan_expect(s, ',');
 		if (s->at < s->end && *s->at == 'n')
@@ -31,7 +31,7 @@ static void take_value(struct scan *s, const struct field *f, char *at)
 	case K_U64: case K_I64: *(int64_t *)at = scan_whole(s); break;
 	case K_BOOL: case K_DENY: *(bool *)at = scan_truth(s); break;
 	case K_WORDS: case K_SET: case K_PAIRS: *(struct words *)at = scan_words(s); break;
-	case K_CUTS: case K_PRICES: four(s, (struct number *)at); break;
+	case K_CUTS: case K_PRICES: take_numbers(s, (struct number *)at, numbers_of(f)); break;
 	default: scan_span(s);
 	}
 }

@@ -28,7 +28,7 @@ local function size_of(req, my)
   local f = req.feat
   local size, why = rules(f)
   if my.classifier == "" then return size, why end
-  local said, err = lookup(my.classifier, { tokens = f.prompt_tokens, lang = f.lang }, "")
+  local said, err = lookup(my.classifier, { tokens = f.prompt_tokens }, "")
   for i, name in ipairs(ORDER) do
     if said == name then return i, { "classifier" } end
   end

@@ -53,11 +53,13 @@ return policy {
     end
     if p.zdr and not (d.known and d.zdr) then return false, "zdr" end
     if p.distillable and not ep.distillable then return false, "distillable" end
-    -- max_price: USD per million tokens (prompt, completion), USD per unit (request, image)
+    -- max_price: USD per million tokens (prompt, completion), USD per unit as the catalogue lists it (request, image,
+    -- audio: a token of it; from pUSD, so that what is equal in decimals is equal here)
     local mp, u = p.max_price, ep.usd
     if not ep.priced and set.any(mp) then return false, "max_price" end -- nobody said what it costs
     if (mp.prompt and u.prompt > mp.prompt) or (mp.completion and u.completion > mp.completion)
-       or (mp.request and u.request > mp.request) or (mp.image and u.image > mp.image) then
+       or (mp.request and u.request > mp.request) or (mp.image and u.image > mp.image)
+       or (mp.audio and ep.rate.audio_in / 1e12 > mp.audio) then
       return false, "max_price"
     end
     -- an endpoint that lists no parameters at all gets all of them passed on

@@ -34,12 +34,18 @@ const g = await startGateway(`
 const key = await g.newKey();
 const ask = async (body) => { const r = await chat(g, key, body); return { status: r.status, headers: r.headers, ...JSON.parse(r.text).error }; };
 
+test('what is as dear as is allowed is left; audio that has no price of its own has that of the prompt', async () => {
+  eq((await ask({ model: 'acme/one', provider: { max_price: { prompt: 1, completion: '2', request: 0, image: 0, audio: '0.000001' } } })).status, 200);
+  eq((await ask({ model: 'acme/one', provider: { max_price: { audio: 'cheap' } } })).message.includes('provider.max_price.audio'), true);
+});
+
 for (const [what, body, status, code, type, excluded] of [
   ['a model that nobody has', { model: 'acme/none' }, 400, 'model_not_found', 'invalid_request', undefined],
   ['a model that gives no text', { model: 'acme/vec' }, 400, 'wrong_endpoint', 'invalid_request', undefined],
   ['zero retention', { model: 'acme/one', provider: { zdr: true } }, 404, 'privacy_restricted', 'not_found', ['data_policy:zdr']],
   ['no training', { model: 'acme/one', provider: { data_collection: 'deny' } }, 404, 'privacy_restricted', 'not_found', ['data_policy:training']],
   ['a price', { model: 'acme/one', provider: { max_price: { prompt: 0.5 } } }, 404, 'constraint_filtered', 'not_found', ['max_price']],
+  ['a price of audio, a token', { model: 'acme/one', provider: { max_price: { audio: '0.000000999' } } }, 404, 'constraint_filtered', 'not_found', ['max_price']],
   ['a quantization', { model: 'acme/one', provider: { quantizations: ['fp16'] } }, 404, 'constraint_filtered', 'not_found', ['quantization']],
   ['all parameters', { model: 'acme/one', provider: { require_parameters: true }, seed: 7 }, 404, 'constraint_filtered', 'not_found', ['require_parameters']],
   ['tools among them', { model: 'acme/one', provider: { require_parameters: true }, seed: 7, tools: [{ type: 'function', function: { name: 'f' } }] }, 404, 'constraint_filtered', 'not_found', ['require_parameters']],

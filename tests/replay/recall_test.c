@@ -27,9 +27,16 @@ static const struct { const char *what, *kept, *told; } cases[] = {
 	  "\"data_collection\":\"allow\",\"zdr\":false,\"distillable\":false,\"partition\":\"model\"},\"prompt_tokens\":45,\"max_tokens\":64,"
 	  "\"candidates\":[],\"order\":[],\"plan\":{},\"keep\":{\"store\":\"metadata\",\"ttl_s\":2592000,\"cache\":false},\"notes\":[],"
 	  "\"policy_error\":false,\"errors\":0,\"fuel\":224,\"lua_us\":9}" },
+	{ "prices of a time when there were four", "{\"seed\":7,\"api\":\"chat\",\"model\":\"a/b\",\"prefs\":{\"max_price\":[null,null,null,2],\"zdr\":true},\"feat\":[45,64],\"candidates\":[],"
+	  "\"bundle\":\"0c\",\"spent\":[224,9]}",
+	  "{\"id\":\"gen-1\",\"at_ms\":5,\"seed\":7,\"api\":\"chat\",\"bundle\":\"0c\",\"model\":\"a/b\",\"models\":[\"a/b\"],"
+	  "\"key\":{\"id\":\"thekey\",\"org\":\"\",\"workspace\":\"\"},\"params\":[],\"prefs\":{\"allow_fallbacks\":true,\"require_parameters\":false,"
+	  "\"data_collection\":\"allow\",\"zdr\":true,\"distillable\":false,\"partition\":\"model\",\"max_image\":2},\"prompt_tokens\":45,\"max_tokens\":64,"
+	  "\"candidates\":[],\"order\":[],\"plan\":{},\"keep\":{\"store\":\"metadata\",\"ttl_s\":2592000,\"cache\":false},\"notes\":[],"
+	  "\"policy_error\":false,\"errors\":0,\"fuel\":224,\"lua_us\":9}" },
 	{ "and what was said stays", "{\"seed\":7,\"api\":\"chat\",\"stream\":true,\"model\":\"x\",\"variant\":\"floor\",\"session\":\"s\",\"data_class\":\"pii\","
 	  "\"labels\":[\"team\",\"a\"],\"params\":[\"n\"],\"models\":[\"a/b\",\"c\\\"d\"],\"prefs\":{\"only\":[\"azure\"],\"allow_fallbacks\":false,\"data_collection\":true,"
-	  "\"zdr\":true,\"sort_by\":\"price\",\"partition\":\"none\",\"max_price\":[0.25,null,null,null],\"max_latency_s\":[null,null,1.5,null]},"
+	  "\"zdr\":true,\"sort_by\":\"price\",\"partition\":\"none\",\"max_price\":[0.25,null,null,null,0.5],\"max_latency_s\":[null,null,1.5,null]},"
 	  "\"key\":{\"org\":\"o\",\"workspace\":\"w\",\"credits_bought_nusd\":5},\"feat\":[1,2],\"asked\":{\"models\":[\"x\"]},"
 	  "\"candidates\":[],\"plan\":{\"max_attempts\":2,\"sticky_key\":0},\"keep\":[\"none\",0,true,[\"log\"]],\"strategy\":\"auto\",\"denied\":[\"admit\",429,\"slow\",\"p.lua:3\"],\"policy_error\":true,"
 	  "\"notes\":[[\"rank\",\"or_ranking\",\"slow\"]],\"reads\":[[\"counter.get\",[\"n\",\"k\"],[7]]],\"errors\":3,\"bundle\":\"0c\",\"spent\":[1,2]}",
@@ -37,7 +44,7 @@ static const struct { const char *what, *kept, *told; } cases[] = {
 	  "\"models\":[\"a/b\",\"c\\\"d\"],\"key\":{\"id\":\"thekey\",\"org\":\"o\",\"workspace\":\"w\",\"credits_bought_nusd\":5},\"session\":\"s\",\"data_class\":\"pii\","
 	  "\"labels\":{\"team\":\"a\"},\"params\":[\"n\"],\"prefs\":{\"allow_fallbacks\":false,"
 	  "\"require_parameters\":false,\"data_collection\":\"deny\",\"zdr\":true,\"distillable\":false,\"partition\":\"none\",\"only\":[\"azure\"],"
-	  "\"sort_by\":\"price\",\"max_prompt\":0.25,\"max_latency_p90_s\":1.5},\"prompt_tokens\":1,\"max_tokens\":2,\"candidates\":[],\"order\":[],\"strategy\":\"auto\","
+	  "\"sort_by\":\"price\",\"max_prompt\":0.25,\"max_audio\":0.5,\"max_latency_p90_s\":1.5},\"prompt_tokens\":1,\"max_tokens\":2,\"candidates\":[],\"order\":[],\"strategy\":\"auto\","
 	  "\"denied\":{\"hook\":\"admit\",\"status\":429,\"code\":\"slow\",\"by\":\"p.lua:3\"},\"plan\":{\"max_attempts\":2,\"sticky_key\":\"s\"},"
 	  "\"keep\":{\"store\":\"none\",\"ttl_s\":0,\"cache\":true,\"sinks\":[\"log\"]},\"notes\":[{\"hook\":\"rank\",\"by\":\"or_ranking\",\"text\":\"slow\"}],"
 	  "\"reads\":[{\"function\":\"counter.get\",\"asked\":[\"n\",\"k\"],\"said\":[7]}],\"policy_error\":true,\"errors\":3,\"fuel\":1,\"lua_us\":2}" },

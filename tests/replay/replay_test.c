@@ -87,7 +87,7 @@ static void test_request(void)
 static void test_places(void)
 {
 	static const char *const first[] = { "prompt_tokens", "max_tokens", "messages", "turns", "images", "audio_s", "files", "tools", "json_schema",
-		"code_blocks", "user_chars", "reasoning", "lang" };
+		"code_blocks", "user_chars", "reasoning" };
 	bool same = true;
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]) && same; i++)
@@ -265,7 +265,7 @@ static const char busy[] =
 	"  resolve = function(req)\n"
 	"    local word = lookup('kind', { n = req.feat.turns }, 'none')\n"
 	"    if req.feat.turns % 5 == 1 then return { models = { 'a/small', 'a/none', 'big' }, note = word } end\n"
-	"    if req.feat.turns % 5 == 2 then return { prefs = { require_parameters = true, max_price = { prompt = 1.5 } }, strategy = 'auto' } end\n"
+	"    if req.feat.turns % 5 == 2 then return { prefs = { require_parameters = true, max_price = { prompt = 1.5, audio = req.feat.turns % 2 == 0 and 0.5 or nil } }, strategy = 'auto' } end\n"
 	"    if req.feat.turns % 50 == 3 then return deny { status = 400, code = 'odd', message = 'odd' } end\n"
 	"  end,\n"
 	"  filter = function(req, ep)\n"
