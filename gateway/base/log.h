@@ -34,6 +34,7 @@
 	X(UPSTREAM_RETRY, "upstream_retry", "another attempt follows") \
 	X(UPSTREAM_HEDGE, "upstream_hedge", "output is late: another endpoint is asked, too") \
 	X(UPSTREAM_FAILED, "upstream_failed", "an attempt failed") \
+	X(USAGE_DOUBTED, "usage_doubted", "an upstream says that it used more than is believed") \
 	X(CREDENTIAL_FAILED, "credential_failed", "no access token, no temporary keys; what there was before is used until its end") \
 	X(STORE_ERROR, "store_error", "the store refused a group") \
 	X(LEDGER_RECOVERED, "ledger_recovered", "the journal was replayed") \

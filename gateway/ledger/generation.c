@@ -67,6 +67,8 @@ static void put_identity(struct mg_writer *w, const struct generation *g)
 	json_put_bool(w, "is_byok", g->is_byok);
 	if (g->needs_rating)
 		json_put_bool(w, "needs_rating", true);
+	if (g->needs_reconcile)
+		json_put_bool(w, "needs_reconcile", true);
 	if (g->rated_ms)
 		put_time(w, "rated_at", g->rated_ms);
 	json_put_text(w, "workspace_id", g->workspace_id && *g->workspace_id ? g->workspace_id : NULL);

@@ -35,6 +35,7 @@ struct generation {
 	const char *model, *provider_name, *router, *preset_id, *service_tier, *workspace_id, *data_region;
 	bool is_byok;
 	bool needs_rating;		/* a price policy failed: this is the list price */
+	bool needs_reconcile;		/* the upstream says that it used more than is believed: its bill will be another */
 	int64_t rated_ms;		/* Unix; when price was run again, and usage_nusd is what is left of the charge; 0: it was not */
 	const struct mg_usage *to_rate;		/* with needs_rating: what price is run with again ... */
 	const char *rate_endpoint;		/* ... and the endpoint's id */

@@ -141,13 +141,14 @@ static void put_numbers(struct buf *out, const struct generation *g)
 
 static void put_flags(struct buf *out, const struct generation *g)
 {
-	if (!g->streamed && !g->cancelled && !g->is_byok && !g->needs_rating)
+	if (!g->streamed && !g->cancelled && !g->is_byok && !g->needs_rating && !g->needs_reconcile)
 		return;
 	buf_text(out, "\"flags\":[");
 	buf_text(out, g->streamed ? "\"streamed\"," : "");
 	buf_text(out, g->cancelled ? "\"cancelled\"," : "");
 	buf_text(out, g->is_byok ? "\"is_byok\"," : "");
 	buf_text(out, g->needs_rating ? "\"needs_rating\"," : "");
+	buf_text(out, g->needs_reconcile ? "\"needs_reconcile\"," : "");
 	out->len -= !out->failed;	/* the last comma */
 	buf_text(out, "],");
 }
@@ -485,6 +486,7 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		g->cancelled |= json_is(v, "cancelled");
 		g->is_byok |= json_is(v, "is_byok");
 		g->needs_rating |= json_is(v, "needs_rating");
+		g->needs_reconcile |= json_is(v, "needs_reconcile");
 	}
 	g->created_ms = row->at_ms;
 	read_to_rate(p, json_get(all, "rate"), g);

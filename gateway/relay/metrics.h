@@ -42,6 +42,7 @@
 	X(POLICY_TRIPS, "moongate_policy_circuit_trips_total", COUNTER, "Versions whose hooks failed too often.", "result") \
 	X(POLICY_ERRORS, "moongate_policy_errors_total", COUNTER, "Hooks that failed.", "kind") \
 	X(NEEDS_RATING, "moongate_needs_rating_total", COUNTER, "Generations at the list price, since a price policy failed.", "") \
+	X(USAGE_DOUBTED, "moongate_usage_doubted_total", COUNTER, "Generations whose upstream says that it used more than is believed.", "provider") \
 	X(STORE_WRITE, "moongate_store_write_seconds", HISTOGRAM, "One group committed.", "") \
 	X(STORE_QUEUE, "moongate_store_queue_length", GAUGE, "Rows that wait for the store.", "") \
 	X(STORE_EXPIRED, "moongate_store_expired_total", COUNTER, "Rows looked at whose labels and decision went when their time was up.", "") \

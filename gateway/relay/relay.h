@@ -117,7 +117,7 @@ struct relay {
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
 	uint64_t output_max;		/* of a stream: past so many it is full (max_charge_nusd of the plan) */
 	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
-	struct mg_usage usage; bool usage_reported;
+	struct mg_usage usage; bool usage_reported, usage_doubted;	/* doubted: more was reported than is believed */
 	enum mg_finish finish; struct mg_str native;
 	uint64_t started_us, sent_us;	/* when the relay began, and the first attempt was sent; 0: not yet */
 	uint64_t settled_us; int status; const char *outcome; int64_t charge_nusd; uint64_t overhead_us;	/* once it is settled */

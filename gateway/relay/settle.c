@@ -12,16 +12,22 @@ enum { RECORD_MAX = 256 * 1024, RECORD_USUAL = 1024,	/* bytes */
 
 /* ------------------------------------------------ what was used */
 
-static void clamp(uint64_t *const *counts, size_t n, uint64_t most)
+static bool clamp(uint64_t *const *counts, size_t n, uint64_t most)
 {
+	bool cut = false;
+
 	for (size_t i = 0; i < n; i++)
-		if (*counts[i] > most)
+		if (*counts[i] > most) {
 			*counts[i] = most;
+			cut = true;
+		}
+	return cut;
 }
 
 /* What an upstream reports is believed within reason (R46): never more than ten
- * times what was held room for, and of what no room is held for a number that nobody reaches. */
-static void clamp_usage(struct relay *r)
+ * times what was held room for, and of what no room is held for a number that nobody reaches.
+ * True: it is not believed, and somebody has to look. */
+static bool clamp_usage(struct relay *r)
 {
 	struct mg_usage most, *u = &r->usage;
 	uint64_t *const tokens[] = { &u->input, &u->cached, &u->cache_write, &u->cache_write_1h, &u->image_tokens, &u->audio_in,
@@ -29,8 +35,8 @@ static void clamp_usage(struct relay *r)
 	uint64_t *const counts[] = { &u->images_out, &u->searches, &u->requests };
 
 	relay_estimate(r, r->endpoint, &most);
-	clamp(tokens, sizeof(tokens) / sizeof(tokens[0]), 10 * (most.input + most.output) + 1000000);
-	clamp(counts, sizeof(counts) / sizeof(counts[0]), COUNT_MOST);
+	return clamp(tokens, sizeof(tokens) / sizeof(tokens[0]), 10 * (most.input + most.output) + 1000000) |
+		clamp(counts, sizeof(counts) / sizeof(counts[0]), COUNT_MOST);
 }
 
 static uint64_t tokens_delivered(const struct relay *r)
@@ -57,8 +63,9 @@ static bool more_delivered(struct relay *r)
  * delivered, nothing billed (R44). */
 static enum usage_source usage_of(struct relay *r)
 {
+	r->usage_doubted = false;
 	if (r->usage_reported && r->endpoint) {
-		clamp_usage(r);
+		r->usage_doubted = clamp_usage(r);
 		return cut_short(r) && more_delivered(r) ? USAGE_COUNTED : USAGE_REPORTED;
 	}
 	r->usage = (struct mg_usage){ .size = sizeof(r->usage), .cost_nusd = -1 };
@@ -227,6 +234,7 @@ static void record_of(struct relay *r, enum usage_source source, struct generati
 	g->usage_nusd = r->w->bill.charge_nusd;
 	g->is_byok = r->w->bill.is_byok;
 	g->needs_rating = r->w->bill.needs_rating;
+	g->needs_reconcile = r->usage_doubted;
 	if (g->needs_rating && r->endpoint) {
 		g->to_rate = &r->usage;
 		g->rate_endpoint = r->endpoint->id;
@@ -360,6 +368,10 @@ static void count(struct relay *r, const char *outcome)
 	metric_add(M_GENERATIONS, 1, METRIC_LABELS(model, provider, outcome));
 	if (r->w->bill.needs_rating)
 		metric_add(M_NEEDS_RATING, 1, METRIC_PLAIN);
+	if (r->usage_doubted) {
+		metric_add(M_USAGE_DOUBTED, 1, METRIC_LABELS(provider));
+		log_at(LOG_WARN, EV_USAGE_DOUBTED, r->name, LOG_W("generation_id", r->id), LOG_S("endpoint", e->id));
+	}
 	metric_observe_us(M_POLICY_DURATION, r->d.lua_us, METRIC_LABELS("all"));
 	if (!r->endpoint)
 		return;

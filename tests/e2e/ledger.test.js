@@ -136,7 +136,7 @@ test('fail-over: the winner is charged, what the other one cost is a loss (R47)'
 });
 
 test('what an upstream says it used is believed within reason (R46)', async () => {
-  const lie = { prompt_tokens: 10, completion_tokens: 10 ** 18, num_search_queries: 9 * 10 ** 18 };
+  let lie = { prompt_tokens: 10, completion_tokens: 10 ** 18, num_search_queries: 9 * 10 ** 18 };
   const u = await startUpstream((one, res) => { res.writeHead(200, { 'content-type': 'application/json' }); res.end(JSON.stringify(completion('well', lie))); });
   const two = await startGateway(`workers = 1, providers = { a = { dialect = "openai", base_url = "${u.url}", api_key = "k" } },
     models = { ["acme/lie"] = { endpoints = { { provider = "a", model = "up", price = { input = 1, output = 1, search = "0.01" } } } } },`);
@@ -147,6 +147,13 @@ test('what an upstream says it used is believed within reason (R46)', async () =
     const { cost } = JSON.parse(r.text).usage;
     ok(cost > 11 && cost < 11.1, `a million tokens and a thousand searches: ${cost} USD`);
     eq((await ownKey(two, key)).usage, Number((n * cost).toFixed(9)), 'the key');
+    eq((await record(two, key, JSON.parse(r.text).id)).needs_reconcile, true, 'its record says that somebody has to look');
+  }
+  eq(await metric(two, 'moongate_usage_doubted_total'), 2);
+  ok(two.log.includes('"usage_doubted"'), 'and the log');
+  for (lie of [{ prompt_tokens: -10, completion_tokens: -5 }, { prompt_tokens: null, completion_tokens: null }, { prompt_tokens: 10, completion_tokens: 5 }]) {
+    const r = await chat(two, key, { model: 'acme/lie', max_tokens: 100 }), kept = await record(two, key, JSON.parse(r.text).id);
+    ok(r.status === 200 && kept.usage >= 0 && kept.usage <= 0.00003 && kept.needs_reconcile === undefined, JSON.stringify(kept));
   }
   eq(await two.stop(), { code: 0, signal: null });
   await u.stop();

@@ -616,7 +616,7 @@ static void test_record(void)
 	g.attempts = tried;
 	g.n_attempts = 2;
 	g.latency = 420;
-	g.streamed = g.needs_rating = true;
+	g.streamed = g.needs_rating = g.needs_reconcile = true;
 	g.is_byok = true;
 	g.user_agent = "\xc3\xa9\n";
 	g.usage_source = USAGE_COUNTED;
@@ -634,7 +634,7 @@ static void test_record(void)
 	ok(strstr(answer.at, "\"created_at\":\"1970-01-01T00:00:01.000Z\",\"model\":\"m\"") && strstr(answer.at, "\"id\":\"gen-1-2\",\"endpoint_id\":\"openai/m\""),
 		"and what the row knows");
 	ok(!generation_read(&row, p, &back, &err) && back.native_prompt == 7 && back.native_completion == UNKNOWN && back.cache_discount_nusd == -5 &&
-		back.streamed && !back.cancelled && back.is_byok && back.needs_rating &&
+		back.streamed && !back.cancelled && back.is_byok && back.needs_rating && back.needs_reconcile &&
 		back.to_rate && back.to_rate->input == 7 && !back.to_rate->cached && back.to_rate->cache_write_1h == 3 && back.to_rate->seconds == 9 && !strcmp(back.rate_endpoint, "openai/m@o") && back.usage_source == USAGE_COUNTED && !strcmp(back.user_agent, g.user_agent) &&
 		back.n_attempts == 2 && !strcmp(back.attempts[1].provider_name, "Open\"AI") && back.attempts[1].is_byok && !back.attempts[0].is_byok &&
 		!back.attempts[0].model_permaslug && back.attempts[0].latency == 80, "all of it comes back as it was");
