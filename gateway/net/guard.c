@@ -10,7 +10,7 @@ enum { HEADERS_MAX = 100, GAP_MAX = 64 };
 struct walk {
 	uintptr_t end;		/* behind the last byte accounted for */
 	bool broken;		/* names and values do not follow each other */
-	unsigned hosts, lengths, codings, count;
+	unsigned hosts, lengths, codings, credentials, count;
 	int status;
 	const char *why;
 	struct guard_body *body;
@@ -121,6 +121,9 @@ static enum MHD_Result framing_header(struct walk *w, const char *key, size_t kl
 	} else if (named(key, klen, "Expect")) {
 		if (!named(at, len, "100-continue"))
 			return refuse(w, 417, "Expect: only 100-continue is supported");
+	} else if (named(key, klen, "Authorization")) {	/* who stands in front may have read the other one (R77) */
+		if (w->credentials++)
+			return refuse(w, 400, "more than one Authorization header");
 	}
 	return MHD_YES;
 }

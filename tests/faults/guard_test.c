@@ -46,6 +46,7 @@ static const struct row rows[] = {
 	ROW("GET / HTTP/1.1\r\n\r\n", "400", "R5 no Host"),
 	ROW("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400", "R5 two Hosts"),
 	ROW("GET / HTTP/1.1\r\nHost:\r\n\r\n", "400", "R5 an empty Host"),
+	ROW("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sk-a\r\nauthorization: Bearer sk-b\r\n\r\n", "400", "R77 two Authorizations"),
 	ROW("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "400", "R5 a blank in Host"),
 	ROW("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", "400", "R5 a user in Host"),
 	ROW("GET / HTTP/1.9\r\n" H "\r\n", "505", "R5 HTTP/1.9"),
