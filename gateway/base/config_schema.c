@@ -261,6 +261,7 @@ static const struct member cors[] = {
 	END };
 static const struct member plugins[] = {
 	{ .name = "dir", .kind = M_PATH, .doc = "where *.so lie; default: beside the binary" },
+	{ .name = "sha256", .kind = M_LIST, .fallback = "[]", .sub = &a_string, .doc = "of the files that may be loaded, as plugin info prints it; none: all that lie there" },
 	END };
 static const struct member root[] = {
 	{ .name = "listen", .kind = M_LISTEN, .fallback = "[\"127.0.0.1:8080\"]", .sub = listener, .doc = "where clients connect" },

@@ -7,6 +7,8 @@
 #include "ledger/generation.h"
 #include "policy/policy.h"
 
+enum { SUMS_MAX = 256 };
+
 int local_config(struct local *l, const struct cli *c)
 {
 	struct err err = { 0 };
@@ -47,6 +49,22 @@ int local_bundle(struct local *l, const struct cli *c, const char **dir)
 	return rc;
 }
 
+int plugins_load(struct registry *r, const char *dir, const json_t *tree, struct err *err)
+{
+	const char *at[SUMS_MAX];
+	json_t *sums = json_object_get(json_object_get(tree, "plugins"), "sha256");
+	size_t n = json_array_size(sums);
+
+	if (n > SUMS_MAX)
+		return fail(err, MG_EINVAL, "plugins.sha256: more than %d", SUMS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		at[i] = json_string_value(json_array_get(sums, i));
+		if (!at[i] || strlen(at[i]) != SHA256_HEX || strspn(at[i], "0123456789abcdef") != SHA256_HEX)
+			return fail(err, MG_EINVAL, "plugins.sha256: must be %d of 0-9 and a-f each, as 'moongate plugin info FILE' prints it", SHA256_HEX);
+	}
+	return registry_load(r, dir, &(struct sums){ at, n }, err);
+}
+
 int local_plugins(struct local *l, const struct cli *c)
 {
 	struct err err = { 0 };
@@ -57,7 +75,7 @@ int local_plugins(struct local *l, const struct cli *c)
 	l->plugins = registry_new();
 	if (!l->plugins)
 		return cli_say(EXIT_FAILED, "no memory for the plugins");
-	return registry_load(l->plugins, l->places.plugins, &err) == MG_OK ? EXIT_OK : cli_fail(EXIT_CONFIG, &err);
+	return plugins_load(l->plugins, l->places.plugins, l->conf.tree, &err) == MG_OK ? EXIT_OK : cli_fail(EXIT_CONFIG, &err);
 }
 
 int local_catalog(struct local *l, const struct cli *c)

@@ -34,6 +34,8 @@ const char *policies_folder(const struct config *conf);
 int local_bundle(struct local *l, const struct cli *c, const char **dir);
 /* The configured policies, opened; no status, but an mg_rc. */
 int local_policies(const struct local *l, struct bundle **out, struct err *err);
+/* What lies there, where plugins.sha256 of the configuration has it. */
+int plugins_load(struct registry *r, const char *dir, const json_t *tree, struct err *err);
 int local_plugins(struct local *l, const struct cli *c);
 int local_catalog(struct local *l, const struct cli *c);
 int local_store(struct local *l, const struct cli *c);

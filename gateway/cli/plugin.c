@@ -12,7 +12,7 @@ static const struct column columns[] = {
 	{ "operations", "OPERATIONS", CELL_TEXT }, { "about", "ABOUT", CELL_TEXT }, { NULL, NULL, CELL_TEXT } };
 static const struct column facts[] = {
 	{ "name", "name", CELL_TEXT }, { "kind", "kind", CELL_TEXT }, { "version", "version", CELL_TEXT }, { "abi", "abi", CELL_TEXT },
-	{ "operations", "operations", CELL_TEXT }, { "about", "about", CELL_TEXT }, { "path", "path", CELL_TEXT }, { NULL, NULL, CELL_TEXT } };
+	{ "operations", "operations", CELL_TEXT }, { "about", "about", CELL_TEXT }, { "path", "path", CELL_TEXT }, { "sha256", "sha256", CELL_TEXT }, { NULL, NULL, CELL_TEXT } };
 static const char *const operations[] = { [MG_CHAT] = "chat", [MG_EMBEDDINGS] = "embeddings", [MG_RERANK] = "rerank", [MG_IMAGE] = "image",
 	[MG_SPEECH] = "speech", [MG_TRANSCRIPTION] = "transcription", [MG_MODERATION] = "moderation", [MG_VIDEO] = "video", [MG_MODELS] = "models" };
 
@@ -68,6 +68,7 @@ static void put_plugin(struct mg_writer *w, const char *member, const struct plu
 	json_close(w);
 	json_put_text(w, "about", self->about);
 	json_put_text(w, "path", p->path);
+	json_put_text(w, "sha256", p->sum);
 	json_close(w);
 }
 
@@ -124,7 +125,7 @@ int plugin_info_run(int argc, char **argv)
 	if (rc)
 		return rc;
 	if (strchr(c.argv[0], '/') || strstr(c.argv[0], ".so"))
-		return plugin_open(&own, c.argv[0], &err) == MG_OK ? info(&c, &own) : cli_fail(EXIT_FAILED, &err);
+		return plugin_open(&own, c.argv[0], NULL, &err) == MG_OK ? info(&c, &own) : cli_fail(EXIT_FAILED, &err);
 	rc = local_plugins(&l, &c);
 	if (!rc) {
 		size_t i = 0;

@@ -221,7 +221,7 @@ struct snapshot *world_read(struct serving *s, const struct catalog *previous, s
 
 	if (config_load(&conf, s->config_path, err) != MG_OK)
 		return NULL;
-	if (registry_load(s->gw.plugins, s->places.plugins, err) == MG_OK && policy_conf_check(conf.tree, err) == MG_OK)
+	if (plugins_load(s->gw.plugins, s->places.plugins, conf.tree, err) == MG_OK && policy_conf_check(conf.tree, err) == MG_OK)
 		catalog = catalog_new(&conf, s->gw.plugins, previous, err);
 	snap = catalog ? snapshot_new(&conf, catalog, NULL, bundle_drop) : NULL;
 	if (snap)

@@ -312,7 +312,7 @@ int plugin_check(const char *path, void (*say)(void *arg, const char *line), voi
 	struct err err = { MG_OK, "" };
 	struct plugin p;
 
-	int rc = plugin_open(&p, path, &err);
+	int rc = plugin_open(&p, path, NULL, &err);
 
 	if (claim(&t, rc == MG_OK, "loads: file, owner, ABI, tables", err.msg)) {
 		check_symbols(&t, p.fd);

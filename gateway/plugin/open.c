@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -85,6 +86,30 @@ static int open_checked(const char *path, struct err *err)
 	return fd;
 }
 
+static int sum_of(int fd, struct plugin *p, struct err *err)
+{
+	struct stat st;
+	void *at;
+
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return fail(err, MG_EINVAL, "'%s' is empty", p->path);
+	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (at == MAP_FAILED)
+		return fail(err, MG_EINVAL, "cannot read '%s': %s", p->path, strerror(errno));
+	sha256_hex(at, (size_t)st.st_size, p->sum);
+	munmap(at, (size_t)st.st_size);
+	return MG_OK;
+}
+
+int plugin_trusted(const struct plugin *p, const struct sums *sums, struct err *err)
+{
+	for (size_t i = 0; sums && i < sums->n; i++)
+		if (!strcmp(sums->at[i], p->sum))
+			return MG_OK;
+	return !sums || !sums->n ? MG_OK : fail(err, MG_EDENIED, "'%.300s' is not one of plugins.sha256\n"
+		"hint: if it is to be loaded, add \"%s\"", p->path, p->sum);
+}
+
 static entry_fn *load(int fd, const char *path, struct err *err)
 {
 	char seen[32];
@@ -139,7 +164,7 @@ static int trial(int fd, const char *path, struct err *err)
 	return MG_OK;
 }
 
-int plugin_open(struct plugin *p, const char *path, struct err *err)
+int plugin_open(struct plugin *p, const char *path, const struct sums *sums, struct err *err)
 {
 	char full[PATH_MAX];
 	entry_fn *entry;
@@ -154,7 +179,11 @@ int plugin_open(struct plugin *p, const char *path, struct err *err)
 	fd = open_checked(full, err);
 	if (fd < 0)
 		return fd;
-	rc = trial(fd, full, err);
+	*p = (struct plugin){ .fd = fd };
+	memcpy(p->path, full, strlen(full) + 1);
+	rc = sum_of(fd, p, err);
+	rc = rc ? rc : plugin_trusted(p, sums, err);
+	rc = rc ? rc : trial(fd, full, err);
 	if (rc) {
 		close(fd);
 		return rc;
@@ -162,7 +191,6 @@ int plugin_open(struct plugin *p, const char *path, struct err *err)
 	entry = load(fd, full, err);
 	if (!entry)
 		return MG_EINVAL;	/* fd stays: something may be mapped under its name */
-	*p = (struct plugin){ .self = entry(), .fd = fd };
-	memcpy(p->path, full, strlen(full) + 1);
+	p->self = entry();
 	return abi_check(p->self, full, err);
 }

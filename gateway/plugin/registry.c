@@ -56,7 +56,7 @@ static int name_check(const struct registry *r, const struct entry *e, struct er
 	return MG_OK;
 }
 
-static int entry_load(struct registry *r, const char *path, const struct stat *st, struct entry **out, struct err *err)
+static int entry_load(struct registry *r, const char *path, const struct stat *st, const struct sums *sums, struct entry **out, struct err *err)
 {
 	struct entry *e;
 	int rc;
@@ -66,7 +66,7 @@ static int entry_load(struct registry *r, const char *path, const struct stat *s
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return fail(err, MG_ENOMEM, "no memory for a plugin");
-	rc = plugin_open(&e->plugin, path, err);
+	rc = plugin_open(&e->plugin, path, sums, err);
 	if (rc) {
 		free(e);
 		return rc;
@@ -79,7 +79,7 @@ static int entry_load(struct registry *r, const char *path, const struct stat *s
 	return MG_OK;
 }
 
-static int load_file(struct registry *r, const char *path, bool wanted[LOADS_MAX], struct err *err)
+static int load_file(struct registry *r, const char *path, const struct sums *sums, bool wanted[LOADS_MAX], struct err *err)
 {
 	struct entry *e;
 	struct stat st;
@@ -91,7 +91,7 @@ static int load_file(struct registry *r, const char *path, bool wanted[LOADS_MAX
 	if (e && (e->size != st.st_size || !same_time(e->changed, st.st_mtim)))
 		return fail(err, MG_EINVAL, "'%s' was written over while it is in use: put a new file in its place "
 			"(install, or cp and mv), then restart", path);
-	rc = e ? MG_OK : entry_load(r, path, &st, &e, err);
+	rc = e ? plugin_trusted(&e->plugin, sums, err) : entry_load(r, path, &st, sums, &e, err);
 	for (size_t i = 0; !rc && i < r->n; i++)
 		if (r->at[i] == e)
 			wanted[i] = true;
@@ -106,7 +106,7 @@ static int is_so(const struct dirent *d)
 }
 
 /* part: "" for dir itself, which must be there, or a sub-folder. */
-static int load_dir(struct registry *r, const char *dir, const char *part, bool wanted[LOADS_MAX], struct err *err)
+static int load_dir(struct registry *r, const char *dir, const char *part, const struct sums *sums, bool wanted[LOADS_MAX], struct err *err)
 {
 	char path[1024];
 	struct dirent **names;
@@ -123,7 +123,7 @@ static int load_dir(struct registry *r, const char *dir, const char *part, bool 
 
 		snprintf(file, sizeof(file), "%s/%s", path, names[i]->d_name);
 		if (!rc)
-			rc = load_file(r, file, wanted, err);
+			rc = load_file(r, file, sums, wanted, err);
 		free(names[i]);
 	}
 	free(names);
@@ -153,7 +153,7 @@ static int make_current(struct registry *r, const bool wanted[LOADS_MAX], struct
 	return MG_OK;
 }
 
-int registry_load(struct registry *r, const char *dir, struct err *err)
+int registry_load(struct registry *r, const char *dir, const struct sums *sums, struct err *err)
 {
 	static const char *const parts[] = { "", "/providers", "/stores" };
 	bool wanted[LOADS_MAX] = { false };
@@ -161,7 +161,7 @@ int registry_load(struct registry *r, const char *dir, struct err *err)
 
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; !rc && i < sizeof(parts) / sizeof(parts[0]); i++)
-		rc = load_dir(r, dir, parts[i], wanted, err);
+		rc = load_dir(r, dir, parts[i], sums, wanted, err);
 	if (!rc)
 		rc = make_current(r, wanted, err);
 	pthread_mutex_unlock(&r->lock);

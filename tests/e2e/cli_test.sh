@@ -116,6 +116,12 @@ run 0 plugin list && out '^sqlite  *store' && out '^sim  *provider'; ok "plugin 
 run 0 plugin info sim --json && out '"operations":\["chat"'; ok "plugin info"
 run 6 plugin info nobody; ok "no such plugin: 6"
 run 0 plugin new brook && [ -f brook/brook.c ] && run 1 plugin new brook; ok "plugin new, once"
+printf 'return { data_dir = "%s/d", plugins = { sha256 = { "%064d" } } }\n' "$DIR" 0 >sums.lua
+run 3 config check --config sums.lua && err "is not one of plugins.sha256" && err 'hint: if it is to be loaded, add "[0-9a-f]\{64\}"'; ok "plugins.sha256: what is not listed is not loaded"
+printf 'return { data_dir = "%s/d", plugins = { sha256 = { "abc" } } }\n' "$DIR" >sums.lua; run 3 config check --config sums.lua && err 'plugins.sha256: must be 64'; ok "plugins.sha256: no sum"
+for so in "$(dirname "$MOONGATE")"/plugins/*/*.so; do "$MOONGATE" plugin info "$so" --json | grep -o '"sha256":"[0-9a-f]*"' | cut -d: -f2; done >sums
+printf 'return { data_dir = "%s/d", plugins = { sha256 = { %s } } }\n' "$DIR" "$(paste -sd, sums)" >sums.lua
+run 0 config check --config sums.lua; ok "plugins.sha256: what plugin info prints is what is listed"
 run 0 plugin new rill --json && out '^{"data":{"dir":"rill","wrote":\["rill"\],"kept":\[\]}}$' && silent err && run 1 plugin new rill --json && err '^{"error":{"code":.*rill' && silent out; ok "plugin new --json"
 echo nonsense >wrong.so
 run 8 plugin check ./wrong.so && out '^not ok'; ok "plugin check: 8"

@@ -107,7 +107,7 @@ static void test_planted(void)
 			ok(false, "the compiler makes a plugin");
 			continue;
 		}
-		rc = plugin_open(&p, in_dir(file), &err);
+		rc = plugin_open(&p, in_dir(file), NULL, &err);
 		ok(planted[i].refusal ? rc < 0 && strstr(err.msg, planted[i].refusal) : rc == MG_OK, planted[i].name);
 		if (rc && !(planted[i].refusal && strstr(err.msg, planted[i].refusal)))
 			printf("# %s\n", err.msg);
@@ -118,7 +118,7 @@ static bool refused(const char *path, const char *why)
 {
 	struct plugin p;
 	struct err err = { MG_OK, "" };
-	bool as_wanted = plugin_open(&p, path, &err) < 0 && strstr(err.msg, why);
+	bool as_wanted = plugin_open(&p, path, NULL, &err) < 0 && strstr(err.msg, why);
 
 	if (!as_wanted)
 		printf("# %s\n", err.msg);
@@ -145,7 +145,7 @@ static void test_files(void)
 	chmod(dir, 0770);
 	ok(refused(dir_so, "can be written by others"), "a folder that its group can write");
 	chmod(dir, 01777);
-	ok(plugin_open(&p, dir_so, NULL) == MG_OK, "a folder for all that is sticky is fine");
+	ok(plugin_open(&p, dir_so, NULL, NULL) == MG_OK, "a folder for all that is sticky is fine");
 	chmod(dir, 0700);
 	if (geteuid() == 0) {
 		ok(chown(dir_so, 12345, 0) == 0 && refused(dir_so, "belongs to user 12345"), "a file of somebody else");
@@ -155,7 +155,7 @@ static void test_files(void)
 	} else {
 		printf("ok %d - # SKIP owners need root\n", ++tap_n);
 	}
-	ok(plugin_open(&p, dir_so, NULL) == MG_OK, "the file itself was fine all the time");
+	ok(plugin_open(&p, dir_so, NULL, NULL) == MG_OK, "the file itself was fine all the time");
 }
 
 static void make_sub(const char *name)
@@ -175,32 +175,79 @@ static void test_table(void)
 	snprintf(base, sizeof(base), "%s", in_dir("set"));
 	build("set/providers/one.so", "-DNAME=\"one\"");
 	build("set/two.so", "-DNAME=\"two\"");
-	ok(registry_load(r, base, &err) == MG_OK && registry_count(r) == 2, "every .so of a folder and of providers/");
+	ok(registry_load(r, base, NULL, &err) == MG_OK && registry_count(r) == 2, "every .so of a folder and of providers/");
 	first = registry_find(r, "one");
 	ok(first && registry_find(r, "two") && !registry_find(r, "three"), "is found by its name");
-	ok(registry_load(r, base, &err) == MG_OK && registry_count(r) == 2 && registry_find(r, "one") == first,
+	ok(registry_load(r, base, NULL, &err) == MG_OK && registry_count(r) == 2 && registry_find(r, "one") == first,
 		"what did not change is not loaded again");
 
 	build("new.so", "-DNAME=\"one\"");
 	rename(in_dir("new.so"), in_dir("set/providers/one.so"));
-	ok(registry_load(r, base, &err) == MG_OK && registry_count(r) == 2, "a file that was replaced");
+	ok(registry_load(r, base, NULL, &err) == MG_OK && registry_count(r) == 2, "a file that was replaced");
 	second = registry_find(r, "one");
 	ok(second && second != first, "is found instead of its older copy");
 	ok(!strcmp(first->name, "one") && !first->provider->ops[0]->request(NULL, NULL), "which stays mapped");
 
 	build("set/three.so", "-DNAME=\"three\"");
 	build("set/zzz.so", "-DMAJOR=9");
-	ok(registry_load(r, base, &err) == MG_EINVAL && strstr(err.msg, "wants ABI 9.0"), "one refusal stops the load");
+	ok(registry_load(r, base, NULL, &err) == MG_EINVAL && strstr(err.msg, "wants ABI 9.0"), "one refusal stops the load");
 	ok(registry_count(r) == 2 && !registry_find(r, "three"), "and nothing of it takes effect");
 	unlink(in_dir("set/zzz.so"));
-	ok(registry_load(r, base, &err) == MG_OK && registry_find(r, "three"), "until the bad file is gone");
+	ok(registry_load(r, base, NULL, &err) == MG_OK && registry_find(r, "three"), "until the bad file is gone");
 
 	build("set/again.so", "-DNAME=\"two\"");
-	ok(registry_load(r, base, &err) == MG_EINVAL && strstr(err.msg, "both called 'two'"), "two files of one name");
+	ok(registry_load(r, base, NULL, &err) == MG_EINVAL && strstr(err.msg, "both called 'two'"), "two files of one name");
 	unlink(in_dir("set/again.so"));
-	ok(registry_load(r, in_dir("nowhere"), &err) == MG_EINVAL && strstr(err.msg, "plugins' folder"), "no such folder");
+	ok(registry_load(r, in_dir("nowhere"), NULL, &err) == MG_EINVAL && strstr(err.msg, "plugins' folder"), "no such folder");
 	ok(registry_at(r, 0) && !registry_at(r, 3) && fcntl(registry_at(r, 0)->fd, F_GETFD) >= 0,
 		"each keeps its descriptor open");
+	registry_free(r);
+}
+
+/* A list says what may be loaded: at the first load, and at each that finds it loaded (R67). */
+static void test_sums(void)
+{
+	struct registry *r = registry_new();
+	struct err err = { MG_OK, "" };
+	char base[256], sum[SHA256_HEX + 1];
+	const char *list[] = { "", sum };
+	struct sums none = { list, 1 }, both = { list, 2 };
+	struct plugin p;
+
+	make_sub("sums");
+	snprintf(base, sizeof(base), "%s", in_dir("sums"));
+	build("sums/a.so", "-DCRASH");
+	ok(registry_load(r, base, &none, &err) == MG_EDENIED && strstr(err.msg, "plugins.sha256"), "a file that is not listed is not even tried");
+	build("sums/a.so", "");
+	ok(plugin_open(&p, in_dir("sums/a.so"), NULL, &err) == MG_OK && strlen(p.sum) == SHA256_HEX, "its sum is told");
+	memcpy(sum, p.sum, sizeof(sum));
+	ok(registry_load(r, base, &both, &err) == MG_OK && registry_find(r, "planted"), "a file that is listed is loaded");
+	ok(registry_load(r, base, &none, &err) == MG_EDENIED && strstr(err.msg, sum) && registry_find(r, "planted"),
+		"one that is listed no more stops the load, and stays");
+	ok(registry_load(r, base, &(struct sums){ NULL, 0 }, &err) == MG_OK, "no list: any");
+	registry_free(r);
+}
+
+/* Nothing is unmapped, so that it cannot go on for ever (R69). */
+static void test_many(void)
+{
+	enum { FILES = 257 };
+	struct registry *r = registry_new();
+	struct err err = { MG_OK, "" };
+	char base[256];
+	int loads = 0;
+
+	make_sub("many");
+	snprintf(base, sizeof(base), "%s", in_dir("many"));
+	build("many/a.so", "");
+	while (loads < FILES && registry_load(r, base, NULL, &err) == MG_OK) {
+		char *const copy[] = { "cp", (char *)in_dir("many/a.so"), (char *)in_dir("next"), NULL };
+
+		loads++;
+		if (!run(copy) || rename(in_dir("next"), in_dir("many/a.so")))
+			break;
+	}
+	ok(loads == FILES - 1 && strstr(err.msg, "restart to load more") && registry_find(r, "planted"), "after 256 loads none is added, and the last one stays");
 	registry_free(r);
 }
 
@@ -211,6 +258,8 @@ int main(void)
 	test_planted();
 	test_files();
 	test_table();
+	test_sums();
+	test_many();
 	run((char *[]){ "rm", "-rf", dir, NULL });
 	return tap_done();
 }
