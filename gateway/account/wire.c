@@ -1,14 +1,13 @@
+#include "account/key_body.h"
 #include "account/wire.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/money.h"
 
-enum { LABEL_NAME_MAX = 40, LABEL_VALUE_MAX = 128, CREDIT_ID = 160 };
+enum { CREDIT_ID = 160 };
 #define CREDIT_MAX INT64_C(1000000000000000)	/* nUSD, a million USD at once: more is a slip */
 
 /* ---- values */
@@ -45,62 +44,6 @@ static const char *or_null(const char *text)
 	return *text ? text : NULL;
 }
 
-static const char *const resets[WINDOWS] = { NULL, "daily", "weekly", "monthly" };
-
-static int digits(const char *at, int n)
-{
-	int value = 0;
-
-	for (int i = 0; i < n; i++) {
-		if (at[i] < '0' || at[i] > '9')
-			return -1;
-		value = value * 10 + at[i] - '0';
-	}
-	return value;
-}
-
-static size_t fraction(struct mg_str s, size_t at, int *ms)
-{
-	int scale = 100;
-
-	*ms = 0;
-	if (at >= s.len || s.at[at] != '.')
-		return at;
-	for (at++; at < s.len && s.at[at] >= '0' && s.at[at] <= '9'; at++, scale /= 10)
-		*ms += (s.at[at] - '0') * scale;
-	return scale == 100 ? 0 : at;	/* a point and no digit: nothing fits behind */
-}
-
-bool wire_time(struct mg_str s, int64_t *wall_ms)
-{
-	static const char shape[] = "0000-00-00T00:00:00";
-	struct tm tm = { 0 }, back;
-	time_t seconds;
-	size_t at;
-	int ms;
-
-	if (!s.at || s.len < sizeof(shape))
-		return false;
-	for (size_t i = 0; i < sizeof(shape) - 1; i++)
-		if (shape[i] == '0' ? s.at[i] < '0' || s.at[i] > '9' : s.at[i] != shape[i])
-			return false;
-	at = fraction(s, sizeof(shape) - 1, &ms);
-	if (!mg_is((struct mg_str){ s.at + at, s.len - at }, "Z") && !mg_is((struct mg_str){ s.at + at, s.len - at }, "+00:00"))
-		return false;
-	tm.tm_year = digits(s.at, 4) - 1900;
-	tm.tm_mon = digits(s.at + 5, 2) - 1;
-	tm.tm_mday = digits(s.at + 8, 2);
-	tm.tm_hour = digits(s.at + 11, 2);
-	tm.tm_min = digits(s.at + 14, 2);
-	tm.tm_sec = digits(s.at + 17, 2);
-	back = tm;
-	seconds = timegm(&back);
-	*wall_ms = (int64_t)seconds * 1000 + ms;
-	/* timegm() takes February 30 for March 2 */
-	return back.tm_year == tm.tm_year && back.tm_mon == tm.tm_mon && back.tm_mday == tm.tm_mday && back.tm_hour == tm.tm_hour &&
-		back.tm_min == tm.tm_min && back.tm_sec == tm.tm_sec;
-}
-
 /* ---- answers */
 
 /* Four members: name, name_daily ... */
@@ -125,7 +68,7 @@ static void put_spending(struct mg_writer *w, const struct key_facts *k, int64_t
 	left = f.limit - f.posted;
 	put_usd_or_null(w, "limit", k->limit_nusd, k->limit_nusd >= 0);
 	put_usd_or_null(w, "limit_remaining", left > 0 ? left : 0, k->limit_nusd >= 0);
-	json_put_text(w, "limit_reset", resets[k->reset]);
+	json_put_text(w, "limit_reset", reset_names[k->reset]);
 	json_put_bool(w, "include_byok_in_limit", k->include_byok);
 	put_spent(w, "usage", &f.charged);
 	put_spent(w, "byok_usage", &f.own);
@@ -343,197 +286,6 @@ int wire_keys(struct accounts *a, const struct keys_query *q, int64_t wall_ms, s
 	return written(&w, err);
 }
 
-/* ---- bodies: each member reads itself, if it is there */
-
-struct body { struct mg_view at; struct pool *pool; struct key_facts *k; bool creating; struct err *err; };
-
-static int wrong(struct body *b, const char *member, const char *must)
-{
-	return fail(b->err, MG_EINVAL, "%s: must be %s", member, must);
-}
-
-static int text_of(struct body *b, struct mg_view v, const char *member, char *out, size_t size)
-{
-	struct mg_str s = json_text(b->pool, v);
-
-	if (json_kind(v) != MG_STRING || !s.at)
-		return wrong(b, member, "a string");
-	if (memchr(s.at, '\0', s.len))
-		return wrong(b, member, "without NUL");
-	if (s.len >= size)
-		return fail(b->err, MG_EINVAL, "%s: longer than %zu bytes", member, size - 1);
-	memcpy(out, s.at, s.len);
-	out[s.len] = '\0';
-	return MG_OK;
-}
-
-/* null empties a text that may be empty */
-static int optional_text(struct body *b, const char *member, char *out, size_t size)
-{
-	struct mg_view v = json_get(b->at, member);
-
-	if (json_kind(v) == MG_ABSENT)
-		return MG_OK;
-	if (json_kind(v) == MG_NULL) {
-		*out = '\0';
-		return MG_OK;
-	}
-	return text_of(b, v, member, out, size);
-}
-
-static int flag(struct body *b, const char *member, bool *out)
-{
-	enum mg_kind kind = json_kind(json_get(b->at, member));
-
-	if (kind == MG_TRUE || kind == MG_FALSE)
-		*out = kind == MG_TRUE;
-	else if (kind != MG_ABSENT)
-		return wrong(b, member, "true or false");
-	return MG_OK;
-}
-
-static int read_name(struct body *b)
-{
-	struct mg_view v = json_get(b->at, "name");
-	int rc;
-
-	if (json_kind(v) == MG_ABSENT && !b->creating)
-		return MG_OK;
-	if (json_kind(v) == MG_ABSENT)
-		return fail(b->err, MG_EINVAL, "name: is required");
-	rc = text_of(b, v, "name", b->k->name, sizeof(b->k->name));
-	return rc || b->k->name[0] ? rc : wrong(b, "name", "a string that is not empty");
-}
-
-static int read_limit(struct body *b)
-{
-	struct mg_view v = json_get(b->at, "limit");
-
-	if (json_kind(v) == MG_NULL)
-		b->k->limit_nusd = -1;
-	if (json_kind(v) == MG_ABSENT || json_kind(v) == MG_NULL)
-		return MG_OK;
-	if (json_kind(v) != MG_NUMBER || money_parse(json_raw(v), 9, &b->k->limit_nusd, NULL))
-		return wrong(b, "limit", "null, or an amount in USD from 0 on with at most 9 decimals");
-	return MG_OK;
-}
-
-static int read_reset(struct body *b)
-{
-	struct mg_view v = json_get(b->at, "limit_reset");
-
-	if (json_kind(v) == MG_ABSENT)
-		return MG_OK;
-	if (json_kind(v) == MG_NULL) {
-		b->k->reset = WINDOW_TOTAL;
-		return MG_OK;
-	}
-	for (enum window w = WINDOW_DAILY; w < WINDOWS; w++)
-		if (json_is(v, resets[w])) {
-			b->k->reset = w;
-			return MG_OK;
-		}
-	return wrong(b, "limit_reset", "daily, weekly, monthly or null");
-}
-
-static int read_expires(struct body *b)
-{
-	struct mg_view v = json_get(b->at, "expires_at");
-
-	if (json_kind(v) == MG_NULL)
-		b->k->expires_ms = 0;
-	if (json_kind(v) == MG_ABSENT || json_kind(v) == MG_NULL)
-		return MG_OK;
-	if (json_kind(v) != MG_STRING || !wire_time(json_text(b->pool, v), &b->k->expires_ms))
-		return wrong(b, "expires_at", "null, or a time in UTC with seconds, like 2027-12-31T23:59:59Z");
-	if (b->k->expires_ms <= clock_wall_ms())
-		return wrong(b, "expires_at", "in the future");
-	return MG_OK;
-}
-
-static int read_external(struct body *b)
-{
-	struct mg_view v = json_get(b->at, "external");
-
-	if (json_kind(v) == MG_ABSENT || json_kind(v) == MG_NULL)
-		return MG_OK;
-	if (json_kind(v) != MG_OBJECT)
-		return wrong(b, "external", "an object");
-	if (json_kind(json_get(v, "user")) == MG_ABSENT)
-		return fail(b->err, MG_EINVAL, "external.user: is required");
-	return text_of(b, json_get(v, "user"), "external.user", b->k->external_user, sizeof(b->k->external_user));
-}
-
-static int one_label(struct body *b, struct mg_view v, struct buf *out)
-{
-	struct mg_str name = json_name(v), value = json_text(b->pool, v);
-	bool plain = name.at && name.len && name.len <= LABEL_NAME_MAX;
-
-	for (size_t i = 0; plain && i < name.len; i++)
-		plain = isalnum((unsigned char)name.at[i]) || memchr("_.-", name.at[i], 3);
-	if (!plain)
-		return fail(b->err, MG_EINVAL, "labels: a name has 1 to %d letters, digits or any of _ . -", LABEL_NAME_MAX);
-	if (json_kind(v) != MG_STRING || !value.at || value.len > LABEL_VALUE_MAX)
-		return fail(b->err, MG_EINVAL, "labels.%.*s: must be a string of at most %d bytes", (int)name.len, name.at, LABEL_VALUE_MAX);
-	for (size_t i = 0; i < value.len; i++)
-		if ((unsigned char)value.at[i] < ' ')
-			return fail(b->err, MG_EINVAL, "labels.%.*s: must have no control characters", (int)name.len, name.at);
-	buf_print(out, "%s%.*s=%.*s", out->len ? "\n" : "", (int)name.len, name.at, (int)value.len, value.at);
-	return MG_OK;
-}
-
-/* Those that are given take the place of all before. */
-static int read_labels(struct body *b)
-{
-	struct mg_view all = json_get(b->at, "labels");
-	char room[LABELS_BYTES];
-	struct buf out = buf_on(room, sizeof(room) - 1);
-	int rc = MG_OK;
-
-	if (json_kind(all) == MG_ABSENT)
-		return MG_OK;
-	if (json_kind(all) != MG_NULL && json_kind(all) != MG_OBJECT)
-		return wrong(b, "labels", "an object of strings, such as {\"team\":\"blue\"}");
-	for (struct mg_view v = json_at(all, 0); !rc && json_kind(all) == MG_OBJECT && json_kind(v) != MG_ABSENT; v = json_next(v))
-		rc = one_label(b, v, &out);
-	if (!rc && out.failed)
-		rc = fail(b->err, MG_EINVAL, "labels: are longer than %d bytes together", LABELS_BYTES - 1);
-	if (!rc)
-		snprintf(b->k->labels, sizeof(b->k->labels), "%.*s", (int)out.len, out.len ? out.at : "");
-	return rc;
-}
-
-static int read_body(struct body *b)
-{
-	int rc;
-
-	if (json_kind(b->at) != MG_OBJECT)
-		return fail(b->err, MG_EINVAL, "the body must be a JSON object");
-	rc = read_name(b);
-	rc = rc ? rc : read_limit(b);
-	rc = rc ? rc : read_reset(b);
-	rc = rc ? rc : flag(b, "include_byok_in_limit", &b->k->include_byok);
-	rc = rc ? rc : flag(b, "disabled", &b->k->disabled);
-	rc = rc ? rc : read_labels(b);
-	if (rc || !b->creating)
-		return rc;
-	rc = read_expires(b);
-	rc = rc ? rc : read_external(b);
-	rc = rc ? rc : optional_text(b, "organization_id", b->k->org, sizeof(b->k->org));
-	rc = rc ? rc : optional_text(b, "workspace_id", b->k->workspace, sizeof(b->k->workspace));
-	return rc ? rc : optional_text(b, "creator_user_id", b->k->creator, sizeof(b->k->creator));
-}
-
-/* In a pool of its own: what is read here is copied into the facts. */
-static int read_facts(struct mg_view body, struct key_facts *k, bool creating, struct err *err)
-{
-	struct body b = { body, pool_new(64 << 10), k, creating, err };
-	int rc = b.pool ? read_body(&b) : fail(err, MG_ENOMEM, "no memory for a key");
-
-	pool_free(b.pool);
-	return rc;
-}
-
 int wire_key_create(struct accounts *a, struct mg_view body, const char *creator, struct buf *out, struct err *err)
 {
 	struct key_facts k = { .limit_nusd = -1 };
@@ -541,7 +293,7 @@ int wire_key_create(struct accounts *a, struct mg_view body, const char *creator
 	int rc;
 
 	snprintf(k.creator, sizeof(k.creator), "%s", creator);
-	rc = read_facts(body, &k, true, err);
+	rc = key_body_read(body, &k, true, err);
 	rc = rc ? rc : accounts_create(a, &k, plain, err);
 	if (rc)
 		return rc;
@@ -555,7 +307,7 @@ int wire_key_update(struct accounts *a, const char *hash, struct mg_view body, s
 	struct key_facts k;
 	int rc = find(a, hash, &k, err);
 
-	rc = rc ? rc : read_facts(body, &k, false, err);
+	rc = rc ? rc : key_body_read(body, &k, false, err);
 	rc = rc ? rc : accounts_update(a, &k, err);
 	return rc ? rc : wire_key(a, hash, clock_wall_ms(), out, err);
 }

@@ -32,7 +32,4 @@ int wire_credit(struct accounts *a, struct mg_view body, struct buf *out, struct
 /* "labels":{"team":"blue"}, of lines as struct key_facts has them. */
 void wire_labels(struct mg_writer *w, const char *lines);
 
-/* "2027-12-31T23:59:59Z": UTC, with seconds; fractions are allowed.  False: it is not. */
-bool wire_time(struct mg_str text, int64_t *wall_ms);
-
 #endif

@@ -187,7 +187,7 @@ static int write_body(const struct cli *c, const char *name, struct buf *out)
 	if (reset)
 		json_put_text(&w, "limit_reset", strcmp(reset, "none") ? reset : NULL);
 	if (expires)
-		json_put_text(&w, "expires_at", expires);
+		json_put_text(&w, "expires_at", strcmp(expires, "none") ? expires : NULL);
 	if (user) {
 		json_open(&w, "external", '{');
 		json_put_text(&w, "user", user);

@@ -138,6 +138,13 @@ static void test_bodies(void)
 	ok(accounts_count(keys) == 0, "none of them made a key");
 }
 
+static const struct { const char *name, *body, *error; } fixed[] = {
+	{ "a key stays in its workspace", "{\"workspace_id\":\"w2\"}", "workspace_id: cannot be changed" },
+	{ "and in its organization", "{\"organization_id\":\"o2\"}", "organization_id: cannot be changed" },
+	{ "whoever made it", "{\"creator_user_id\":null}", "creator_user_id: cannot be changed" },
+	{ "and whoever it is for", "{\"external\":{\"user\":\"x\"}}", "external.user: cannot be changed" },
+};
+
 static void test_wire(void)
 {
 	struct key_facts k;
@@ -155,6 +162,14 @@ static void test_wire(void)
 		says("\"is_management_key\":false") && says("\"rate_limit\":{\"requests\":-1"), "GET /key, to the last digit");
 	ok(!wire_key_update(keys, k.hash, body("{\"name\":\"B\",\"limit\":1}"), &out, &why) && says("\"limit_remaining\":0,") &&
 		says("\"limit_reset\":\"monthly\"") && says("\"name\":\"B\""), "PATCH /keys/{hash} changes what is named");
+	ok(!wire_key_update(keys, k.hash, body("{\"limit\":0.30000000000000004}"), &out, &why) && says("\"limit\":0.3,"), "a limit that doubles were added up for is meant as it is printed");
+	ok(!wire_key_update(keys, k.hash, body("{\"limit\":1e2}"), &out, &why) && says("\"limit\":100,") &&
+		!wire_key_update(keys, k.hash, body("{\"limit\":0.00000000051}"), &out, &why) && says("\"limit\":0.000000001,"), "to the nearest nanodollar");
+	ok(!wire_key_update(keys, k.hash, body("{\"expires_at\":\"2098-01-02T03:04:05Z\",\"workspace_id\":null,\"creator_user_id\":\"me\"}"), &out, &why) &&
+		says("\"expires_at\":\"2098-01-02T03:04:05.000Z\""), "when it expires can be changed, too; and what is said again as it is may be");
+	ok(wire_key_update(keys, k.hash, body("{\"expires_at\":\"2020-01-01T00:00:00Z\"}"), &out, &why) == MG_EINVAL && strstr(why.msg, "expires_at: must be in the future"), "not into the past");
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		ok(wire_key_update(keys, k.hash, body(fixed[i].body), &out, &why) == MG_EINVAL && strstr(why.msg, fixed[i].error), fixed[i].name);
 	ok(!wire_key_update(keys, k.hash, body("{\"limit\":null,\"limit_reset\":null,\"disabled\":true}"), &out, &why) &&
 		says("\"limit\":null,\"limit_remaining\":null,\"limit_reset\":null"), "and null takes a limit away");
 	buf_reset(&out);
