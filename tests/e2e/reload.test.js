@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eq, ok, run, test } from './tap.js';
-import { chat, events, fds, metric, moongate, pool, rss, sanitized, terminals } from './checks.js';
+import { chat, events, fds, metric, moongate, ownKey, pool, rss, sanitized, terminals } from './checks.js';
 import { loads, startGateway, until } from './gateway.js';
 
 const base = `
@@ -36,6 +36,23 @@ test('a new model, a new price: from the next request on', async () => {
   eq(await status('acme/two'), 400);
   eq(JSON.parse((await chat(g, key, { model: 'acme/one' })).text).usage.cost, 0.01);
 });
+
+// The price is that of when it was reserved (R49): dearer, gone, or without a price meanwhile.
+for (const [what, change] of [['a dearer price', (t) => t.replace('request = "0.03"', 'request = "0.5"')],
+  ['no such model any more', (t) => t.replace('acme/slow', 'acme/other')]])
+  test(`in mid-stream, ${what}: what is under way is charged as it was begun`, async () => {
+    const before = good.replace('models = {', `models = { ${model('slow', 'price = { input = 0, output = 0, request = "0.03" }, options = { words = 40, tokens_per_s = 40 }')}`);
+    await reload(before);
+    let first;
+    const begun = new Promise((go) => { first = go; }), own = await g.newKey();
+    const stream = chat(g, own, { model: 'acme/slow', stream: true }, { onData: () => first() });
+    await begun;
+    await reload(change(before));
+    const r = await stream, list = events(r.text);
+    eq([r.status, r.cut, list.find((e) => e.usage).usage.cost], [200, false, 0.03]);
+    eq((await ownKey(g, own)).usage, 0.03, 'the key');
+    await reload(good);
+  });
 
 for (const [what, text] of [
   ['that is no Lua', 'return {'],
