@@ -150,17 +150,45 @@ static int append(struct journal *j, struct mg_str bytes, size_t rows, size_t li
 	return MG_OK;
 }
 
+/* As many whole entries as are one piece, or one that is larger. */
+static struct mg_str piece(struct mg_str all, size_t *rows)
+{
+	struct mg_str some = { all.at, 0 };
+	enum mg_store_row kind;
+	union record_row row;
+
+	for (*rows = 0; some.len < all.len && some.len < PIECE; ++*rows) {
+		int64_t size = record_read(all.at + some.len, all.len - some.len, &kind, &row);
+
+		if (size <= 0)
+			return all;	/* never: we wrote it */
+		some.len += (size_t)size;
+	}
+	return some;
+}
+
+/* Piece by piece: what a full disk still takes is done with, and little is tried in vain. */
 int journal_flush(struct journal *j, struct err *err)
 {
-	int rc;
+	struct mg_str left = buf_view(&j->unwritten);
+	int rc = MG_OK;
 
-	if (!j->unwritten.len)
+	if (!left.len)
 		return MG_OK;
-	rc = append(j, buf_view(&j->unwritten), j->unwritten_rows, SEGMENT_LAST, err);
-	if (!rc) {
+	while (!rc && left.len) {
+		size_t rows;
+		struct mg_str some = piece(left, &rows);
+
+		rc = append(j, some, rows, SEGMENT_LAST, err);
+		if (rc)
+			break;
+		j->unwritten_rows -= rows;
+		left = (struct mg_str){ left.at + some.len, left.len - some.len };
+	}
+	buf_cut(&j->unwritten, j->unwritten.len - left.len);
+	if (!left.len) {
 		buf_release(&j->unwritten);
 		buf_init(&j->unwritten, UNWRITTEN_LAST);
-		j->unwritten_rows = 0;
 	}
 	return rc;
 }

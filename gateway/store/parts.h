@@ -27,7 +27,8 @@ enum { GROUP_ROWS = 1024, GATHER_MS = 25, JOURNALS = 256,
 	SEGMENT_LAST = 40 << 20,	/* ... and settlements past this */
 	NOTES_MAX = 4 << 20,
 	UNWRITTEN_MAX = 8 << 20,	/* of settlements that wait for room: past this they wait without labels and decision ... */
-	UNWRITTEN_LAST = 32 << 20 };	/* ... up to this, which a segment takes at once */
+	UNWRITTEN_LAST = 32 << 20,	/* ... up to this */
+	PIECE = 64 << 10 };		/* of them, that are written at once */
 
 enum turn { FREE, ACTIVE, CLOSED };
 struct segment {
