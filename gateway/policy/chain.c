@@ -208,7 +208,7 @@ static int take_entry(struct policy_state *s, int line, enum scope_kind scope, c
 	}
 	take_hooks(s, e, lua_gettop(L));
 	s->n_entries++;		/* from here on the entry's own memory is the state's to free */
-	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)) || take_sticky(s, e, lua_gettop(L)))
+	if (memo_open(s, e, lua_gettop(L)) || scores_take(s, e, lua_gettop(L)) || limits_take(s, e, lua_gettop(L)) || counters_take(s, e, lua_gettop(L)) || take_sticky(s, e, lua_gettop(L)))
 		return -1;
 	e->decl = luaL_ref(L, LUA_REGISTRYINDEX);
 	s->scoped |= scope > IN_DEFAULT || e->share_bps < ALL_BPS;

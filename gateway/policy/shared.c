@@ -10,6 +10,7 @@
 #include "policy/columns.h"
 
 enum { SHARDS = 16, ROWS = 4096, KEY_BYTES = 160 };
+enum { WINDOW_MAX_S = 366 * 86400 };
 
 struct row {
 	size_t len;			/* of key, which may be any bytes */
@@ -292,7 +293,49 @@ static int limit_take(lua_State *L)
 	return reading(L, "limit.take", 5, limit_now);
 }
 
-static int64_t counter_read(struct shared *sh, const char *kind, const char *what, struct mg_str key, int64_t otherwise)
+/* counters = { name = { window_s = n } } */
+int counters_take(struct policy_state *s, struct entry *e, int decl)
+{
+	lua_State *L = s->L;
+	int type = lua_getfield(L, decl, "counters");
+
+	if (type != LUA_TNIL && type != LUA_TTABLE)
+		return refuse(s, "%s.lua: counters must be a table, such as { spent = { window_s = 86400 } }", e->name);
+	for (lua_pushnil(L); type == LUA_TTABLE && lua_next(L, decl + 1); lua_settop(L, decl + 2)) {
+		struct counted *c = &e->counters[e->n_counters];
+
+		if (lua_type(L, decl + 2) != LUA_TSTRING || lua_rawlen(L, decl + 2) >= sizeof(c->name) || !lua_istable(L, -1) || e->n_counters == COUNTERS_MAX)
+			return refuse(s, "%s.lua: counters: up to %d, each a name and its table, such as spent = { window_s = 86400 }", e->name, COUNTERS_MAX);
+		snprintf(c->name, sizeof(c->name), "%s", lua_tostring(L, decl + 2));
+		for (lua_pushnil(L); lua_next(L, decl + 3); lua_settop(L, decl + 4)) {
+			if (lua_type(L, decl + 4) != LUA_TSTRING || strcmp(lua_tostring(L, decl + 4), "window_s") || !lua_isinteger(L, -1) ||
+			    lua_tointeger(L, -1) < 1 || lua_tointeger(L, -1) > WINDOW_MAX_S)
+				return refuse(s, "%s.lua: counters.%s: has window_s alone, whole seconds from 1 to %d", e->name, c->name, WINDOW_MAX_S);
+			c->window_ms = lua_tointeger(L, -1) * 1000;
+		}
+		e->n_counters++;
+	}
+	lua_settop(L, decl);
+	return 0;
+}
+
+/* 0: it counts on. */
+static int64_t window_of(const struct policy_state *s, const char *what)
+{
+	for (size_t i = 0; s->entry && i < s->entry->n_counters; i++)
+		if (!strcmp(s->entry->counters[i].name, what))
+			return s->entry->counters[i].window_ms;
+	return 0;
+}
+
+static bool window_over(const struct policy_state *s, const char *what, const struct row *r)
+{
+	int64_t window_ms = window_of(s, what);
+
+	return window_ms && (!r->until_ms || s->now_ms - r->since_ms >= window_ms || s->now_ms < r->since_ms);
+}
+
+static int64_t counter_read(const struct policy_state *st, const char *kind, const char *what, struct mg_str key, int64_t otherwise)
 {
 	struct name n;
 	struct shard *s;
@@ -300,9 +343,9 @@ static int64_t counter_read(struct shared *sh, const char *kind, const char *wha
 	int64_t value;
 
 	name_make(&n, kind, words_of(what), key.at, key.len);
-	s = shard_lock(sh, &n);
+	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, false);
-	value = r ? r->n : otherwise;
+	value = r ? window_over(st, what, r) ? 0 : r->n : otherwise;
 	pthread_mutex_unlock(&s->lock);
 	return value;
 }
@@ -315,8 +358,8 @@ static int counter_now(lua_State *L)
 	int64_t value;
 
 	key.at = luaL_checklstring(L, 2, &key.len);
-	value = counter_read(s->shared, "counter", what, key, 0);
-	lua_pushinteger(L, in_shadow(L) ? counter_read(s->shared, "shadow counter", what, key, value) : value);
+	value = counter_read(s, "counter", what, key, 0);
+	lua_pushinteger(L, in_shadow(L) ? counter_read(s, "shadow counter", what, key, value) : value);
 	return 1;
 }
 
@@ -342,10 +385,15 @@ static int counter_add(lua_State *L)
 	key.at = luaL_checklstring(L, 2, &key.len);
 	need_write(L, "counter.add");
 	if (apart)	/* a copy, from the first change on */
-		value = counter_read(st->shared, "shadow counter", what, key, counter_read(st->shared, "counter", what, key, 0));
+		value = counter_read(st, "shadow counter", what, key, counter_read(st, "counter", what, key, 0));
 	name_make(&n, apart ? "shadow counter" : "counter", words_of(what), key.at, key.len);
 	s = shard_lock(st->shared, &n);
 	r = row_at(s, &n, true);
+	if (r && window_over(st, what, r)) {
+		r->n = 0;
+		r->since_ms = st->now_ms;
+		r->until_ms = st->now_ms + window_of(st, what);
+	}
 	if (r && apart)
 		r->n = value;
 	if (r && __builtin_add_overflow(r->n, add, &r->n))

@@ -40,6 +40,7 @@ int guards_take(const struct policy_state *s, struct bundle *b);	/* chain.c; MG_
 int routers_take(struct policy_state *s, struct bundle *b);	/* listing.c; -1 and s->error */
 
 /* One line of bundle.lua's lists: a policy with its parameters. */
+enum { COUNTERS_MAX = 8 };
 struct entry {
 	char name[NAME_BYTES], scope_id[SCOPE_BYTES];	/* a key's id has 64 digits */
 	enum scope_kind scope;
@@ -55,6 +56,7 @@ struct entry {
 	struct score { char name[24]; int fn; } scores[8]; size_t n_scores, score_at;	/* where its own begin in cached.score */
 	struct memo *memo[HOOK_COUNT];	/* NULL: its answers are not remembered */
 	struct limit *limits; size_t n_limits;
+	struct counted { char name[NAME_BYTES]; int64_t window_ms; } counters[COUNTERS_MAX]; size_t n_counters;	/* window_ms: 0: it counts on */
 	uint64_t sticky_s;		/* a plan for every session: who answers it is remembered for so long; 0: none */
 	char at[HOOK_COUNT][NAME_BYTES + 16];	/* "or_eligibility.lua:41" */
 	signed char order[HOOK_COUNT];	/* -1 first, 1 last */
@@ -265,6 +267,7 @@ int score_once(struct policy_state *s, const struct entry *e, const struct candi
 
 /* ---- limits.c */
 int limits_take(struct policy_state *s, struct entry *e, int decl);
+int counters_take(struct policy_state *s, struct entry *e, int decl);
 struct verdict limit_of(struct policy_state *s, struct decision *d, struct entry *e, const struct candidate *c, struct cached *k);	/* k: it, or NULL */
 /* In a test: replaces the filter on top, or nil, by a function that compares first; decl and my: its upvalues. */
 void limits_wrap(lua_State *L, int decl, int my);
