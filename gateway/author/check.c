@@ -138,11 +138,26 @@ static void check_files(struct report *r, struct bundle *b, struct policy_state 
 
 /* ---- every hook */
 
-static void tell_errors(struct report *r, const struct decision *d, size_t n)
+/* Where the hook begins: what it returns has no line of its own. */
+static const char *begins(struct policy_state *s, const struct note *note)
 {
-	for (const struct note *note = d->notes; note; note = note->next)
+	for (int h = 0; h < HOOK_COUNT; h++)
+		if (!strcmp(hook_names[h], note->hook))
+			EACH_ENTRY(s, h, e)
+				if (!strcmp(e->name, note->by))
+					return e->at[h];
+	return "";
+}
+
+static void tell_errors(struct report *r, struct policy_state *s, const struct decision *d, size_t n)
+{
+	for (const struct note *note = d->notes; note; note = note->next) {
+		const char *at = strstr(note->text, ".lua:") ? "" : begins(s, note);
+
 		if (!strncmp(note->text, "error: ", 7))
-			problem(r, "%s of %s%s: %s", note->hook, note->by, n == PROBES_MAX ? ", with 200 candidates" : "", note->text + 7);
+			problem(r, "%s of %s%s: %s%s%s%s", note->hook, note->by, n == PROBES_MAX ? ", with 200 candidates" : "", note->text + 7,
+				*at ? " (" : "", at, *at ? ")" : "");
+	}
 }
 
 static void live(struct report *r, struct policy_state *s, struct probes *p, size_t n, unsigned round)
@@ -153,7 +168,7 @@ static void live(struct report *r, struct policy_state *s, struct probes *p, siz
 	if (!pool)
 		return;
 	probes_live(p, s, &d, pool, n, round);
-	tell_errors(r, &d, n);
+	tell_errors(r, s, &d, n);
 	pool_free(pool);
 }
 

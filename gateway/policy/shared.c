@@ -270,6 +270,19 @@ static int limit_now(lua_State *L)
 	return 2;
 }
 
+static lua_Integer whole(lua_State *L, const char *member, lua_Integer def, bool optional)
+{
+	lua_Integer n = def;
+	int is = 1, type = lua_getfield(L, 3, member);
+
+	if (type != LUA_TNIL || !optional)
+		n = lua_tointegerx(L, -1, &is);
+	if (!is)
+		return luaL_error(L, "limit.take: %s must be a whole number, in { max = 100, per_s = 60 }", member);
+	lua_pop(L, 1);
+	return n;
+}
+
 /* limit.take(name, key, {max, per_s, n}) */
 static int limit_take(lua_State *L)
 {
@@ -279,12 +292,9 @@ static int limit_take(lua_State *L)
 	luaL_checkstring(L, 1);
 	luaL_checkstring(L, 2);
 	luaL_argcheck(L, table_at(L, 3), 3, "{max, per_s, n} expected");
-	lua_getfield(L, 3, "max");
-	lua_getfield(L, 3, "per_s");
-	lua_getfield(L, 3, "n");
-	max = luaL_checkinteger(L, -3);
-	per_s = luaL_checkinteger(L, -2);
-	take = luaL_optinteger(L, -1, 1);
+	max = whole(L, "max", 0, false);
+	per_s = whole(L, "per_s", 0, false);
+	take = whole(L, "n", 1, true);
 	luaL_argcheck(L, per_s > 0 && per_s <= 366 * 86400 && take >= 0 && take <= INT32_MAX, 3, "per_s or n is out of range");
 	lua_settop(L, 2);
 	lua_pushinteger(L, max);
