@@ -45,12 +45,12 @@ const u = await startUpstream((req, res) => sendJson(res, 200, completion('here'
 const asked = join(dir, 'asked');
 const lookups = (name) => (existsSync(asked) ? readFileSync(asked, 'utf8') : '').split('\n').filter((l) => l === name).length;
 const price = 'price = { input = 1, output = 1 }';
-const provider = (host) => `{ dialect = "openai", base_url = "http://${host}:${u.port}/v1", api_key = "secret-of-upstream" }`;
+const provider = (host, scheme = 'http') => `{ dialect = "openai", base_url = "${scheme}://${host}:${u.port}/v1", api_key = "secret-of-upstream", timeouts = { connect = "2m" } }`;	// the lookup is held as long as the test needs
 const g = await startGateway(`
   workers = 1,
   providers = { well = ${provider('127.0.0.1')}, last = ${provider('at-last.slow.test')}, never = ${provider('never.slow.test')},
     other = ${provider('other.slow.test')}, cold = ${provider('cold.slow.test')}, gone = ${provider('gone.slow.test')},
-    safe = { dialect = "openai", base_url = "https://safe.slow.test:${u.port}/v1", api_key = "secret-of-upstream" } },	-- an answer is remembered: who is to wait needs a name of its own
+    safe = ${provider('safe.slow.test', 'https')} },	-- an answer is remembered: who is to wait needs a name of its own
   models = {
     ["acme/well"] = { endpoints = { { provider = "well", ${price} } } },
     ["acme/last"] = { endpoints = { { provider = "last", ${price} } } },
