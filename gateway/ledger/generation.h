@@ -72,7 +72,7 @@ int generation_write(const struct generation *g, struct buf *out, struct err *er
 void generation_labels(const struct generation *g, struct permit record, struct buf *out);
 /* Its numbers alone, and quickly; the rest as generation_init() leaves it. */
 int generation_counts(const struct mg_store_generation *row, struct generation *g, struct err *err);
-/* What the store kept, with texts in the pool or in the row; labels that are gone are unknown.  MG_EPROTO, MG_EINVAL: that is no such text. */
+/* What the store kept, with texts in the pool or in the row; labels that are gone are unknown.  MG_EINVAL: that is no such text. */
 int generation_read(const struct mg_store_generation *row, struct pool *p, struct generation *g, struct err *err);
 /* {"data":{...}} of GET /generation, from what the store kept; seal: with its receipt (receipt.h), NULL: without. */
 int generation_answer(const struct mg_store_generation *row, const struct seal *seal, struct buf *out, struct err *err);

@@ -449,7 +449,7 @@ int generation_counts(const struct mg_store_generation *row, struct generation *
 
 	generation_init(g);
 	if (!at)
-		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
+		return fail(err, MG_EINVAL, "a kept generation record has no 'numbers'");
 	at += sizeof(name) - 2;
 	for (int i = 0; i < NUMBERS && *at != ']'; i++) {
 		char *end;
@@ -459,7 +459,7 @@ int generation_counts(const struct mg_store_generation *row, struct generation *
 			set_number(g, i, value);
 		at += 1 + strcspn(at + 1, ",]");
 		if (!*at)
-			return fail(err, MG_EPROTO, "a kept generation record is damaged");
+			return fail(err, MG_EINVAL, "a kept generation record is damaged");
 	}
 	return MG_OK;
 }
@@ -474,7 +474,7 @@ int generation_read(const struct mg_store_generation *row, struct pool *p, struc
 		return rc;
 	v = json_get(all, "numbers");
 	if (json_kind(v) != MG_ARRAY)
-		return fail(err, MG_EPROTO, "a kept generation record has no 'numbers'");
+		return fail(err, MG_EINVAL, "a kept generation record has no 'numbers'");
 	v = json_at(v, 0);
 	for (int i = 0; i < NUMBERS && json_kind(v) != MG_ABSENT; i++, v = json_next(v))
 		set_number(g, i, number_at(v));

@@ -9,7 +9,7 @@
 /* Bundles that are at hand, by the first digits of their hash: a reference, or NULL. */
 struct bundles { struct bundle *(*find)(void *arg, const char *digits); void *arg; };
 /* From its row the whole of it, as JSON text, appended: for `policy explain`.  Where the bundle that decided is at hand it is
- * decided again, and told whether the same comes out; bundles NULL: nothing of that.  MG_EPROTO, MG_EINVAL: that is no such record. */
+ * decided again, and told whether the same comes out; bundles NULL: nothing of that.  MG_EINVAL: that is no such record. */
 int decision_recall(const struct mg_store *ops, void *handle, const struct mg_store_decision *row, const struct bundles *bundles,
 	struct buf *out, struct err *err);
 /* Of a generation; 1, 0: none is kept of it, or a negative mg_rc. */

@@ -460,5 +460,5 @@ int recorded_read(struct pool *p, const struct mg_store_decision *row, struct re
 	r.s.bad |= !out->n_routings;
 	if (!r.s.bad)
 		out->routings[out->n_routings - 1].models = r.after.models;
-	return r.s.bad ? fail(err, MG_EPROTO, "a kept decision is damaged, at its byte %zu", (size_t)(r.s.at - row->json)) : MG_OK;
+	return r.s.bad ? fail(err, MG_EINVAL, "a kept decision is damaged, at its byte %zu", (size_t)(r.s.at - row->json)) : MG_OK;
 }

@@ -23,13 +23,13 @@ struct recorded {
 	uint64_t errors;			/* hooks that failed */
 	char bundle[ENDPOINT_DIGITS + 1];	/* the first digits of its hash */
 };
-/* MG_EINVAL, MG_EPROTO: that is no record; MG_ENOMEM. */
+/* MG_EINVAL: that is no record; MG_ENOMEM. */
 size_t recorded_decided(struct mg_str text);	/* bytes of a record, up to what is about the run */
 int recorded_read(struct pool *p, const struct mg_store_decision *row, struct recorded *out, struct err *err);
 
 /* ---- shelf.c: endpoints, built again from what was kept of them; by the hash that records name them by */
 struct shelf;
-/* hashes: only those; n 0: all that the store has.  MG_EPROTO: one of them is no such text. */
+/* hashes: only those; n 0: all that the store has.  MG_EINVAL: one of them is no such text. */
 int shelf_open(const struct mg_store *ops, void *handle, const struct mg_str *hashes, size_t n, struct shelf **out, struct err *err);
 int shelf_of(const struct mg_store *ops, void *handle, struct pool *p, const struct recorded *r, struct shelf **out, struct err *err);	/* those that it names */
 void shelf_free(struct shelf *s);

@@ -176,7 +176,7 @@ static int all_there(struct replay *r, struct err *err)
 
 			c->endpoint = shelf_find(r->shelf, c->hash);
 			if (!c->endpoint)
-				return fail(err, MG_EPROTO, "the store does not have endpoint %.*s, which the decision names", (int)c->hash.len, c->hash.at);
+				return fail(err, MG_EINVAL, "the store does not have endpoint %.*s, which the decision names", (int)c->hash.len, c->hash.at);
 		}
 	return MG_OK;
 }

@@ -18,7 +18,7 @@ void replay_free(struct replay *r);
 /* From here on budgets are what is in these, but where this very bundle decided: what it read then. */
 void replay_purses(struct replay *r, struct purses *p);
 
-/* One decision, again: valid until the next.  MG_OK, or the record cannot be read; MG_EPROTO: an endpoint of it is not kept. */
+/* One decision, again: valid until the next.  MG_EINVAL: the record cannot be read, or an endpoint of it is not kept. */
 int replay_decide(struct replay *r, const struct mg_store_decision *row, struct err *err);
 /* Reads the record, and decides nothing. */
 int replay_read(struct replay *r, const struct mg_store_decision *row, struct err *err);

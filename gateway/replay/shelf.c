@@ -138,7 +138,7 @@ static bool on_row(void *arg, const void *row)
 
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
-		s->rc = fail(s->err, MG_EPROTO, "endpoint %.16s: what was kept of it is damaged", e->hash);
+		s->rc = fail(s->err, MG_EINVAL, "endpoint %.16s: what was kept of it is damaged", e->hash);
 		return false;
 	}
 	if (s->n == s->size) {

@@ -27,7 +27,8 @@ struct store *store_open(const struct mg_plugin *plugin, const char *data_dir, b
 void store_close(struct store *s);	/* behind the last worker: commits what is queued, then ends the thread */
 
 /* Runs fn on the store thread, in its own transaction, behind all that the journals
- * hold by then; rolled back when fn returns less than 0.  From any thread but the
+ * hold by then; rolled back when fn returns less than 0.  MG_EPROTO is the store's word alone, that it is
+ * damaged, and ends the writing: a row that fn cannot read is MG_EINVAL.  From any thread but the
  * store's; waits for it.  Never from a worker: use store_post there. */
 int store_run(struct store *s, int (*fn)(const struct mg_store *ops, void *handle, void *arg, struct err *err), void *arg, struct err *err);
 /* The same without waiting: done(arg, rc) is called on the store thread. */
