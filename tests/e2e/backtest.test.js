@@ -45,7 +45,8 @@ test('a first choice that is slower shuts the gate of the 90th percentile', asyn
   const gate = data.gates[0];
   each = data.estimated.live_charge_nusd / data.estimated.decisions;
   eq([code, gate.gate, gate.limit, gate.passed, data.estimated.decisions], [8, 'max-p90-change', '+50.00%', false, N + W]);
-  ok(parseFloat(gate.value) > 50 && data.candidate.first_token_p90_ms >= 1200 && data.live.first_token_p90_ms < 800, JSON.stringify(data));
+  // How much slower depends on how fast s1 was: on a busy machine its 5 ms are many.
+  ok(parseFloat(gate.value) > 50 && data.candidate.first_token_p90_ms > 1.5 * data.live.first_token_p90_ms, JSON.stringify(data));
   eq([open.code, open.data.gates[0].passed, data.in_order], [0, true, false]);
   ok(Number.isInteger(each) && data.estimated.candidate_charge_nusd === 4 * data.estimated.live_charge_nusd, `${each} each`);
 });
