@@ -183,6 +183,10 @@ test('by command: a key with such a limit, what its own accounts took, and by mo
   eq([r.code, r.code || JSON.parse(r.out).data.include_byok_in_limit], [0, false], r.err);
   r = await moongate(g, ['key', 'update', 'of-all', '--exclude-byok', '--include-byok']);
   eq([r.code, /not both/.test(r.err)], [2, true], r.err);
+  for (const [expires, at] of [['2127-12-31T23:59:59Z', '2127-12-31T23:59:59.000Z'], ['none', null]]) {
+    r = await moongate(g, ['key', 'update', 'of-all', '--expires', expires, '--json']);
+    eq([r.code, r.code || JSON.parse(r.out).data.expires_at], [0, at], r.err);
+  }
   r = await moongate(g, ['key', 'show', (await listed(keys.counted)).hash]);
   ok(/own accounts, USD +2\b/.test(r.out), r.out + r.err);
   await settled(g);
