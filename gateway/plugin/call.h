@@ -15,8 +15,9 @@
 
 enum { CALL_HEADERS = 32,
 	/* What a plugin may that does not know where to stop (R70).  Bytes of one callback's events, for a whole answer and for
-	 * a frame of a stream, whatever little is in each; tool calls of an answer; exchanges that follow with hardly a wait. */
-	CALL_ANSWER = 96 << 20, CALL_FRAME = 48 << 20, CALL_EVENT = 256, CALL_TOOLS = 1024, CALL_HURRIED = 32, CALL_HURRY_MS = 100 };
+	 * a frame of a stream, whatever little is in each; tool calls of an answer; exchanges that follow with hardly a wait,
+	 * which a list of a hundred pages is, too. */
+	CALL_ANSWER = 96 << 20, CALL_FRAME = 48 << 20, CALL_EVENT = 256, CALL_TOOLS = 1024, CALL_HURRIED = 128, CALL_HURRY_MS = 100 };
 
 struct call {
 	struct mg_call mg;		/* first: the plugin holds a pointer to it */

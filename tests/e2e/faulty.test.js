@@ -116,7 +116,7 @@ test('one exchange behind the other without a wait has an end, soon', async () =
   for (const at of ['plain', 'streams']) {
     const before = up.asked.length;
     refused(await asked('frame-endless', { at, stream: at === 'streams' }), /asks again and again without a wait/);
-    ok(up.asked.length - before < 50, `${up.asked.length - before} exchanges`);
+    ok(up.asked.length - before < 150, `${up.asked.length - before} exchanges`);
   }
 });
 test('counts beyond all measure do not make a bill beyond all measure', async () => {
