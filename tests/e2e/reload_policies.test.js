@@ -69,8 +69,8 @@ test('a thousand changes under load: no request fails, each is decided by one ve
   console.log(`# ${i} changes, ${count} requests, ${bad.length} failed; memory ${before} -> ${after}: ${((after / before - 1) * 100).toFixed(1)} %`);
   eq(bad.slice(0, 3), []);
   await until('the descriptors', async () => await fds(g) <= open + 4);
-  // The allocator's arenas wander by some 10 %; a version's text that stayed would add 60 MB, a state of Lua 400 MB.
-  if (!sanitized) ok(after < before * 1.25, `memory grew from ${before} to ${after}`);
+  // The allocator's arenas wander by some megabytes; a version's text that stayed would add 36, a state of Lua 240.
+  if (!sanitized) ok(after - before < 16e6, `memory grew from ${before} to ${after}`);
   await until('a state for each worker to be left', async () => await metric(g, 'moongate_policy_states') === 2);
   eq(await metric(g, 'moongate_metrics_dropped_series_total'), 0);
   for (const r of some.slice(-100)) {
