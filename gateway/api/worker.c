@@ -151,6 +151,7 @@ static void on_tick(struct timer *t)
 		server_each(w->server, cut_request);
 		d->deadline_ms += 1000;
 	} else if (d->cut && loop_now_ms(w->loop) >= d->deadline_ms) {
+		server_each(w->server, cut_request);	/* a body may have come since */
 		server_cut(w->server);
 	}
 	loop_timer_set(w->loop, t, 20);

@@ -40,6 +40,7 @@ struct provider {
 	char *ca;			/* file of certificates; NULL: the system's */
 	char *host;			/* of base_url; the only one that full URLs may name */
 	unsigned max_in_flight;		/* 0: no limit */
+	bool finish_cancelled;		/* it bills in full what is cancelled: read to the end */
 	struct gate *gate;		/* kept over reloads, by slug */
 	struct data_policy data;
 	struct own_key own;

@@ -284,6 +284,17 @@ static int trusted(struct build *b, struct provider *p, const char *path)
 	return access(path, R_OK) ? blame(b, p->slug, "ca", "check the path and its permissions", "'%.200s' cannot be read", path) : MG_OK;
 }
 
+/* The configuration's words are checked as it is read, those of a catalogue's file here. */
+static int on_cancel(struct build *b, struct provider *p, const json_t *said)
+{
+	const char *word = !said ? "abort" : json_is_string(said) ? json_string_value(said) : "no text";
+
+	p->finish_cancelled = !strcmp(word, "finish");
+	if (p->finish_cancelled || !strcmp(word, "abort"))
+		return MG_OK;
+	return blame(b, p->slug, "on_cancel", "one of abort finish", "'%.60s' is unknown here", word);
+}
+
 static int provider(struct build *b, struct provider *p, const char *slug, json_t *row)
 {
 	static const char *const seen[] = { "quirks", "options", "headers" };
@@ -299,6 +310,8 @@ static int provider(struct build *b, struct provider *p, const char *slug, json_
 		rc = trusted(b, p, text_of(row, "ca"));
 	if (!rc)
 		rc = headers(b, p, json_object_get(row, "headers"));
+	if (!rc)
+		rc = on_cancel(b, p, json_object_get(row, "on_cancel"));
 	if (rc)
 		return rc;
 	p->name = build_text(b, text_of(row, "name") ? text_of(row, "name") : slug);

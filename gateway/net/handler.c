@@ -19,10 +19,38 @@ static struct conn *conn_of(struct MHD_Connection *mhd)
 	return info ? info->socket_context : NULL;
 }
 
+/* What nobody will read is not kept for as long as the owner works on. */
+static void left_note(struct req *q)
+{
+	struct server *s = q->pub.server;
+
+	buf_release(&q->out);
+	buf_init(&q->out, SIZE_MAX);
+	q->out_at = 0;
+	q->left.on = true;
+	q->left.next = s->left;
+	if (s->left)
+		s->left->left.prev = q;
+	s->left = q;
+}
+
+static void left_forget(struct req *q)
+{
+	if (!q->left.on)
+		return;
+	if (q->left.prev)
+		q->left.prev->left.next = q->left.next;
+	else
+		q->pub.server->left = q->left.next;
+	if (q->left.next)
+		q->left.next->left.prev = q->left.prev;
+}
+
 static void req_free(struct req *q)
 {
 	q->pub.server->n_reqs--;
 	idle_forget(q);
+	left_forget(q);
 	if (q->response)
 		MHD_destroy_response(q->response);
 	body_release(q);
@@ -246,6 +274,8 @@ void handle_completed(void *cls, struct MHD_Connection *mhd, void **context, enu
 		q->pub.server->on.gone(&q->pub);
 		if (!asked)
 			req_ended(q);
+		else if (!q->finished)
+			left_note(q);
 	} else if (q->finished) {
 		req_ended(q);
 	}

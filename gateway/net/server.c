@@ -78,6 +78,9 @@ void server_each(struct server *s, void (*fn)(struct http_request *r))
 	for (struct conn *c = s->conns; c; c = c->next)
 		if (c->req && c->req->body_seen && !c->req->finished)
 			fn(&c->req->pub);
+	for (struct req *q = s->left; q; q = q->left.next)	/* one that ends here is freed at the end of the turn */
+		if (!q->finished)
+			fn(&q->pub);
 }
 
 void server_cut(struct server *s)

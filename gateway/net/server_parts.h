@@ -80,6 +80,7 @@ struct req {
 	bool replied;		/* the owner has started its answer */
 	bool finished;		/* ... and is done with it */
 	bool stream, aborted, queued, high, listed;
+	struct { struct req *prev, *next; bool on; } left;	/* its client did, its owner works on */
 	struct { struct req *prev, *next; char *at; size_t len; bool on, done; } idle;	/* see idle.c */
 };
 
@@ -94,7 +95,7 @@ struct server {
 	struct conn *conns, *adding;	/* adding: on its way through MHD_add_connection() */
 	struct shard *dirty;
 	struct conn *corked;
-	struct req *idle;
+	struct req *idle, *left;
 	struct timer idle_look, kept_until, empty_look;
 	bool empty_due;
 	struct buf kept_body;

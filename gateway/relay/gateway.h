@@ -29,6 +29,7 @@ struct gateway {
 	struct worker *workers;
 	unsigned n_workers;
 	atomic_bool draining;
+	atomic_uint unattended;			/* streams that are read to their end for nobody */
 	atomic_bool reload_wanted;		/* an API call asked for it; the main thread has it done */
 	struct versions *versions;		/* of the policies */
 	/* Makes a bundle live, on the thread for changes; reload.c.  MG_EINVAL: it does not pass;

@@ -28,6 +28,7 @@
 	X(FALLBACKS, "moongate_fallbacks_total", COUNTER, "Attempts that another one followed.", "model,from,to,reason") \
 	X(HEDGES, "moongate_hedges_total", COUNTER, "Hedges by how they ended, and those that did not begin by why.", "result") \
 	X(UPSTREAM_IN_FLIGHT, "moongate_upstream_in_flight", GAUGE, "Attempts under way.", "provider") \
+	X(UPSTREAM_UNATTENDED, "moongate_upstream_unattended", GAUGE, "Of them the streams whose clients left, and that are read to their end.", "provider") \
 	X(UPSTREAM_LIMIT, "moongate_upstream_limit", GAUGE, "Attempts that may be under way at once.", "provider") \
 	X(UPSTREAM_WAITING, "moongate_upstream_waiting", GAUGE, "Requests in line for a place.", "provider") \
 	X(CREDENTIAL_LEFT, "moongate_credential_seconds", GAUGE, "Until the access token or the temporary keys are used no more; 0: there are none.", "provider") \

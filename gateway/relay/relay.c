@@ -256,7 +256,8 @@ void relay_event(struct relay *r, struct attempt *a, const struct mg_event *e)
 		break;
 	}
 	commit(r, event_bytes(e));
-	r->surface->event(r, e);
+	if (!r->unattended)
+		r->surface->event(r, e);
 }
 
 void relay_pass(struct relay *r, struct attempt *a, struct mg_view frame)
@@ -269,7 +270,8 @@ void relay_pass(struct relay *r, struct attempt *a, struct mg_view frame)
 	if (!r->upstream_id.at)
 		r->upstream_id = pool_dup(r->pool, json_text(r->pool, json_get(frame, "id")));
 	commit(r, bytes);
-	r->surface->pass(r, frame);
+	if (!r->unattended)
+		r->surface->pass(r, frame);
 }
 
 static struct closing closing_of(struct relay *r)
@@ -291,6 +293,12 @@ static uint64_t first_output_us(const struct relay *r, const struct attempt *a)
 	return r->first_us > began_us ? r->first_us - began_us : 0;
 }
 
+static void conclude(struct relay *r, const char *outcome)
+{
+	relay_settle(r, r->unattended ? 499 : 200, r->unattended ? "cancelled" : outcome);
+	r->ended = true;
+}
+
 void relay_attempt_done(struct relay *r, struct attempt *a)
 {
 	const struct endpoint *e = attempt_endpoint(a);
@@ -309,11 +317,14 @@ void relay_attempt_done(struct relay *r, struct attempt *a)
 	r->endpoint = e;
 	tried_add(r, a, &(struct tried){ .endpoint = e, .status = 200, .ok = true, .hedge = race_is_hedge(r, a), .ms = all_us / 1000 });
 	metric_add(M_ATTEMPTS, 1, METRIC_LABELS(e->provider->slug, "ok", ""));
-	relay_settle(r, 200, "ok");
+	conclude(r, "ok");
 	live_end(e->live, &(struct live_outcome){ .ok = true, .counts = true, .slow = r->stream && first_us > e->provider->slow_ms * 1000,
 		.ttft_us = first_us, .total_us = all_us, .output_tokens = r->usage.output + r->usage.reasoning,
 		.input_tokens = r->usage.input + r->usage.cached, .cached_tokens = r->usage.cached }, loop_now_ms(r->w->loop));
-	r->ended = true;
+	if (r->unattended) {
+		gone_answered(r);
+		return;
+	}
 	c = closing_of(r);
 	if (r->stream && !r->committed) {
 		r->committed = true;
@@ -337,8 +348,11 @@ static void relay_break(struct relay *r)
 	struct closing c;
 
 	r->finish = MG_FAILED;
-	relay_settle(r, 200, r->last_kind == MG_E_TIMEOUT ? "timeout" : "upstream_error");
-	r->ended = true;
+	conclude(r, r->last_kind == MG_E_TIMEOUT ? "timeout" : "upstream_error");
+	if (r->unattended) {
+		gone_answered(r);
+		return;
+	}
 	c = closing_of(r);
 	r->surface->broken(r, &c, r->last);
 }
@@ -481,34 +495,6 @@ void relay_start(struct relay *r)
 		decide(r);
 }
 
-void relay_gone(struct relay *r)
-{
-	if (r->ended)
-		return;
-	r->cancelled = true;
-	if (r->race)
-		race_narrow(r);
-	if (!r->stream && r->now && attempt_sent(r->now))	/* it runs to its end and is billed in full (R45) */
-		return;
-	if (r->now) {
-		struct attempt *a = r->now;
-
-		tried_cancelled(r, a, "cancelled");
-		if (r->race)
-			race_goes_on(r, a, "cancelled");
-		attempt_cancel(a);
-	}
-	inline_stop(r);
-	lookup_stop(r);
-	loop_timer_clear(r->w->loop, &r->step);
-	relay_settle(r, 499, "cancelled");
-	r->ended = true;
-	if (r->opened)
-		http_stream_abort(r->http);
-	else
-		http_reply(r->http, 499, NULL, (struct mg_str){ "", 0 });
-}
-
 void relay_drained(struct relay *r)
 {
 	if (r->race)
@@ -554,6 +540,7 @@ void relay_release(struct relay *r)
 		race_release(r);
 	if (r->now)
 		attempt_cancel(r->now);
+	gone_release(r);
 	if (r->policy)
 		worker_unpin_policy(r->w, r->policy);
 	if (r->snap)

@@ -114,6 +114,7 @@ struct relay {
 	const char *refused;		/* the word for why, if it was; static */
 	struct mg_str upstream_id;
 	bool admitted, opened, committed, ended, cancelled, settled, full;	/* opened: the 200 is out; committed: so is output */
+	const struct provider *unattended;	/* of a stream whose client left, and that is read to its end: gone.c; else NULL */
 	uint64_t output_bytes;		/* delivered, for counting what nobody reported (R44) */
 	uint64_t output_max;		/* of a stream: past so many it is full (max_charge_nusd of the plan) */
 	int64_t loss_nusd;		/* attempts that failed and cost something (R47) */
@@ -129,7 +130,7 @@ struct relay {
 /* r: zeroed, in http's pool, with w, http, pool, key, surface, request, stream and d.facts
  * filled by the surface.  From here on the relay answers, sooner or later. */
 void relay_start(struct relay *r);
-void relay_gone(struct relay *r);	/* the client left */
+void relay_gone(struct relay *r);	/* the client left; gone.c */
 void relay_drained(struct relay *r);	/* its buffer has room again */
 void relay_cut(struct relay *r);	/* the drain's deadline: end it with an error event */
 void relay_release(struct relay *r);	/* from http's ended(): pins and timers go; memory with the pool */
@@ -161,6 +162,10 @@ void relay_pass(struct relay *r, struct attempt *a, struct mg_view frame);
 void relay_attempt_done(struct relay *r, struct attempt *a);
 void relay_attempt_filled(struct relay *r, struct attempt *a);
 void relay_attempt_failed(struct relay *r, struct attempt *a, const struct mg_failure *f, const char *phase);
+
+/* gone.c */
+void gone_answered(struct relay *r);	/* the answer to a client that left: none */
+void gone_release(struct relay *r);
 
 /* tried.c: the books of attempts. */
 void tried_add(struct relay *r, const struct attempt *a, const struct tried *t);

@@ -36,6 +36,8 @@ static const struct { const char *claim, *text, *wants[3]; bool json; } bad[] = 
 	{ "another time than that of what is kept, too", "return { logging = { retention = '7d' } }", { "logging.retention: 604800000 ms is out of range" }, false },
 	{ "a range is told", "return { workers = 65 }", { "workers: 65 is out of range, 0 to 64" }, false },
 	{ "a word is one of a few", "return { logging = { level = 'loud' } }", { "logging.level: 'loud' is unknown here", "one of error warn info debug" }, false },
+	{ "what becomes of a cancelled stream, too", "return { providers = { a = { dialect = 'openai', base_url = 'https://x', on_cancel = 'drain' } } }",
+	  { "providers.a.on_cancel: 'drain' is unknown here", "one of abort finish" }, false },
 	{ "a negative price", "return { models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = -1 } } } } } }",
 	  { "models[\"a/b\"].endpoints[1].price.input: '-1' is negative" }, false },
 	{ "a price of more digits than money has", "return { models = { ['a/b'] = { endpoints = { { provider = 'p', price = { input = '0.0000001' } } } } } }",
