@@ -123,7 +123,7 @@ test('what comes is dropped: memory stays, also of a reader that had stopped bef
     await over;
   });
   eq([n, paid, written >= size], [1, 3000000n, true]);
-  ok(rss(g) - before < (sanitized ? 16 : 4) * 1024 * 1024, `grew by ${rss(g) - before}`);
+  ok(sanitized || rss(g) - before < size / 3, `grew by ${rss(g) - before}`);
 });
 
 test('before the first token: it was sent, so it goes on', async () => {
